@@ -1,0 +1,73 @@
+package capture
+
+import (
+	"net/netip"
+	"time"
+)
+
+// ConnID names one TCP connection of a capture. It is never reused, unlike ports.
+// IDs count up from 1 in order of each connection's first packet.
+type ConnID uint64
+
+// Dir is the direction in which bytes travel on a connection.
+type Dir uint8
+
+// Directions of a connection.
+const (
+	ToServer Dir = iota
+	ToClient
+)
+
+// String returns "to server" or "to client".
+func (d Dir) String() string {
+	if d == ToServer {
+		return "to server"
+	}
+	return "to client"
+}
+
+// Conn describes one TCP connection.
+type Conn struct {
+	ID             ConnID
+	Client, Server netip.AddrPort
+	Opened         time.Time // first packet seen
+	Joined         bool      // first seen mid-stream: no SYN was captured
+}
+
+// Chunk is a run of payload bytes of one direction, in order.
+type Chunk struct {
+	Dir  Dir
+	Time time.Time // capture time of the packet that carried Data
+	Data []byte    // valid only during the call
+	Lost int64     // bytes missing just before Data; 0 when none
+}
+
+// Verdict is a protocol's answer to the first payload bytes of a connection.
+type Verdict uint8
+
+// Verdicts of Protocol.Claims.
+const (
+	Reject     Verdict = iota // these bytes are not of this protocol
+	FromClient                // they are, and the client sent them
+	FromServer                // they are, and the server sent them
+)
+
+// Protocol turns connections into streams. Implementations need not be safe for concurrent use.
+type Protocol interface {
+	// Claims judges the first payload bytes seen in one direction of a connection. Where the capture
+	// holds the handshake, conn is oriented already and a verdict against that orientation is a rejection.
+	Claims(conn Conn, data []byte) Verdict
+	// NewStream returns the decoder of a claimed connection, oriented by the verdict.
+	NewStream(conn Conn) Stream
+}
+
+// Stream decodes one connection. Its methods are called in order from one goroutine and must not block.
+type Stream interface {
+	// Chunk takes the next bytes of a direction.
+	Chunk(Chunk)
+	// Fin says that a direction ended in order: no more Chunk for it will come.
+	Fin(dir Dir, at time.Time)
+	// Close ends the stream: both directions ended, a reset, an eviction or the capture's end.
+	// It is called exactly once, last.
+	Close(at time.Time)
+}

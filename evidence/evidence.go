@@ -1,0 +1,155 @@
+// Package evidence reduces values seen on the wire to hashes, so that traces of one value on the RPC side
+// and on the PostgreSQL side can be compared without either side keeping the value.
+//
+// rpclog hashes the strings and numbers of requests and responses, sqltrace the literals of statements and
+// the values of result rows; analyzer intersects them. Both sides must hash alike, which is why the
+// normalisation lives here and nowhere else.
+package evidence
+
+import (
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Hash is a 32-bit digest of one normalised value. Zero is never returned for a usable value.
+type Hash uint32
+
+const maxValue = 64 // bytes of a value that take part in its hash
+
+// Value hashes one value in the text form both protocols share: UTF-8 strings without quotes or escapes,
+// decimal numbers, timestamps. It folds the spellings in which one value travels: numbers lose trailing
+// zeros of a fraction, timestamps their fraction of a second and the letter T. Values too common to tell
+// anything (shorter than two bytes, booleans, null) yield 0.
+func Value(b []byte) Hash {
+	if len(b) < 2 {
+		return 0
+	}
+	var buf [maxValue]byte
+	switch c := b[0]; {
+	case c >= '0' && c <= '9' || c == '-':
+		b = number(b, &buf)
+	case c == 't' && string(b) == "true", c == 'f' && string(b) == "false", c == 'n' && string(b) == "null",
+		c == 'T' && string(b) == "True", c == 'F' && string(b) == "False", c == 'N' && string(b) == "None":
+		return 0
+	}
+	if len(b) < 2 {
+		return 0
+	}
+	if len(b) > maxValue {
+		b = b[:maxValue]
+	}
+	s := xxhash.Sum64(b)
+	h := Hash(s>>32) ^ Hash(s)
+	if h == 0 {
+		h = 1
+	}
+	return h
+}
+
+// Small hashes a non-negative integer of any width, single digits included; it equals Value of its
+// decimal form where that form has two digits or more.
+func Small(n int64) Hash {
+	var buf [20]byte
+	b := appendInt(buf[:0], n)
+	if len(b) >= 2 {
+		return Value(b)
+	}
+	s := xxhash.Sum64(b)
+	return Hash(s>>32) ^ Hash(s) | 1
+}
+
+func appendInt(b []byte, n int64) []byte {
+	if n < 0 {
+		return append(b, '-')
+	}
+	if n >= 10 {
+		b = appendInt(b, n/10)
+	}
+	return append(b, byte('0'+n%10))
+}
+
+// number folds a decimal number or a timestamp; anything else comes back unchanged.
+func number(b []byte, buf *[maxValue]byte) []byte {
+	if len(b) > len(buf) {
+		return b
+	}
+	if len(b) >= 19 && b[4] == '-' && b[7] == '-' && (b[10] == ' ' || b[10] == 'T') && b[13] == ':' && b[16] == ':' {
+		n := copy(buf[:], b[:19])
+		buf[10] = ' '
+		return buf[:n]
+	}
+	dot := -1
+	for i, c := range b {
+		switch {
+		case c >= '0' && c <= '9' || c == '-' && i == 0:
+		case c == '.' && dot < 0:
+			dot = i
+		default:
+			return b
+		}
+	}
+	if dot < 0 {
+		return b
+	}
+	end := len(b)
+	for end > dot+1 && b[end-1] == '0' {
+		end--
+	}
+	if end == dot+1 {
+		end = dot
+	}
+	return b[:end]
+}
+
+// Set collects hashes within a budget. When the budget is reached it keeps those below a falling
+// threshold, so that two sets sampled apart still agree on which values they would have kept
+// (bottom-k sampling). The zero Set is unusable; use NewSet.
+type Set struct {
+	hashes []Hash
+	budget int
+	limit  Hash
+}
+
+// NewSet returns an empty set that keeps at most budget hashes.
+func NewSet(budget int) Set { return Set{budget: max(budget, 8), limit: ^Hash(0)} }
+
+// Add puts h into the set; zero is ignored.
+func (s *Set) Add(h Hash) {
+	if h == 0 || h > s.limit {
+		return
+	}
+	if len(s.hashes) >= s.budget {
+		s.compact()
+		for len(s.hashes) >= s.budget/2 && s.limit > 1 {
+			s.limit >>= 1
+			s.hashes = s.hashes[:len(s.hashes)-s.above()]
+		}
+		if h > s.limit {
+			return
+		}
+	}
+	s.hashes = append(s.hashes, h)
+}
+
+func (s *Set) compact() {
+	slices.Sort(s.hashes)
+	s.hashes = slices.Compact(s.hashes)
+}
+
+func (s *Set) above() int {
+	i, _ := slices.BinarySearch(s.hashes, s.limit+1)
+	return len(s.hashes) - i
+}
+
+// Limit is the highest hash the set could have kept: a value above it is neither present nor absent.
+func (s *Set) Limit() Hash { return s.limit }
+
+// Hashes returns the members, sorted and without repetition. The slice belongs to the set.
+func (s *Set) Hashes() []Hash {
+	s.compact()
+	return s.hashes
+}
+
+// Len is the number of hashes held, repetitions included until Hashes is called.
+func (s *Set) Len() int { return len(s.hashes) }
