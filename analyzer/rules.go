@@ -1,0 +1,242 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// RuleConfig holds the thresholds of the rules. Its zero value works.
+type RuleConfig struct {
+	// RepeatCount is the number of SELECTs of one shape in a call that make an N+1. Defaults to 10.
+	RepeatCount int
+	// RepeatTime is the time such SELECTs must take together, unless they reach RepeatShare.
+	// Defaults to 50 ms.
+	RepeatTime time.Duration
+	// RepeatShare is the share of the call's duration that also makes an N+1. Defaults to 0.2.
+	RepeatShare float64
+	// SlowStatement is the duration from which one statement is slow. Defaults to 500 ms.
+	SlowStatement time.Duration
+	// DuplicateCount is how often one exact text must run in a transaction without a write between.
+	// Defaults to 3.
+	DuplicateCount int
+	// LargeRows is the number of rows above which a result is large. Defaults to 10,000.
+	LargeRows int64
+	// LargeBytes is the size above which a statement's result or a response is large. Defaults to 5 MB.
+	LargeBytes int64
+	// LockWait is the time in locks that is worth a finding. Defaults to 100 ms.
+	LockWait time.Duration
+	// Idle is the gap inside an open transaction that is worth a finding. Defaults to 1 s.
+	Idle time.Duration
+}
+
+func (c RuleConfig) withDefaults() RuleConfig {
+	c.RepeatCount = cmp.Or(c.RepeatCount, 10)
+	c.RepeatTime = cmp.Or(c.RepeatTime, 50*time.Millisecond)
+	c.RepeatShare = cmp.Or(c.RepeatShare, 0.2)
+	c.SlowStatement = cmp.Or(c.SlowStatement, 500*time.Millisecond)
+	c.DuplicateCount = cmp.Or(c.DuplicateCount, 3)
+	c.LargeRows = cmp.Or(c.LargeRows, 10000)
+	c.LargeBytes = cmp.Or(c.LargeBytes, 5_000_000)
+	c.LockWait = cmp.Or(c.LockWait, 100*time.Millisecond)
+	c.Idle = cmp.Or(c.Idle, time.Second)
+	return c
+}
+
+// DefaultRules returns every rule. Titles are worded from the shapes in dict. A new rule is a file
+// rule_<name>.go and a line here.
+func DefaultRules(dict sqltrace.Dictionary, cfg RuleConfig) []Rule {
+	cfg = cfg.withDefaults()
+	return []Rule{
+		callError{},
+		idleInTransaction{cfg},
+		largeResult{cfg, dict},
+		lockWait{cfg, dict},
+		nPlusOne{cfg, dict},
+		duplicateQuery{cfg, dict},
+		serializationRetry{dict},
+		slowStatement{cfg, dict},
+	}
+}
+
+// took is how long a statement ran.
+func took(s Span) time.Duration { return s.Statement.End.Sub(s.Statement.Start) }
+
+// groupSpans calls yield with the indices of the spans that share a key, in order of each key's first
+// span; key 0 leaves a span out. The indices are valid only during the call.
+func groupSpans(spans []Span, least int, key func(i int) uint64, yield func(indices []int)) {
+	if len(spans) < least {
+		return
+	}
+	type entry struct {
+		key   uint64
+		index int
+	}
+	var room [64]entry
+	list := room[:0]
+	for i := range spans {
+		if k := key(i); k != 0 {
+			list = append(list, entry{k, i})
+		}
+	}
+	slices.SortFunc(list, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.index, b.index))
+	})
+	var groups [][]int
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].key == list[0].key {
+			n++
+		}
+		if n >= least {
+			group := make([]int, n)
+			for i := range group {
+				group[i] = list[i].index
+			}
+			groups = append(groups, group)
+		}
+		list = list[n:]
+	}
+	slices.SortFunc(groups, func(a, b []int) int { return cmp.Compare(a[0], b[0]) })
+	for _, g := range groups {
+		yield(g)
+	}
+}
+
+// reads reports whether a shape is a SELECT from a table that takes no lock.
+func reads(sh sqltrace.Shape) bool {
+	return sh.Kind == sqltrace.Query && sh.Written == "" && len(sh.Tables) > 0 && !locking(sh)
+}
+
+// describe names a shape in a few words: its verb and the table it is about.
+func describe(sh sqltrace.Shape) string {
+	verb, _, _ := strings.Cut(strings.TrimLeft(sh.Text, " (\t\n"), " ")
+	verb = strings.ToUpper(verb)
+	table := sh.Written
+	if table == "" && len(sh.Tables) > 0 {
+		table = sh.Tables[0]
+	}
+	switch {
+	case sh.Text == "":
+		return "a statement of unknown text"
+	case len(verb) > 12 || verb == "":
+		return "a statement"
+	case table == "":
+		return verb
+	}
+	switch verb {
+	case "SELECT", "WITH":
+		return verb + " … " + table
+	case "INSERT":
+		return "INSERT INTO " + table
+	case "DELETE":
+		return "DELETE FROM " + table
+	}
+	return verb + " " + table
+}
+
+// tableOf names the table a shape is about, for use in a sentence.
+func tableOf(sh sqltrace.Shape) string {
+	if sh.Written != "" {
+		return sh.Written
+	}
+	if len(sh.Tables) > 0 {
+		return sh.Tables[0]
+	}
+	return "the table"
+}
+
+// Figure words a duration with three significant digits and its unit: 340 µs, 18.0 ms, 1.24 s, 12.0 min.
+func Figure(d time.Duration) string {
+	if d < 0 {
+		return "-" + Figure(-d)
+	}
+	us := float64(d) / 1e3
+	switch {
+	case d == 0:
+		return "0 s"
+	case us < 999.5:
+		return digits(us) + " µs"
+	case us < 999.5e3:
+		return digits(us/1e3) + " ms"
+	case us < 600e6:
+		return digits(us/1e6) + " s"
+	case us < 600*60e6:
+		return digits(us/60e6) + " min"
+	}
+	return digits(us/3600e6) + " h"
+}
+
+// digits writes x with three significant digits, without exponent.
+func digits(x float64) string {
+	switch {
+	case x >= 99.95:
+		return fmt.Sprintf("%.0f", x)
+	case x >= 9.995:
+		return fmt.Sprintf("%.1f", x)
+	case x >= 0.9995 || x == 0:
+		return fmt.Sprintf("%.2f", x)
+	}
+	return fmt.Sprintf("%.3f", x)
+}
+
+// bytesFigure words a size in decimal units with three significant digits.
+func bytesFigure(n int64) string {
+	switch x := float64(n); {
+	case x < 999.5:
+		return fmt.Sprintf("%d B", n)
+	case x < 999.5e3:
+		return digits(x/1e3) + " kB"
+	case x < 999.5e6:
+		return digits(x/1e6) + " MB"
+	default:
+		return digits(x/1e9) + " GB"
+	}
+}
+
+// count writes n with thousands separators.
+func count(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// MethodOf names what a call does: model.method, service.method, or the path with its numbers folded.
+// It is the key by which calls are grouped.
+func MethodOf(c *rpclog.Call) string {
+	switch {
+	case c.Model != "" && c.Method != "":
+		return c.Model + "." + c.Method
+	case c.Service != "" && c.Method != "":
+		return c.Service + "." + c.Method
+	case c.Method != "" && c.Path == "/":
+		return c.Method
+	}
+	return foldPath(c.Path)
+}
+
+// foldPath replaces each path segment that begins with a digit by #, so that /web/image/12 and
+// /web/image/13 are one method.
+func foldPath(p string) string {
+	digit := false
+	for i := 1; i < len(p) && !digit; i++ {
+		digit = p[i-1] == '/' && p[i] >= '0' && p[i] <= '9'
+	}
+	if !digit {
+		return p
+	}
+	parts := strings.Split(p, "/")
+	for i, s := range parts {
+		if s != "" && s[0] >= '0' && s[0] <= '9' {
+			parts[i] = "#"
+		}
+	}
+	return strings.Join(parts, "/")
+}

@@ -1,0 +1,365 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// SummaryConfig bounds what a Summarizer keeps. Its zero value works.
+type SummaryConfig struct {
+	// Groups is the most methods, models, users and sessions kept apart, each; calls of further ones are
+	// summed up as "(other)". Defaults to 2,000.
+	Groups int
+	// Shapes is the most fingerprints kept apart. Defaults to 5,000.
+	Shapes int
+	// Findings is the most groups of findings kept apart. Defaults to 5,000.
+	Findings int
+}
+
+func (c SummaryConfig) withDefaults() SummaryConfig {
+	c.Groups = cmp.Or(c.Groups, 2000)
+	c.Shapes = cmp.Or(c.Shapes, 5000)
+	c.Findings = cmp.Or(c.Findings, 5000)
+	return c
+}
+
+// Other is the key of the group that holds what exceeds a limit.
+const Other = "(other)"
+
+// Summarizer sums up traces in bounded memory. Not safe for concurrent use.
+type Summarizer struct {
+	cfg  SummaryConfig
+	dict sqltrace.Dictionary
+
+	sum                              Summary
+	methods, models, users, sessions groups
+	shapes                           map[sqltrace.Fingerprint]*shapeGroup
+	findings                         map[findingKey]*findingGroup
+	cutStart, cutEnd, lossy          int64 // calls with such gaps
+	anonymous                        int64 // ordinary RPC calls of unknown user
+	background                       int64
+	unattributed                     int64 // statements that some call may have sent, unknown which
+}
+
+var _ Sink = (*Summarizer)(nil)
+
+type findingKey struct{ rule, method, table string }
+
+type groups struct {
+	limit int
+	by    map[string]*group
+}
+
+type group struct {
+	Group
+	latency sketch
+}
+
+type shapeGroup struct {
+	ShapeGroup
+	latency sketch
+	last    rpclog.CallID // the last call counted
+	methods []methodCount
+}
+
+type findingGroup struct {
+	FindingGroup
+	worst time.Duration
+}
+
+type methodCount struct {
+	name string
+	n    int64
+}
+
+// NewSummarizer returns an empty summarizer that words shapes from dict.
+func NewSummarizer(cfg SummaryConfig, dict sqltrace.Dictionary) *Summarizer {
+	cfg = cfg.withDefaults()
+	g := func() groups { return groups{cfg.Groups, make(map[string]*group)} }
+	return &Summarizer{
+		cfg: cfg, dict: dict, methods: g(), models: g(), users: g(), sessions: g(),
+		shapes: make(map[sqltrace.Fingerprint]*shapeGroup), findings: make(map[findingKey]*findingGroup),
+	}
+}
+
+// Trace adds one call.
+func (s *Summarizer) Trace(t *Trace) error {
+	c := t.Call
+	s.extend(c.Start, c.End)
+	s.sum.Calls++
+	failed := c.Error != "" || c.Status >= 400
+	if failed {
+		s.sum.Errors++
+	}
+	s.gaps(c)
+	method := MethodOf(c)
+	for i := range t.Spans {
+		s.span(&t.Spans[i], c.ID, method)
+	}
+	for i := range t.Findings {
+		s.finding(&t.Findings[i], t, method)
+	}
+	if c.Class != rpclog.Ordinary {
+		return nil
+	}
+	d := max(0, c.End.Sub(c.Start))
+	s.sum.Waited += d
+	s.sum.Total.Add(t.Time)
+	add := func(g *groups, key string) {
+		if key == "" {
+			return
+		}
+		x := g.get(key)
+		x.Calls++
+		if failed {
+			x.Errors++
+		}
+		x.Statements += int64(len(t.Spans))
+		x.Total += d
+		x.Max = max(x.Max, d)
+		x.Time.Add(t.Time)
+		x.latency.add(d)
+	}
+	add(&s.methods, method)
+	add(&s.models, c.Model)
+	add(&s.users, UserOf(c))
+	if c.Session != 0 {
+		add(&s.sessions, sessionName(c.Session))
+	}
+	return nil
+}
+
+// Background adds statements that no call owns.
+func (s *Summarizer) Background(b *Background) error {
+	s.extend(b.Start, b.End)
+	s.background += int64(len(b.Spans))
+	if b.Group == "unattributed" {
+		s.unattributed += int64(len(b.Spans))
+	}
+	for i := range b.Spans {
+		s.span(&b.Spans[i], 0, "")
+	}
+	return nil
+}
+
+// UserOf names a call's user: login, or "uid 7", or "(unknown)".
+func UserOf(c *rpclog.Call) string {
+	switch {
+	case c.Login != "":
+		return c.Login
+	case c.UID != 0:
+		return "uid " + strconv.FormatInt(c.UID, 10)
+	}
+	return "(unknown)"
+}
+
+func sessionName(k rpclog.SessionKey) string { return fmt.Sprintf("%016x", uint64(k)) }
+
+// Add adds the parts of o to b.
+func (b *Breakdown) Add(o Breakdown) {
+	b.Wait += o.Wait
+	b.Application += o.Application
+	b.SQL += o.SQL
+	b.Lock += o.Lock
+	b.Retry += o.Retry
+	b.Transfer += o.Transfer
+	b.Unknown += o.Unknown
+}
+
+// Sum is the total of the parts.
+func (b Breakdown) Sum() time.Duration {
+	return b.Wait + b.Application + b.SQL + b.Lock + b.Retry + b.Transfer + b.Unknown
+}
+
+func (s *Summarizer) extend(from, to time.Time) {
+	if !from.IsZero() && (s.sum.From.IsZero() || from.Before(s.sum.From)) {
+		s.sum.From = from
+	}
+	if to.After(s.sum.To) {
+		s.sum.To = to
+	}
+}
+
+func (s *Summarizer) gaps(c *rpclog.Call) {
+	if c.Gaps&rpclog.GapJoined != 0 {
+		s.cutStart++
+	}
+	if c.Gaps&rpclog.GapUnanswered != 0 {
+		s.cutEnd++
+	}
+	if c.Gaps&(rpclog.GapRequest|rpclog.GapResponse) != 0 {
+		s.lossy++
+	}
+	if c.Class == rpclog.Ordinary && c.Model != "" && c.UID == 0 && c.Login == "" {
+		s.anonymous++
+	}
+}
+
+func (g *groups) get(key string) *group {
+	x := g.by[key]
+	if x == nil && len(g.by) >= g.limit {
+		key = Other
+		x = g.by[key]
+	}
+	if x == nil {
+		x = &group{Group: Group{Key: key}}
+		g.by[key] = x
+	}
+	return x
+}
+
+func (s *Summarizer) span(sp *Span, call rpclog.CallID, method string) {
+	st := sp.Statement
+	s.sum.Statements++
+	if call != 0 {
+		s.sum.Attributed++
+		if sp.By.Exact() {
+			s.sum.Exact++
+		}
+	}
+	f := st.Fingerprint
+	x := s.shapes[f]
+	if x == nil && len(s.shapes) >= s.cfg.Shapes {
+		f = otherShape
+		x = s.shapes[f]
+	}
+	if x == nil {
+		x = &shapeGroup{}
+		x.Fingerprint = uint64(f)
+		s.shapes[f] = x
+	}
+	d := max(0, st.End.Sub(st.Start))
+	x.Statements++
+	x.Rows += max(0, st.Rows)
+	x.Bytes += st.Out
+	x.Total += d
+	x.Max = max(x.Max, d)
+	x.latency.add(d)
+	if st.SQLState != "" {
+		x.Errors++
+	}
+	if call == 0 {
+		x.Background += d
+		return
+	}
+	if x.last != call {
+		x.last = call
+		x.Calls++
+	}
+	x.count(method)
+}
+
+// otherShape stands for the fingerprints beyond the limit. A real fingerprint equal to it would only be
+// counted there.
+const otherShape = ^sqltrace.Fingerprint(0)
+
+// count keeps a small set of candidates for the methods that ran a shape most: a newcomer replaces the
+// rarest and inherits its count (the Space-Saving algorithm).
+func (x *shapeGroup) count(method string) {
+	rarest := 0
+	for i := range x.methods {
+		if x.methods[i].name == method {
+			x.methods[i].n++
+			return
+		}
+		if x.methods[i].n < x.methods[rarest].n {
+			rarest = i
+		}
+	}
+	if len(x.methods) < 16 {
+		x.methods = append(x.methods, methodCount{method, 1})
+		return
+	}
+	x.methods[rarest].name = method
+	x.methods[rarest].n++
+}
+
+func (s *Summarizer) finding(f *Finding, t *Trace, method string) {
+	key := findingKey{rule: f.Rule, method: method}
+	if len(f.Spans) > 0 {
+		key.table = describe(s.dict.Shape(t.Spans[f.Spans[0]].Statement.Fingerprint))
+	}
+	x := s.findings[key]
+	if x == nil {
+		if len(s.findings) >= s.cfg.Findings {
+			key = findingKey{rule: f.Rule, method: Other}
+			x = s.findings[key]
+		}
+		if x == nil {
+			x = &findingGroup{FindingGroup: FindingGroup{Rule: f.Rule, Method: key.method}}
+			s.findings[key] = x
+		}
+	}
+	x.Calls++
+	x.Cost += f.Cost
+	if x.Title == "" || f.Cost > x.worst {
+		x.Title, x.Fix, x.Example, x.worst = f.Title, f.Fix, uint64(t.Call.ID), f.Cost
+	}
+}
+
+// Summary completes and returns the summary. The summarizer may go on afterwards.
+func (s *Summarizer) Summary(rec Recording) Summary {
+	sum := s.sum
+	if !rec.From.IsZero() {
+		sum.From, sum.To = rec.From, rec.To
+	}
+	sum.Packets, sum.Bytes, sum.LostBytes, sum.Gaps = rec.Packets, rec.Bytes, rec.LostBytes, rec.Gaps
+	sum.Methods, sum.Models = s.methods.list(), s.models.list()
+	sum.Users, sum.Sessions = s.users.list(), s.sessions.list()
+	sum.Shapes = s.shapeList()
+	for _, x := range s.findings {
+		sum.Findings = append(sum.Findings, x.FindingGroup)
+	}
+	slices.SortFunc(sum.Findings, func(a, b FindingGroup) int {
+		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Method, b.Method), cmp.Compare(a.Title, b.Title))
+	})
+	sum.Notices = s.notices(rec)
+	return sum
+}
+
+func (g *groups) list() []Group {
+	list := make([]Group, 0, len(g.by))
+	for _, x := range g.by {
+		x.P50, x.P95, x.P99 = x.latency.quantile(0.5), x.latency.quantile(0.95), x.latency.quantile(0.99)
+		list = append(list, x.Group)
+	}
+	slices.SortFunc(list, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Key, b.Key))
+	})
+	return list
+}
+
+func (s *Summarizer) shapeList() []ShapeGroup {
+	list := make([]ShapeGroup, 0, len(s.shapes))
+	for f, x := range s.shapes {
+		x.P50, x.P95, x.P99 = x.latency.quantile(0.5), x.latency.quantile(0.95), x.latency.quantile(0.99)
+		switch f {
+		case otherShape:
+			x.Text = Other
+		case 0:
+			x.Text = "(text not captured)"
+		default:
+			x.Text = s.dict.Shape(f).Text
+		}
+		top := slices.Clone(x.methods)
+		slices.SortFunc(top, func(a, b methodCount) int {
+			return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.name, b.name))
+		})
+		x.Methods = make([]string, 0, 5)
+		for _, m := range top[:min(5, len(top))] {
+			x.Methods = append(x.Methods, m.name)
+		}
+		list = append(list, x.ShapeGroup)
+	}
+	slices.SortFunc(list, func(a, b ShapeGroup) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return list
+}
