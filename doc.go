@@ -14,6 +14,7 @@
 //	cmd/perfd/  the command, which wires them
 //	fixtures/   real recordings with their ground truth, and a generator of hostile ones
 //	docs/       formats, privacy, decisions
+//	scripts/    what the Makefile and .ci/run call
 //
 // This package itself holds no code but the test of these directions. ARCHITECTURE.md says the rest.
 package perfd

@@ -1,0 +1,53 @@
+# Targets for building and checking perfd; `make help` lists them.
+
+export CGO_ENABLED ?= 0
+FUZZTIME ?= 10s
+BENCH ?= .
+UI := web/ui
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fuzz bench golden ui-check browser demo ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the binary, dist/perfd
+	go build -trimpath -o dist/perfd ./cmd/perfd
+
+test: ## install what the tests lack, then run them
+	@scripts/ensure.sh go
+	@go test ./...
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+lint: ## formatting, go vet, golangci-lint
+	@scripts/ensure.sh golangci-lint
+	@scripts/lint.sh
+
+fuzz: ## each fuzz test for FUZZTIME (10s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## benchmarks that match BENCH
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+golden: ## rewrite the golden files; read the diff afterwards
+	@go test -count=1 $$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -r -n1 dirname | sort -u) -update
+
+ui-check: ## types and unit tests of the pages
+	@scripts/ensure.sh node ui
+	cd $(UI) && npx --no-install tsc --noEmit
+	cd $(UI) && npm run --silent test
+
+browser: build ## visit every page of `perfd demo` in Chromium
+	@scripts/ensure.sh node ui chromium
+	@scripts/browser.sh
+
+demo: ## the bundled recording in the browser
+	go run ./cmd/perfd demo
+
+ci: ## all that has to pass
+	@.ci/run
+
+clean: ## remove what the targets made
+	rm -rf dist .tools $(UI)/node_modules

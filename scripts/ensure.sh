@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs what a check lacks. Each argument names one thing:
+#
+#   go             the Go toolchain that go.mod asks for (told, not installed)
+#   golangci-lint  the pinned linter, into .tools/bin
+#   node           Node.js with npm
+#   chromium       a browser for the page tests
+#   ui             the development dependencies of web/ui
+#
+# System packages come from apt-get and need root; without it, the script says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+. scripts/versions.sh
+
+die() {
+  echo "ensure: $*" >&2
+  exit 1
+}
+
+package() { # command, Debian packages
+  local command=$1
+  shift
+  command -v "$command" >/dev/null 2>&1 && return
+  command -v apt-get >/dev/null 2>&1 || die "$command is missing; install it (Debian: $*)"
+  [ "$(id -u)" = 0 ] || die "$command is missing; run: sudo apt-get install $*"
+  echo "ensure: installing $*" >&2
+  apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+for thing in "$@"; do
+  case $thing in
+    go)
+      command -v go >/dev/null 2>&1 || die "Go is missing; see https://go.dev/doc/install"
+      ;;
+    golangci-lint)
+      lint_is_pinned || {
+        echo "ensure: installing golangci-lint $GOLANGCI_LINT" >&2
+        GOBIN=$PWD/.tools/bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$GOLANGCI_LINT"
+      }
+      ;;
+    node)
+      package node nodejs npm
+      package npm npm
+      ;;
+    chromium)
+      package chromium chromium
+      ;;
+    ui)
+      lock=web/ui/package-lock.json
+      seen=web/ui/node_modules/.package-lock.json
+      if [ ! -e "$seen" ] || [ "$lock" -nt "$seen" ]; then
+        (cd web/ui && npm ci --no-fund --no-audit --loglevel=error >&2 && touch node_modules/.package-lock.json)
+      fi
+      ;;
+    *)
+      die "nothing known of $thing"
+      ;;
+  esac
+done
