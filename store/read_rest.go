@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Spans passes the spans of the matching calls to yield, call by call in order of start.
+func (s *SQLite) Spans(ctx context.Context, f Filter, yield func(*Brief, []Span)) error {
+	v, err := s.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	w, b := f.where(), newBriefScan(v)
+	var blob sql.RawBytes
+	var leases []uint64
+	var spans []Span
+	targets := append(b.targets[:len(b.targets):len(b.targets)], &blob)
+	err = each(ctx, s.db, "SELECT "+briefColumns+", s.data FROM calls c JOIN spans s ON s.call = c.id"+w.String()+" ORDER BY c.start, c.id",
+		w.args, func(r *sql.Rows) error {
+			if err := r.Scan(targets...); err != nil {
+				return err
+			}
+			b.finish()
+			if leases, spans, err = v.spans(blob, leases, spans); err != nil {
+				return fmt.Errorf("call %d: %w", b.b.ID, err)
+			}
+			yield(&b.b, spans)
+			return nil
+		})
+	if err != nil {
+		return fmt.Errorf("scan spans: %w", err)
+	}
+	return nil
+}
+
+// Findings passes the findings of the matching calls to yield, in order of call and place.
+func (s *SQLite) Findings(ctx context.Context, f Filter, yield func(*Brief, Finding)) error {
+	v, err := s.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	w, b := f.where(), newBriefScan(v)
+	// CROSS JOIN keeps the order of the join: there are few findings and many calls.
+	err = each(ctx, s.db, "SELECT "+briefColumns+", r.name, f.title, f.fix, f.cost, f.spans FROM findings f CROSS JOIN calls c ON c.id = f.call JOIN rules r ON r.id = f.rule"+
+		w.String()+" ORDER BY f.call, f.position", w.args, func(r *sql.Rows) error {
+		found, err := scanFinding(r, b.targets[:len(b.targets):len(b.targets)]...)
+		if err != nil {
+			return err
+		}
+		b.finish()
+		yield(&b.b, found)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scan findings: %w", err)
+	}
+	return nil
+}
+
+const groupColumns = "b.id, b.start, b.duration, w.text, p.client, p.server, p.db, p.user, p.application, p.pid, b.statements, b.sql"
+
+const groupTables = " FROM background b JOIN words w ON w.id = b.kind JOIN backends p ON p.id = b.backend"
+
+func scanGroup(r *sql.Rows, more ...any) (Background, error) {
+	var g Background
+	var start int64
+	p := &g.Backend
+	err := r.Scan(append([]any{&g.ID, &start, (*int64)(&g.Duration), &g.Kind, &p.Client, &p.Server, &p.Database, &p.User, &p.Application, &p.PID,
+		&g.Statements, (*int64)(&g.SQL)}, more...)...)
+	g.Start = time.Unix(0, start).UTC()
+	return g, err
+}
+
+// Background returns the statements that no call owns; a zero Page.Limit means all of them.
+func (s *SQLite) Background(ctx context.Context, f BackgroundFilter, p Page) ([]Background, int64, error) {
+	column := backgroundColumns[p.Sort]
+	if column == "" {
+		return nil, 0, fmt.Errorf("list background: no sort key %q", p.Sort)
+	}
+	w := f.where()
+	var total int64
+	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM background b"+w.String(), w.args...).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count background: %w", err)
+	}
+	limit := p.Limit
+	if limit == 0 {
+		limit = -1
+	}
+	groups := []Background{}
+	err := each(ctx, s.db, "SELECT "+groupColumns+groupTables+w.String()+p.orderBy(column, "b.id")+" LIMIT ? OFFSET ?",
+		append(w.args, limit, p.Offset), func(r *sql.Rows) error {
+			g, err := scanGroup(r)
+			groups = append(groups, g)
+			return err
+		})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list background: %w", err)
+	}
+	return groups, total, nil
+}
+
+// BackgroundSpans passes the spans of the matching groups to yield, in order of start.
+func (s *SQLite) BackgroundSpans(ctx context.Context, f BackgroundFilter, yield func(*Background, []Span)) error {
+	v, err := s.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	w := f.where()
+	var blob sql.RawBytes
+	var leases []uint64
+	var spans []Span
+	err = each(ctx, s.db, "SELECT "+groupColumns+", b.data"+groupTables+w.String()+" ORDER BY b.start, b.id", w.args, func(r *sql.Rows) error {
+		g, err := scanGroup(r, &blob)
+		if err != nil {
+			return err
+		}
+		if leases, spans, err = v.spans(blob, leases, spans); err != nil {
+			return fmt.Errorf("background group %d: %w", g.ID, err)
+		}
+		yield(&g, spans)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scan background: %w", err)
+	}
+	return nil
+}

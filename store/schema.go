@@ -1,0 +1,111 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// applicationID marks a SQLite file as a perfd store (SQLite's application_id): "PRFD".
+const applicationID = 0x50524644
+
+// migrations bring a store from version i to i+1; PRAGMA user_version counts those that ran. Only append.
+var migrations = []string{
+	// 1: the first schema. Times are Unix nanoseconds, durations nanoseconds. Words are referred to by id;
+	// id 0 is the empty word.
+	`
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE words    (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE paths    (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE models   (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE methods  (id INTEGER PRIMARY KEY, name TEXT NOT NULL, service TEXT NOT NULL, model INTEGER NOT NULL REFERENCES models, method TEXT NOT NULL);
+CREATE TABLE users    (id INTEGER PRIMARY KEY, uid INTEGER NOT NULL, login TEXT NOT NULL);
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, key INTEGER NOT NULL);
+CREATE TABLE rules    (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE backends (id INTEGER PRIMARY KEY, client TEXT NOT NULL, server TEXT NOT NULL, db TEXT NOT NULL,
+  user TEXT NOT NULL, application TEXT NOT NULL, pid INTEGER NOT NULL);
+CREATE TABLE shapes   (id INTEGER PRIMARY KEY, fingerprint INTEGER NOT NULL UNIQUE, kind INTEGER NOT NULL,
+  text TEXT NOT NULL, tables TEXT NOT NULL, written TEXT NOT NULL);
+
+CREATE TABLE calls (
+  id INTEGER PRIMARY KEY, start INTEGER NOT NULL, duration INTEGER NOT NULL,
+  head INTEGER NOT NULL, sent INTEGER NOT NULL, first INTEGER NOT NULL, -- from start; -1 unknown
+  transport INTEGER NOT NULL, class INTEGER NOT NULL, verb INTEGER NOT NULL REFERENCES words,
+  path INTEGER NOT NULL REFERENCES paths, method INTEGER NOT NULL REFERENCES methods, db INTEGER NOT NULL REFERENCES words,
+  user INTEGER NOT NULL REFERENCES users, session INTEGER NOT NULL REFERENCES sessions,
+  client INTEGER NOT NULL REFERENCES words, client_port INTEGER NOT NULL,
+  server INTEGER NOT NULL REFERENCES words, server_port INTEGER NOT NULL,
+  status INTEGER NOT NULL, error INTEGER NOT NULL REFERENCES words, failed INTEGER NOT NULL, ids INTEGER NOT NULL,
+  request_bytes INTEGER NOT NULL, response_bytes INTEGER NOT NULL, gaps INTEGER NOT NULL,
+  statements INTEGER NOT NULL, probability REAL NOT NULL,
+  rules INTEGER NOT NULL,    -- bit i: a finding of rule i
+  findings INTEGER NOT NULL, -- how many
+  wait INTEGER NOT NULL, application INTEGER NOT NULL, sql INTEGER NOT NULL, lock INTEGER NOT NULL,
+  retry INTEGER NOT NULL, transfer INTEGER NOT NULL, unknown INTEGER NOT NULL);
+CREATE INDEX calls_start ON calls (start);
+CREATE INDEX calls_duration ON calls (duration);
+CREATE INDEX calls_method ON calls (method, start);
+CREATE INDEX calls_user ON calls (user, start);
+CREATE INDEX calls_session ON calls (session, start);
+
+CREATE TABLE spans (call INTEGER PRIMARY KEY REFERENCES calls, data BLOB NOT NULL); -- see spans.go
+CREATE TABLE fronts (call INTEGER PRIMARY KEY REFERENCES calls, client TEXT NOT NULL, server TEXT NOT NULL,
+  starts INTEGER NOT NULL, ends INTEGER NOT NULL); -- from the call's start
+CREATE TABLE shape_calls (shape INTEGER NOT NULL REFERENCES shapes, call INTEGER NOT NULL REFERENCES calls,
+  PRIMARY KEY (shape, call)) WITHOUT ROWID;
+CREATE TABLE findings (call INTEGER NOT NULL REFERENCES calls, position INTEGER NOT NULL, rule INTEGER NOT NULL REFERENCES rules,
+  title TEXT NOT NULL, fix TEXT NOT NULL, cost INTEGER NOT NULL, spans BLOB NOT NULL, -- uvarints
+  PRIMARY KEY (call, position)) WITHOUT ROWID;
+
+CREATE TABLE background (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, duration INTEGER NOT NULL,
+  kind INTEGER NOT NULL REFERENCES words, backend INTEGER NOT NULL REFERENCES backends,
+  statements INTEGER NOT NULL, sql INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX background_start ON background (start);
+`,
+}
+
+var (
+	errForeign = errors.New("not a perfd store")
+	errNewer   = errors.New("made by a newer perfd")
+)
+
+// version reads the schema version; errForeign if the database is not a perfd store.
+func version(db querier) (int, error) {
+	var app, v int
+	if err := db.QueryRow("PRAGMA application_id").Scan(&app); err != nil {
+		return 0, err
+	}
+	if app != applicationID {
+		return 0, errForeign
+	}
+	if err := db.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
+		return 0, err
+	}
+	if v > len(migrations) {
+		return v, fmt.Errorf("%w: schema %d, this one reads up to %d", errNewer, v, len(migrations))
+	}
+	return v, nil
+}
+
+// migrate brings the database from the given version to the newest, each step in its own transaction.
+func migrate(db *sql.DB, from int) error {
+	for v := from; v < len(migrations); v++ {
+		tx, err := db.Begin()
+		if err != nil {
+			return fmt.Errorf("begin migration: %w", err)
+		}
+		step := fmt.Sprintf("%s\nPRAGMA application_id = %d; PRAGMA user_version = %d;", migrations[v], applicationID, v+1)
+		if _, err := tx.Exec(step); err != nil {
+			return errors.Join(fmt.Errorf("migrate to schema %d: %w", v+1, err), tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return fmt.Errorf("commit migration: %w", err)
+		}
+	}
+	return nil
+}
+
+type querier interface {
+	QueryRow(query string, args ...any) *sql.Row
+}
