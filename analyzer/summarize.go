@@ -29,6 +29,9 @@ func (c SummaryConfig) withDefaults() SummaryConfig {
 	return c
 }
 
+// Unknown is the key of calls whose user is not known.
+const Unknown = "(unknown)"
+
 // Other is the key of the group that holds what exceeds a limit.
 const Other = "(other)"
 
@@ -148,7 +151,7 @@ func (s *Summarizer) Background(b *Background) error {
 	return nil
 }
 
-// UserOf names a call's user: login, or "uid 7", or "(unknown)".
+// UserOf names a call's user: login, or "uid 7", or Unknown.
 func UserOf(c *rpclog.Call) string {
 	switch {
 	case c.Login != "":
@@ -156,7 +159,7 @@ func UserOf(c *rpclog.Call) string {
 	case c.UID != 0:
 		return "uid " + strconv.FormatInt(c.UID, 10)
 	}
-	return "(unknown)"
+	return Unknown
 }
 
 func sessionName(k rpclog.SessionKey) string { return fmt.Sprintf("%016x", uint64(k)) }

@@ -1,0 +1,149 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/perfd/perfd/analyzer"
+)
+
+// part is one of the parts of a call's time, with what shows it.
+type part struct {
+	name   string
+	phrase string // "61 % of it …"
+	ansi   string // colour of 256
+	mark   string // without colours
+	class  string // CSS class
+	d      time.Duration
+}
+
+// parts lists the parts of b in the order in which they are drawn everywhere.
+func parts(b analyzer.Breakdown) []part {
+	return []part{
+		{"wait", "waiting for a worker", "214", "·", "wait", b.Wait},
+		{"application", "in the application", "75", "▒", "application", b.Application},
+		{"SQL", "in SQL", "37", "█", "sql", b.SQL},
+		{"lock", "in locks", "203", "×", "lock", b.Lock},
+		{"retry", "asleep between tries", "167", "~", "retry", b.Retry},
+		{"transfer", "in transfer", "146", "-", "transfer", b.Transfer},
+		{"unknown", "unknown", "242", "?", "unknown", b.Unknown},
+	}
+}
+
+// largest returns the part that took most.
+func largest(b analyzer.Breakdown) part {
+	var best part
+	for _, x := range parts(b) {
+		if x.d > best.d {
+			best = x
+		}
+	}
+	return best
+}
+
+// aligned writes a duration in eight columns, so that numbers and units stand in columns of their own.
+func aligned(d time.Duration) string {
+	number, unit, _ := strings.Cut(analyzer.Figure(d), " ")
+	return fmt.Sprintf("%5s %-2s", number, unit)
+}
+
+// percent writes n of total with two significant digits.
+func percent(n, total int64) string {
+	if total == 0 {
+		return "0 %"
+	}
+	switch x := 100 * float64(n) / float64(total); {
+	case n == 0 || n == total:
+		return fmt.Sprintf("%.0f %%", x)
+	case x < 0.1:
+		return "<0.1 %"
+	case x < 10:
+		return fmt.Sprintf("%.1f %%", x)
+	case x > 99:
+		return fmt.Sprintf("%.1f %%", min(x, 99.9))
+	default:
+		return fmt.Sprintf("%.0f %%", x)
+	}
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(int64(n)) + " " + noun + "s"
+}
+
+// thousands writes n with separators.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// clean keeps what comes from the recording from steering the terminal: control characters become spaces.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// cut shortens s to n columns.
+func cut(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return strings.TrimRight(string(r[:max(n-1, 0)]), " ") + "…"
+}
+
+// middle shortens s to n columns by leaving out its middle, so that a method's name survives its model's.
+func middle(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	tail := (n - 1) * 2 / 3
+	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
+}
+
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-len([]rune(s))))
+}
+
+// Brief writes a statement on one line of at most n columns, its list of columns left out so that the
+// table and the condition can be seen.
+func Brief(text string, n int) string {
+	text = strings.Join(strings.Fields(clean(text)), " ")
+	upper := strings.ToUpper(text)
+	if len(upper) == len(text) && strings.HasPrefix(upper, "SELECT ") {
+		if from := topLevel(upper, " FROM "); from > len("SELECT ")+12 {
+			text = text[:len("SELECT ")] + "…" + text[from:]
+		}
+	}
+	return cut(text, n)
+}
+
+// topLevel finds word in s outside of parentheses; -1 if it is not there.
+func topLevel(s, word string) int {
+	depth := 0
+	for i := 0; i+len(word) <= len(s); i++ {
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case word[0]:
+			if depth == 0 && s[i:i+len(word)] == word {
+				return i
+			}
+		}
+	}
+	return -1
+}
