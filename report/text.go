@@ -55,8 +55,9 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 	}
 	lines := cmp.Or(cfg.Lines, 50)
 	r := rows{min(3, len(s.Methods)), min(2, len(s.Users)), min(3, len(s.Shapes)), min(2, len(s.Findings))}
-	// Heading 4, parts 4, four lists with a title and an empty line each; two lines for each finding and notice.
-	used := 4 + 4 + 4*2 + r.methods + r.users + r.shapes + 2*r.findings + 1 + 2*len(s.Notices)
+	// Heading 5, parts 4, four lists with a title and an empty line each, what else was found, the title of
+	// the notices; two lines for each finding and notice.
+	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + 2*r.findings + 2*len(s.Notices)
 	for grown := true; grown; {
 		grown = false
 		grow := func(n *int, limit, cost int) {

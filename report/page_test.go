@@ -1,0 +1,180 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"github.com/perfd/perfd/analyzer"
+)
+
+func testSummary(n int) analyzer.Summary {
+	b := analyzer.Breakdown{Wait: 40 * time.Millisecond, Application: 400 * time.Millisecond, SQL: 1200 * time.Millisecond, Transfer: 9 * time.Millisecond}
+	s := analyzer.Summary{
+		From: at(0), To: at(12_000_000), Calls: 151, Errors: 2, Statements: 3305, Attributed: 3300, Exact: 3200,
+		Packets: 10472, Total: b, Waited: b.Sum(),
+	}
+	for i := range n {
+		d := time.Duration(n-i) * 100 * time.Millisecond
+		g := analyzer.Group{Key: fmt.Sprintf("very.long.model.name.of.a.module_%d.web_search_read", i), Calls: int64(n - i), Errors: int64(i % 2),
+			Statements: 1234, Total: d, P50: d / 3, P95: d / 2, Max: d, Time: analyzer.Breakdown{SQL: d / 2, Application: d - d/2}}
+		s.Methods = append(s.Methods, g)
+		g.Key = fmt.Sprintf("user%d", i)
+		s.Users = append(s.Users, g)
+		s.Shapes = append(s.Shapes, analyzer.ShapeGroup{Fingerprint: uint64(i), Statements: 99, Calls: 9, Total: d, P95: d / 9, Max: d,
+			Text: `SELECT "a"."id", "a"."name", "a"."<b>other</b>" FROM "res_partner" AS "a" WHERE "a"."id" IN ( ? ) ORDER BY "a"."name"`})
+		s.Findings = append(s.Findings, analyzer.FindingGroup{Rule: "n-plus-one", Method: g.Key, Calls: int64(i + 1), Cost: d,
+			Title: "41 × SELECT … res_partner took 0.38 s of 0.61 s", Fix: "Read the res_partner records together."})
+	}
+	return s
+}
+
+func text(t *testing.T, s analyzer.Summary, cfg TextConfig) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Text(&out, s, cfg); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestTextFitsTheScreen(t *testing.T) {
+	for _, n := range []int{0, 1, 3, 10, 40} {
+		s := testSummary(n)
+		for i := range 3 {
+			s.Notices = append(s.Notices, analyzer.Notice{Title: fmt.Sprint("Notice ", i), Fix: "Fix."})
+			lines := strings.Split(strings.TrimSuffix(text(t, s, TextConfig{Names: []string{strings.Repeat("long", 40) + ".pcap.gz"}}), "\n"), "\n")
+			if len(lines) > 50 {
+				t.Errorf("%d rows, %d notices: %d lines", n, i+1, len(lines))
+			}
+			for _, l := range lines {
+				if c := utf8.RuneCountInString(l); c > textWidth {
+					t.Errorf("%d columns: %q", c, l)
+				}
+			}
+		}
+	}
+}
+
+func TestTextAnswers(t *testing.T) {
+	s := testSummary(3)
+	s.Notices = []analyzer.Notice{{Title: "The recording holds no PostgreSQL traffic.", Fix: "Set db_host."}}
+	got := text(t, s, TextConfig{Names: []string{"odoo.pcap"}})
+	for _, want := range []string{
+		"odoo.pcap  2026-11-22", "10,472 packets", "In 12.0 s, 3 users waited 1.65 s in 151 calls, 2 of which failed; 73 % of it in SQL.",
+		"3,305 statements: 99.8 % in calls (97 % beyond doubt), 0.2 % in the background.", "SQL 1.20 s 73 %", "METHODS", "USERS", "user0",
+		`SELECT … FROM "res_partner"`, "300 ms   41 × SELECT", "in user0", "WHAT THE RECORDING LACKED", "Set db_host.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Error("escape sequences without colours")
+	}
+	if t.Failed() {
+		t.Log("\n" + got)
+	}
+}
+
+// Colours change nothing but the style.
+func TestTextColours(t *testing.T) {
+	s := testSummary(4)
+	got := text(t, s, TextConfig{Color: true})
+	if !strings.Contains(got, "\x1b[38;5;37m█") {
+		t.Error("the bar has no colour")
+	}
+	for i, l := range strings.Split(got, "\n") {
+		if c := utf8.RuneCountInString(stripStyles(l)); c > textWidth {
+			t.Errorf("line %d has %d columns", i+1, c)
+		}
+	}
+}
+
+func stripStyles(s string) string {
+	var out strings.Builder
+	for {
+		i := strings.Index(s, "\x1b[")
+		if i < 0 {
+			out.WriteString(s)
+			return out.String()
+		}
+		out.WriteString(s[:i])
+		_, s, _ = strings.Cut(s[i:], "m")
+	}
+}
+
+func TestTextIsInertOnATerminal(t *testing.T) {
+	s := testSummary(1)
+	s.Methods[0].Key, s.Users[0].Key = "evil\x1b[2Jmethod", "a\nb"
+	if got := text(t, s, TextConfig{}); strings.Contains(got, "\x1b") || strings.Contains(got, "a\nb") {
+		t.Errorf("control characters came through: %q", got)
+	}
+}
+
+func TestBrief(t *testing.T) {
+	for in, want := range map[string]string{
+		`SELECT "a"."id", ( SELECT 1 FROM x ) FROM res_partner`: `SELECT … FROM res_partner`,
+		"SELECT id FROM t":       "SELECT id FROM t",
+		"UPDATE t\n  SET a = ?":  "UPDATE t SET a = ?",
+		"SELECT nextval ( ? )":   "SELECT nextval ( ? )",
+		strings.Repeat("é", 100): strings.Repeat("é", 39) + "…",
+	} {
+		if got := Brief(in, 40); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestPercent(t *testing.T) {
+	for want, n := range map[string]int64{"0 %": 0, "<0.1 %": 1, "5.0 %": 5000, "73 %": 73000, "99.9 %": 99_999, "100 %": 100_000} {
+		if got := percent(n, 100_000); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestHTML(t *testing.T) {
+	var out bytes.Buffer
+	s := testSummary(3)
+	s.Notices = []analyzer.Notice{{Title: "No <PostgreSQL>.", Fix: "Set db_host."}}
+	if err := HTML(&out, s, HTMLConfig{Names: []string{"<script>.pcap"}, Version: "v1"}); err != nil {
+		t.Fatal(err)
+	}
+	tags := map[string]int{}
+	z := html.NewTokenizer(&out)
+	var shown strings.Builder
+	for z.Next() != html.ErrorToken {
+		tok := z.Token()
+		switch tok.Type {
+		case html.StartTagToken, html.SelfClosingTagToken:
+			tags[tok.Data]++
+			for _, a := range tok.Attr {
+				if a.Key == "src" || a.Key == "href" || strings.HasPrefix(a.Key, "on") {
+					t.Errorf("the page refers to %s=%q", a.Key, a.Val)
+				}
+			}
+		case html.TextToken:
+			shown.WriteString(tok.Data)
+		}
+	}
+	want := map[string]int{"table": 3, "script": 0, "link": 0, "svg": 1 + 3 + 3}
+	got := map[string]int{}
+	for k := range want {
+		got[k] = tags[k]
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("elements differ (-want +got):\n%s", d)
+	}
+	for _, w := range []string{"In 12.0 s, 3 users waited 1.65 s", "<script>.pcap", "No <PostgreSQL>.", "user2"} {
+		if !strings.Contains(shown.String(), w) {
+			t.Errorf("the page does not show %q", w)
+		}
+	}
+}
