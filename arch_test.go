@@ -80,7 +80,7 @@ func sources(t *testing.T) []source {
 		}
 		base := d.Name()
 		if d.IsDir() {
-			if name != "." && (strings.HasPrefix(base, ".") || base == "node_modules" || base == "vendor" || base == "testdata") {
+			if name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "node_modules" || base == "vendor" || base == "testdata") {
 				return filepath.SkipDir
 			}
 			return nil
@@ -244,7 +244,7 @@ func TestArchitectureNamesEveryFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range tops {
-		if name := e.Name(); e.IsDir() && !strings.HasPrefix(name, ".") {
+		if name := e.Name(); e.IsDir() && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_") {
 			if !slices.ContainsFunc([]string{name, name + "/perfd"}, func(s string) bool { return mapped[s] }) {
 				t.Errorf("ARCHITECTURE.md has no section for %s/", name)
 			}
