@@ -208,18 +208,18 @@ func count(n int64) string {
 	return s
 }
 
-// MethodOf names what a call does: model.method, service.method, or the path with its numbers folded.
+// MethodOf names what a call does: model.method, service.method, the method alone, or the path of a plain HTTP route with its numbers folded.
 // It is the key by which calls are grouped.
 func MethodOf(c *rpclog.Call) string {
 	switch {
-	case c.Model != "" && c.Method != "":
+	case c.Method == "":
+		return foldPath(c.Path)
+	case c.Model != "":
 		return c.Model + "." + c.Method
-	case c.Service != "" && c.Method != "":
+	case c.Service != "":
 		return c.Service + "." + c.Method
-	case c.Method != "" && c.Path == "/":
-		return c.Method
 	}
-	return foldPath(c.Path)
+	return c.Method
 }
 
 // foldPath replaces each path segment that begins with a digit by #, so that /web/image/12 and

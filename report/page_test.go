@@ -3,13 +3,11 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/html"
 
 	"github.com/perfd/perfd/analyzer"
 )
@@ -147,33 +145,15 @@ func TestHTML(t *testing.T) {
 	if err := HTML(&out, s, HTMLConfig{Names: []string{"<script>.pcap"}, Version: "v1"}); err != nil {
 		t.Fatal(err)
 	}
-	tags := map[string]int{}
-	z := html.NewTokenizer(&out)
-	var shown strings.Builder
-	for z.Next() != html.ErrorToken {
-		tok := z.Token()
-		switch tok.Type {
-		case html.StartTagToken, html.SelfClosingTagToken:
-			tags[tok.Data]++
-			for _, a := range tok.Attr {
-				if a.Key == "src" || a.Key == "href" || strings.HasPrefix(a.Key, "on") {
-					t.Errorf("the page refers to %s=%q", a.Key, a.Val)
-				}
-			}
-		case html.TextToken:
-			shown.WriteString(tok.Data)
+	page := out.String()
+	for tag, want := range map[string]int{"<table": 3, "<script": 0, "<link": 0, "<img": 0, "<svg": 1 + 3 + 3, "<b>other": 0, "url(": 0, "src=": 0, "href=": 0} {
+		if got := strings.Count(page, tag); got != want {
+			t.Errorf("%d × %s, want %d", got, tag, want)
 		}
 	}
-	want := map[string]int{"table": 3, "script": 0, "link": 0, "svg": 1 + 3 + 3}
-	got := map[string]int{}
-	for k := range want {
-		got[k] = tags[k]
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("elements differ (-want +got):\n%s", d)
-	}
+	shown := html.UnescapeString(page)
 	for _, w := range []string{"In 12.0 s, 3 users waited 1.65 s", "<script>.pcap", "No <PostgreSQL>.", "user2"} {
-		if !strings.Contains(shown.String(), w) {
+		if !strings.Contains(shown, w) {
 			t.Errorf("the page does not show %q", w)
 		}
 	}
