@@ -1,0 +1,176 @@
+package capture
+
+import (
+	"time"
+)
+
+// state of a connection towards the protocols.
+type state uint8
+
+const (
+	unclaimed state = iota
+	claimed
+	ignored
+	closed // kept for a while to recognise late copies of its packets
+)
+
+// Lists of connections in Engine.lists.
+const (
+	quiet  = 0 // no payload yet, or closed
+	active = 1
+)
+
+// conn is one connection. It is kept small: a flood of half-open ones must cost little.
+type conn struct {
+	id       ConnID
+	flow     flow
+	opened   int64 // Unix nanoseconds
+	seen     int64 // last packet
+	state    state
+	list     uint8
+	first    uint8 // side that sent the first packet
+	client   uint8 // side, where oriented
+	oriented bool  // by handshake or verdict
+	joined   bool
+	reset    bool // RST seen: close once nothing before it is missing
+	half     [2]half
+	stream   Stream
+	pending  *pending
+
+	prev, next *conn // in its list
+	waitIndex  int   // place in Engine.waiting, counted from 1
+}
+
+// half is one direction of a connection.
+type half struct {
+	next    uint32 // sequence number of the next byte wanted
+	isn     uint32 // of the SYN
+	end     uint32 // number after the last byte, where fin or reset
+	finAck  uint32 // what the FIN acknowledged
+	proven  uint32 // bytes before this number were sent: the peer acknowledged them
+	syn     bool   // SYN seen
+	started bool   // next is valid
+	joining bool   // the first bytes are held back: next may still move down
+	moved   bool   // bytes were passed
+	fin     bool   // end is valid
+	ended   bool   // all bytes up to end were passed
+	missing bool   // proven is valid and beyond next
+
+	joinedAt     int64 // engine's clock
+	gapSince     int64 // engine's clock when the first held segment began to wait
+	provenAt     int64 // engine's clock when missing began
+	provenPacket int64
+	lastTime     int64 // of the last chunk
+	lost         int64 // bytes lost and not yet reported
+	heldBytes    int
+	held         []held
+}
+
+// held is a run of bytes that waits for those before it. Runs of one direction are sorted and do not overlap.
+type held struct {
+	seq, wire uint32
+	ack       uint32
+	hasAck    bool
+	at        int64 // packet's time
+	arrived   int64 // engine's clock
+	data      []byte
+}
+
+// handshake takes the SYN of one direction.
+func (c *conn) handshake(s *segment, clock int64) {
+	h, o := &c.half[s.side], &c.half[1-s.side]
+	if c.state == closed || h.syn && h.isn == s.seq {
+		return
+	}
+	h.syn, h.isn = true, s.seq
+	if !h.moved && (!h.started || len(h.held) == 0 || int32(h.next-s.seq-1) >= 0) {
+		h.started, h.joining, h.next = true, false, s.seq+1
+	}
+	if !c.oriented {
+		c.oriented = true
+		c.client = s.side
+		if s.flags&flagACK != 0 {
+			c.client = 1 - s.side
+		}
+	}
+	if s.flags&flagACK != 0 && !o.started {
+		o.started, o.next = true, s.ack
+	}
+}
+
+// holds tells whether segments of c wait, or bytes are known to be missing.
+func (c *conn) holds() bool {
+	for i := range c.half {
+		h := &c.half[i]
+		if len(h.held) > 0 || h.missing || h.joining {
+			return true
+		}
+	}
+	return false
+}
+
+// describe returns c as protocols see it. Before a verdict a connection without handshake counts the sender
+// of its first packet as the client.
+func (c *conn) describe() Conn {
+	client := c.client
+	if !c.oriented {
+		client = c.first
+	}
+	return Conn{
+		ID:     c.id,
+		Client: c.flow.side(client),
+		Server: c.flow.side(1 - client),
+		Opened: unixNano(c.opened),
+		Joined: c.joined,
+	}
+}
+
+func (c *conn) dir(side uint8) Dir {
+	if side == c.client {
+		return ToServer
+	}
+	return ToClient
+}
+
+func unixNano(n int64) time.Time {
+	return time.Unix(0, n).UTC()
+}
+
+// list is a doubly linked list of connections, the longest untouched first.
+type list struct {
+	head, tail *conn
+	n          int
+}
+
+func (l *list) push(c *conn) {
+	c.prev, c.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = c
+	} else {
+		l.head = c
+	}
+	l.tail = c
+	l.n++
+}
+
+func (l *list) remove(c *conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.tail = c.prev
+	}
+	c.prev, c.next = nil, nil
+	l.n--
+}
+
+func (l *list) touch(c *conn) {
+	if l.tail != c {
+		l.remove(c)
+		l.push(c)
+	}
+}
