@@ -1,0 +1,93 @@
+package rpclog
+
+import "github.com/perfd/perfd/evidence"
+
+// reading says how an envelope wants a body read.
+type reading struct {
+	content contentType // contentJSON or contentXML; anything else is passed over
+	visit   func(x *exchange, at path, k kind, v []byte)
+	depth   int  // visit wants scalars up to this depth
+	skip    path // where a password stands, which is not even hashed
+}
+
+// body carries the bytes of one body through its content coding to a scanner. The zero value passes over.
+type body struct {
+	json *jsonScanner
+	xml  *xmlScanner
+	inf  *inflater
+}
+
+// open prepares for a body.
+func (o *body) open(d *Decoder, x *exchange, h *head, r reading, set *evidence.Set) {
+	t := tokens{x: x, visit: r.visit, depth: r.depth, skip: r.skip, set: set}
+	if r.visit == nil {
+		t.depth = -1
+	}
+	switch r.content {
+	case contentJSON, contentXML:
+	default:
+		return
+	}
+	if h.coding != identical {
+		if o.inf = d.inflater(h.coding); o.inf == nil {
+			d.stats.Undecoded++
+			return
+		}
+	}
+	if r.content == contentJSON {
+		o.json = takeIdle(&d.idle.json)
+		o.json.start(t)
+	} else {
+		o.xml = takeIdle(&d.idle.xml)
+		o.xml.start(t)
+	}
+	if o.inf != nil {
+		o.inf.start(o.scanner())
+	}
+}
+
+func (o *body) scanner() scanner {
+	if o.json != nil {
+		return o.json
+	}
+	return o.xml
+}
+
+func (o *body) write(b []byte) {
+	switch {
+	case o.inf != nil:
+		o.inf.write(b)
+	case o.json != nil:
+		o.json.write(b)
+	case o.xml != nil:
+		o.xml.write(b)
+	}
+}
+
+// close ends a body that came to its end.
+func (o *body) close(d *Decoder) {
+	if o.inf != nil {
+		o.inf.finish()
+	}
+	if o.json != nil {
+		o.json.end()
+	}
+	o.stop(d)
+}
+
+// stop ends a body of which bytes are missing: what follows cannot be read.
+func (o *body) stop(d *Decoder) {
+	if o.inf != nil {
+		o.inf.stop()
+		d.shelve(o.inf)
+	}
+	if o.json != nil {
+		o.json.tokens = tokens{}
+		putIdle(&d.idle.json, o.json)
+	}
+	if o.xml != nil {
+		o.xml.tokens = tokens{}
+		putIdle(&d.idle.xml, o.xml)
+	}
+	*o = body{}
+}

@@ -1,0 +1,279 @@
+package rpclog
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// jsonScanner finds the scalars of a JSON text (RFC 8259) that comes in pieces. It builds nothing, does not
+// allocate and is lenient: what it cannot read ends the scan, not the call.
+type jsonScanner struct {
+	tokens
+	state jsonState
+	depth int
+	key   bool // the next string names a member
+	now   step // of the position in the innermost container
+	stack [maxDepth]frameOf
+	base  path // of the innermost container
+
+	buf  [jsonBuf]byte // of a scalar that cannot be shown in place
+	n    int
+	unit uint16 // \u escape being read, and how many of its digits are
+	hexN uint8
+	high uint16 // high surrogate before it
+}
+
+// frameOf is what is put aside while a container within is read.
+type frameOf struct {
+	base  path
+	now   step
+	array bool
+}
+
+type jsonState uint8
+
+const (
+	jsonBetween jsonState = iota
+	jsonString
+	jsonEscape
+	jsonUnicode
+	jsonNumber
+	jsonLiteral
+	jsonDead
+)
+
+// maxDepth bounds the nesting that is followed. jsonBuf is what is kept of a scalar that spans pieces.
+const (
+	maxDepth = 256
+	jsonBuf  = 256
+)
+
+// start prepares for a new text.
+func (s *jsonScanner) start(t tokens) {
+	s.tokens = t
+	s.state, s.depth, s.key, s.now, s.base, s.n = jsonBetween, 0, false, 0, 0, 0
+}
+
+// position is the path of the value being read.
+func (s *jsonScanner) position() path {
+	if s.depth == 0 || s.depth > maxPathDepth {
+		return 0
+	}
+	return s.base<<8 | path(s.now)
+}
+
+func (s *jsonScanner) write(b []byte) {
+	for i := 0; i < len(b); {
+		switch s.state {
+		case jsonBetween:
+			i = s.between(b, i)
+		case jsonString:
+			n := quote(b[i:])
+			s.keep(b[i : i+n])
+			if i += n; i < len(b) {
+				if b[i] == '"' {
+					s.high = 0
+					s.text(s.buf[:s.n])
+					s.state = jsonBetween
+				} else {
+					s.state = jsonEscape
+				}
+				i++
+			}
+		case jsonEscape:
+			s.escape(b[i])
+			i++
+		case jsonUnicode:
+			s.unicode(b[i])
+			i++
+		case jsonNumber:
+			n := i
+			for n < len(b) && isNumber[b[n]] {
+				n++
+			}
+			s.keep(b[i:n])
+			if i = n; i < len(b) {
+				s.value(number, s.buf[:s.n])
+				s.state = jsonBetween
+			}
+		case jsonLiteral:
+			for i < len(b) && (b[i]|0x20 >= 'a' && b[i]|0x20 <= 'z') {
+				i++
+			}
+			if i < len(b) {
+				s.state = jsonBetween
+			}
+		case jsonDead:
+			return
+		}
+	}
+}
+
+// end tells that no byte is missing any more: a number at the end of the text is complete.
+func (s *jsonScanner) end() {
+	if s.state == jsonNumber {
+		s.value(number, s.buf[:s.n])
+		s.state = jsonDead
+	}
+}
+
+// between reads structure and scalars that lie whole in b from i on; it returns where it stopped.
+func (s *jsonScanner) between(b []byte, i int) int {
+	for i < len(b) {
+		c := b[i]
+		switch {
+		case c == '"':
+			n := i + 1 + quote(b[i+1:])
+			if n >= len(b) || b[n] == '\\' {
+				s.n, s.high = 0, 0
+				s.keep(b[i+1 : n])
+				s.state = jsonString
+				return n
+			}
+			s.text(b[i+1 : n])
+			i = n + 1
+		case c == ',':
+			if s.depth > 0 && s.stack[s.depth-1].array {
+				if s.now < 255 {
+					s.now++
+				}
+			} else {
+				s.key = true
+			}
+			i++
+		case c == ':':
+			s.key = false
+			i++
+		case c <= ' ':
+			i++
+		case c >= '0' && c <= '9' || c == '-':
+			n := i + 1
+			for n < len(b) && isNumber[b[n]] {
+				n++
+			}
+			if n == len(b) {
+				s.n = 0
+				s.state = jsonNumber
+				return i
+			}
+			s.value(number, b[i:n])
+			i = n
+		case c == '{' || c == '[':
+			if s.depth >= maxDepth {
+				s.state = jsonDead
+				return len(b)
+			}
+			s.stack[s.depth] = frameOf{base: s.base, now: s.now, array: c == '['}
+			if s.depth > 0 {
+				s.base = s.base<<8 | path(s.now)
+			}
+			s.depth++
+			s.key, s.now = c == '{', other
+			if c == '[' {
+				s.now = elem
+			}
+			i++
+		case c == '}' || c == ']':
+			if s.depth == 0 || s.stack[s.depth-1].array != (c == ']') {
+				s.state = jsonDead
+				return len(b)
+			}
+			s.depth--
+			s.base, s.now = s.stack[s.depth].base, s.stack[s.depth].now
+			s.key = false
+			i++
+		case c == 't' || c == 'f' || c == 'n' || c == 'N' || c == 'I':
+			s.value(literal, b[i:i+1])
+			s.state = jsonLiteral
+			return i + 1
+		default:
+			s.state = jsonDead
+			return len(b)
+		}
+	}
+	return i
+}
+
+// text takes a whole string.
+func (s *jsonScanner) text(v []byte) {
+	if s.key {
+		s.now = stepOf(v)
+		return
+	}
+	s.value(text, v)
+}
+
+func (s *jsonScanner) value(k kind, v []byte) {
+	s.scalar(s.position(), s.depth, k, v)
+}
+
+// keep appends to the scalar at hand as far as there is room.
+func (s *jsonScanner) keep(b []byte) {
+	s.n += copy(s.buf[s.n:], b)
+	if len(b) > 0 {
+		s.high = 0
+	}
+}
+
+func (s *jsonScanner) escape(c byte) {
+	s.state = jsonString
+	switch c {
+	case 'u':
+		s.state, s.unit, s.hexN = jsonUnicode, 0, 0
+		return
+	case 'n':
+		c = '\n'
+	case 't':
+		c = '\t'
+	case 'r':
+		c = '\r'
+	case 'b':
+		c = '\b'
+	case 'f':
+		c = '\f'
+	}
+	one := [1]byte{c}
+	s.keep(one[:])
+}
+
+func (s *jsonScanner) unicode(c byte) {
+	var v uint16
+	switch {
+	case c >= '0' && c <= '9':
+		v = uint16(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		v = uint16(c|0x20-'a') + 10
+	default:
+		s.state = jsonDead
+		return
+	}
+	s.unit = s.unit<<4 | v
+	if s.hexN++; s.hexN < 4 {
+		return
+	}
+	s.state = jsonString
+	r := rune(s.unit)
+	if s.high != 0 && utf16.IsSurrogate(r) {
+		if full := utf16.DecodeRune(rune(s.high), r); full != utf8.RuneError {
+			s.n -= min(3, s.n) // the replacement character put in the high one's place
+			r = full
+		}
+	}
+	high := uint16(0)
+	if r >= 0xd800 && r < 0xdc00 {
+		high = s.unit
+	}
+	var enc [utf8.UTFMax]byte
+	n := utf8.EncodeRune(enc[:], r)
+	if s.n+n <= len(s.buf) { // never half a character, and never a high surrogate without room for its pair
+		s.keep(enc[:n])
+		s.high = high
+	}
+}
+
+var isNumber = func() (t [256]bool) {
+	for _, c := range "0123456789+-.eE" {
+		t[c] = true
+	}
+	return t
+}()
