@@ -25,7 +25,7 @@ func Divide(from, to time.Time, n int) Buckets {
 		dt = [...]time.Duration{2, 5, 10}[step%3] * pow10(step/3)
 	}
 	t0 := time.Unix(0, from.UnixNano()/int64(dt)*int64(dt)).UTC()
-	return Buckets{T0: t0, DT: dt, N: int(to.Sub(t0)/dt) + 1}
+	return Buckets{T0: t0, DT: dt, N: max(int((to.Sub(t0)+dt-1)/dt), 1)}
 }
 
 func pow10(n int) time.Duration {
@@ -86,6 +86,7 @@ type Overview struct {
 	Methods, Models []Group
 	Users           []Group
 	Shapes          []ShapeGroup
+	SQL             time.Duration // of all statements that match, those beyond Shapes too
 	Findings        []Finds
 }
 
@@ -164,6 +165,9 @@ func Summarize(ctx context.Context, r Reader, f Filter, n, top int) (*Overview, 
 	shapes, err := Shapes(ctx, r, f, ShapeFilter{})
 	if err != nil {
 		return nil, err
+	}
+	for i := range shapes {
+		o.SQL += shapes[i].Total
 	}
 	o.Shapes = first(shapes, top)
 	finds, err := Findings(ctx, r, f, 5)

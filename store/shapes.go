@@ -40,6 +40,7 @@ func (f *ShapeFilter) match(s *sqltrace.Shape, kind sqltrace.Kind) bool {
 // ShapeGroup sums up the statements of one shape.
 type ShapeGroup struct {
 	sqltrace.Shape
+	InCalls                                int64 // part of Statements that calls ran
 	Statements, Calls, Rows, Bytes, Errors int64
 	Total, P50, P95, P99, Max              time.Duration
 	Background                             time.Duration // part of Total that no call owns
@@ -101,6 +102,7 @@ func Shapes(ctx context.Context, r Reader, f Filter, sf ShapeFilter) ([]ShapeGro
 				continue
 			}
 			t.add(&spans[i])
+			t.InCalls++
 			t.methods[b.Name] += spans[i].Duration
 			if t.Calls == 0 || t.last != b.ID {
 				t.Calls++
@@ -205,6 +207,7 @@ func Shape(ctx context.Context, r Reader, f Filter, fp sqltrace.Fingerprint) (*S
 			return
 		}
 		t.Calls++
+		t.InCalls += c.Statements
 		t.methods[b.Name] += c.Total
 		calls = append(calls, c)
 		for _, to := range [...]struct {

@@ -1,0 +1,158 @@
+// Package web serves a recording to the browser: a JSON API over a store.Reader, described in docs/api.md,
+// and the embedded pages that use it. It decides nothing about calls; it renders what the store answers.
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/perfd/perfd/store"
+)
+
+// Config of the pages. The zero value works.
+type Config struct {
+	// Hosts are names and addresses, besides those of loopback, under which the pages may be asked for.
+	// Defaults to none: a name that someone else's DNS points here is refused.
+	Hosts []string
+	// Version of perfd, shown in the pages. Defaults to that in the store.
+	Version string
+	// CacheBytes bounds the answers kept for a finished recording, which never change. Defaults to 32 MiB.
+	CacheBytes int
+}
+
+// Server answers HTTP requests for one recording.
+type Server struct {
+	cfg     Config
+	store   store.Reader
+	handler http.Handler
+	pages   *pages
+	cache   cache
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New returns a server of what r holds; r stays the caller's to close.
+func New(cfg Config, r store.Reader) (*Server, error) {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 32 << 20
+	}
+	p, err := newPages()
+	if err != nil {
+		return nil, fmt.Errorf("load pages: %w", err)
+	}
+	s := &Server{cfg: cfg, store: r, pages: p, cache: cache{limit: cfg.CacheBytes}}
+	s.handler = s.routes()
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// routes is the table of everything that can be asked for.
+func (s *Server) routes() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	e.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
+		fail(c, &problem{Status: http.StatusInternalServerError, Code: "internal", Message: "the answer could not be made", Hint: "please report this"})
+	}), s.guard)
+	for path, h := range map[string]endpoint{
+		"source":              s.source,
+		"overview":            s.overview,
+		"calls":               s.calls,
+		"calls/:id":           s.call,
+		"sessions":            s.sessions,
+		"timeline":            s.timeline,
+		"methods":             s.groups(store.ByMethod),
+		"models":              s.groups(store.ByModel),
+		"users":               s.groups(store.ByUser),
+		"shapes":              s.shapes,
+		"shapes/:fingerprint": s.shape,
+		"sql":                 s.shapes,
+		"sql/:fingerprint":    s.shape,
+		"findings":            s.findings,
+		"background":          s.background,
+		"background/:id":      s.backgroundGroup,
+	} {
+		e.GET("/api/v1/"+path, s.answer(h))
+		e.HEAD("/api/v1/"+path, s.answer(h))
+	}
+	e.NoRoute(func(c *gin.Context) {
+		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
+			fail(c, &problem{Status: http.StatusNotFound, Code: "not_found", Message: "there is no " + c.Request.URL.Path, Hint: "docs/api.md lists what there is"})
+			return
+		}
+		s.pages.serve(c)
+	})
+	return e
+}
+
+// endpoint computes an answer, which is encoded as JSON, from the parameters.
+type endpoint func(c *gin.Context, p *params) (any, error)
+
+// answer runs an endpoint and writes its result or its problem.
+func (s *Server) answer(h endpoint) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		key := c.Request.URL.Path + "?" + c.Request.URL.RawQuery
+		body, kept := s.cache.get(key)
+		if !kept {
+			p := newParams(c.Request.URL.RawQuery)
+			v, err := h(c, p)
+			if p.problem != nil {
+				fail(c, p.problem)
+				return
+			}
+			if err == nil {
+				body, err = encode(v)
+			}
+			if err != nil {
+				fail(c, explain(err))
+				return
+			}
+			if rec, err := s.store.Recording(c.Request.Context()); err == nil && rec.Complete {
+				s.cache.put(key, body)
+			}
+		}
+		c.Header("Cache-Control", "no-store")
+		c.Data(http.StatusOK, "application/json; charset=utf-8", body)
+	}
+}
+
+// problem is an error as the API tells it.
+type problem struct {
+	Status    int    `json:"-"`
+	Code      string `json:"code"`
+	Parameter string `json:"parameter,omitempty"`
+	Message   string `json:"message"`
+	Hint      string `json:"hint"`
+}
+
+func (p *problem) Error() string { return p.Message }
+
+// explain turns an error of the store into a problem.
+func explain(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return &problem{Status: http.StatusNotFound, Code: "not_found", Message: err.Error(), Hint: "it may belong to another recording, or to another time range"}
+	}
+	p = &problem{Status: http.StatusInternalServerError, Code: "internal", Message: err.Error(), Hint: "check that the store's file is still there and whole"}
+	var hinted *store.Error
+	if errors.As(err, &hinted) {
+		p.Hint = hinted.Hint
+	}
+	return p
+}
+
+func fail(c *gin.Context, p *problem) {
+	c.Header("Cache-Control", "no-store")
+	c.AbortWithStatusJSON(p.Status, gin.H{"error": p})
+}
