@@ -87,8 +87,8 @@ func (s *Splitter) Split(t *Trace) Breakdown {
 		return b
 	}
 	// Times may be missing or out of order in damaged recordings: force start ≤ sent ≤ first ≤ end.
-	first := within(c.First, start, end, end)
-	sent := within(c.Sent, start, first, start)
+	first := clamp(c.First, start, end, end)
+	sent := clamp(c.Sent, start, first, start)
 	if c.Gaps&(rpclog.GapRequest|rpclog.GapJoined) != 0 {
 		b.Unknown += sent.Sub(start)
 	} else {
@@ -194,8 +194,8 @@ func retryable(sqlstate string) bool {
 
 func byStart(a, b Span) int { return a.Statement.Start.Compare(b.Statement.Start) }
 
-// within returns t if it lies in [lo, hi], the nearer bound if it does not, and missing if t is zero.
-func within(t, lo, hi, missing time.Time) time.Time {
+// clamp returns t if it lies in [lo, hi], the nearer bound if it does not, and missing if t is zero.
+func clamp(t, lo, hi, missing time.Time) time.Time {
 	switch {
 	case t.IsZero():
 		return missing

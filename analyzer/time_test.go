@@ -143,8 +143,8 @@ func TestSplitLaws(t *testing.T) {
 
 // union counts the milliseconds of (sent, first) that some span covers.
 func union(c *rpclog.Call, spans []Span) time.Duration {
-	first := within(c.First, c.Start, c.End, c.End)
-	sent := within(c.Sent, c.Start, first, c.Start)
+	first := clamp(c.First, c.Start, c.End, c.End)
+	sent := clamp(c.Sent, c.Start, first, c.Start)
 	var n time.Duration
 	for t := sent; t.Before(first); t = t.Add(time.Millisecond) {
 		for i := range spans {
