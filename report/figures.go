@@ -147,3 +147,24 @@ func topLevel(s, word string) int {
 	}
 	return -1
 }
+
+// wrap breaks s between words into lines of at most n columns; a longer word stands alone, shortened.
+func wrap(s string, n int) []string {
+	var lines []string
+	line, width := "", 0
+	for _, word := range strings.Fields(s) {
+		word = cut(word, n)
+		w := len([]rune(word))
+		if width > 0 && width+1+w > n {
+			lines = append(lines, line)
+			line, width = "", 0
+		}
+		if width > 0 {
+			line += " "
+			width++
+		}
+		line += word
+		width += w
+	}
+	return append(lines, line)
+}

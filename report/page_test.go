@@ -130,6 +130,20 @@ func TestBrief(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	for _, in := range []string{"", "one", strings.Repeat("some words ", 40), strings.Repeat("x", 130) + " end"} {
+		lines := wrap(in, 98)
+		for _, l := range lines {
+			if utf8.RuneCountInString(l) > 98 {
+				t.Errorf("line too long: %q", l)
+			}
+		}
+		if got := strings.Join(lines, " "); len(in) < 100 && got != strings.TrimSpace(in) {
+			t.Errorf("got %q, want %q", got, in)
+		}
+	}
+}
+
 func TestPercent(t *testing.T) {
 	for want, n := range map[string]int64{"0 %": 0, "<0.1 %": 1, "5.0 %": 5000, "73 %": 73000, "99.9 %": 99_999, "100 %": 100_000} {
 		if got := percent(n, 100_000); got != want {

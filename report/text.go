@@ -56,8 +56,8 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 	lines := cmp.Or(cfg.Lines, 50)
 	r := rows{min(3, len(s.Methods)), min(2, len(s.Users)), min(3, len(s.Shapes)), min(2, len(s.Findings))}
 	// Heading 5, parts 4, four lists with a title and an empty line each, what else was found, the title of
-	// the notices; two lines for each finding and notice.
-	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + 2*r.findings + 2*len(s.Notices)
+	// the notices; two lines for each finding.
+	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + 2*r.findings + noticeLines(s.Notices)
 	for grown := true; grown; {
 		grown = false
 		grow := func(n *int, limit, cost int) {
@@ -73,6 +73,15 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 		grow(&r.findings, min(6, len(s.Findings)), 2)
 	}
 	return r
+}
+
+// noticeLines is what notices take.
+func noticeLines(list []analyzer.Notice) int {
+	n := 0
+	for _, x := range list {
+		n += 1 + len(wrap(x.Fix, textWidth-2))
+	}
+	return n
 }
 
 // page collects the report.
@@ -276,6 +285,8 @@ func (p *page) notices(list []analyzer.Notice) {
 	p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
 	for _, n := range list {
 		p.line("%s", cut(clean(n.Title), textWidth))
-		p.line("  %s", p.styled(dim, cut(clean(n.Fix), textWidth-2)))
+		for _, l := range wrap(clean(n.Fix), textWidth-2) {
+			p.line("  %s", p.styled(dim, l))
+		}
 	}
 }
