@@ -1,0 +1,217 @@
+package sqltrace
+
+import "time"
+
+// opKind is what the client asked for.
+type opKind uint8
+
+const (
+	opQuery opKind = iota // answered up to ReadyForQuery
+	opExecute
+	opCall  // a function call; answered up to ReadyForQuery
+	opGhost // an answer whose question was not seen; up to ReadyForQuery
+	opSync
+)
+
+// op is one thing the client asked for and the server has yet to answer.
+type op struct {
+	kind    opKind
+	st      *Statement // nil for opSync
+	at      time.Time
+	formats formats // of the result's columns
+	seen    int64   // rows
+	content bool    // something of a result was seen
+}
+
+// formats tells the columns of a result that are in binary format.
+type formats struct {
+	mask   uint64 // by column
+	beyond bool   // of the 65th and later columns, some
+}
+
+func (f formats) binary(column int) bool {
+	if column >= 64 {
+		return f.beyond
+	}
+	return f.mask>>column&1 != 0
+}
+
+var allBinary = formats{mask: ^uint64(0), beyond: true}
+
+// push adds an op to the queue. Beyond the bound the oldest one counts as unanswered.
+func (s *stream) push(o op) *op {
+	if len(s.queue)-s.head >= s.d.config.Pending {
+		s.drop(s.now, GapUnanswered)
+	}
+	if s.head > 32 && s.head > len(s.queue)/2 {
+		n := copy(s.queue, s.queue[s.head:])
+		clear(s.queue[n:])
+		s.queue, s.head = s.queue[:n], 0
+	}
+	s.queue = append(s.queue, o)
+	if len(s.queue)-s.head == 1 {
+		s.front()
+	}
+	return &s.queue[len(s.queue)-1]
+}
+
+// pop removes the first op.
+func (s *stream) pop() op {
+	o := s.queue[s.head]
+	s.queue[s.head] = op{}
+	if s.head++; s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+	s.front()
+	return o
+}
+
+// front makes ready for the result of another op.
+func (s *stream) front() {
+	s.values, s.budget, s.rows = s.values[:0], s.d.config.Values, s.d.config.ValueRows
+}
+
+func (s *stream) first() *op {
+	if s.head == len(s.queue) {
+		return nil
+	}
+	return &s.queue[s.head]
+}
+
+// current returns the op whose result the server is sending. A Sync cannot be that: its ReadyForQuery was
+// missed. Without any op the answer is a ghost's.
+func (s *stream) current() *op {
+	for {
+		switch o := s.first(); {
+		case o == nil:
+			s.open()
+			st := s.d.statement()
+			st.Session, st.Start, st.Gaps = s.session, s.at, GapText
+			return s.push(op{kind: opGhost, st: st, at: s.at})
+		case o.kind != opSync:
+			return o
+		}
+		s.pop()
+	}
+}
+
+// hashing reports whether values of the current result are still wanted.
+func (s *stream) hashing() bool { return s.budget > 0 && s.rows > 0 }
+
+// complete ends the first op's statement at the current message.
+func (s *stream) complete() *Statement {
+	values := s.d.keep(s.values)
+	o := s.pop()
+	st := o.st
+	st.Values = values
+	st.End = s.now
+	if st.First.IsZero() {
+		st.First = st.End
+	}
+	return st
+}
+
+// settle ends the first op and delivers its statement, or keeps it until the transaction status is known.
+func (s *stream) settle(kind opKind) {
+	st := s.complete()
+	if kind != opExecute {
+		s.d.deliver(st)
+		return
+	}
+	if s.done = append(s.done, st); len(s.done) > maxDone {
+		s.release(0)
+	}
+}
+
+// maxDone bounds the statements of a pipeline that wait for its transaction status.
+const maxDone = 256
+
+// release delivers what waited for the transaction status: that of the last statement.
+func (s *stream) release(tx byte) {
+	for i, st := range s.done {
+		if i == len(s.done)-1 {
+			st.Tx = tx
+		}
+		s.d.deliver(st)
+		s.done[i] = nil
+	}
+	s.done = s.done[:0]
+}
+
+// drop gives up the first op: no answer to it, or not all of it, was or will be seen.
+func (s *stream) drop(at time.Time, gap Gap) {
+	o := s.first()
+	if o.kind == opSync {
+		s.pop()
+		return
+	}
+	kind, content := o.kind, o.content
+	if kind == opGhost && !content {
+		s.pop()
+		return
+	}
+	o.st.Gaps |= gap
+	if content {
+		o.st.Gaps |= GapResult
+	}
+	now := s.now
+	s.now = at
+	s.release(0)
+	s.d.deliver(s.complete())
+	s.now = now
+}
+
+// abandon gives up everything that waits.
+func (s *stream) abandon(at time.Time) {
+	for s.first() != nil {
+		s.drop(at, GapUnanswered)
+	}
+	s.release(0)
+	for _, st := range s.ghosts {
+		s.d.deliver(st)
+	}
+	s.ghosts = nil
+}
+
+// maxGhosts bounds the answers that wait for their question.
+const maxGhosts = 16
+
+// haunt keeps a finished ghost until the client's bytes have caught up with it.
+func (s *stream) haunt(st *Statement) {
+	if len(s.ghosts) == maxGhosts {
+		s.d.deliver(s.ghosts[0])
+		s.ghosts = append(s.ghosts[:0], s.ghosts[1:]...)
+	}
+	s.ghosts = append(s.ghosts, st)
+}
+
+// ask returns the statement of a request that begins at s.at, and the op that waits for its answer. The op
+// is nil when the answer came first, as it does where packets were reordered or the client's held back:
+// the statement is then finished but for what the request tells, and the caller delivers it.
+func (s *stream) ask(kind opKind) (*Statement, *op) {
+	s.open()
+	for len(s.ghosts) > 0 {
+		st := s.ghosts[0]
+		s.ghosts = append(s.ghosts[:0], s.ghosts[1:]...)
+		if st.First.Before(s.at) {
+			s.d.deliver(st)
+			continue
+		}
+		st.Start, st.Gaps = s.at, st.Gaps&^GapText
+		s.answered = st.End
+		return st, nil
+	}
+	if o := s.first(); o != nil && o.kind == opGhost && !o.st.First.Before(s.at) {
+		o.kind, o.at = kind, s.at
+		o.st.Start, o.st.Gaps = s.at, o.st.Gaps&^GapText
+		return o.st, o
+	}
+	st := s.d.statement()
+	st.Session, st.Start = s.session, s.at
+	if !s.answered.IsZero() && !s.at.After(s.answered) {
+		// Part of a pipeline whose answers came first and were taken for its first statement's.
+		st.First, st.End, st.Gaps = s.answered, s.answered, GapResult
+		return st, nil
+	}
+	return st, s.push(op{kind: kind, st: st, at: s.at})
+}
