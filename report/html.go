@@ -33,6 +33,8 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"parts":   parts,
 	"bar":     svgBar,
 
+	"contains": strings.Contains,
+
 	"partShown":  func(p part) bool { return p.d > 0 },
 	"partName":   func(p part) string { return p.name },
 	"partClass":  func(p part) string { return p.class },
