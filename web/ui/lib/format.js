@@ -1,0 +1,149 @@
+// Numbers as text: three significant digits, the unit apart so that it can be drawn lighter.
+
+/** Shown where a number is not known. */
+export const DASH = '–';
+const THIN = '\u202f';
+
+/**
+ * Three significant digits of a number below 1000; whole numbers above are grouped.
+ * @param {number} x
+ * @returns {string}
+ */
+export function sig3(x) {
+  const a = Math.abs(x);
+  if (!Number.isFinite(x)) return DASH;
+  if (a === 0) return '0';
+  if (a >= 999.5) return group(Math.round(x));
+  return x.toFixed(a >= 99.95 ? 0 : a >= 9.995 ? 1 : 2);
+}
+
+/** @param {number} n @returns {string} */
+function group(n) {
+  return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
+}
+
+/**
+ * A duration in seconds as number and unit.
+ * @param {number|undefined|null} s
+ * @returns {[string, string]}
+ */
+export function duration(s) {
+  if (s === undefined || s === null || !Number.isFinite(s)) return [DASH, ''];
+  const a = Math.abs(s);
+  if (a < 0.5e-9) return ['0', 's'];
+  if (a < 0.9995e-6) return [sig3(s * 1e9), 'ns'];
+  if (a < 0.9995e-3) return [sig3(s * 1e6), 'µs'];
+  if (a < 0.9995) return [sig3(s * 1e3), 'ms'];
+  if (a < 999.5) return [sig3(s), 's'];
+  if (a < 59970) return [sig3(s / 60), 'min'];
+  return [sig3(s / 3600), 'h'];
+}
+
+/**
+ * A count as number and unit.
+ * @param {number|undefined|null} n
+ * @returns {[string, string]}
+ */
+export function count(n) {
+  if (n === undefined || n === null || !Number.isFinite(n)) return [DASH, ''];
+  const a = Math.abs(n);
+  if (a >= 0.9995e9) return [sig3(n / 1e9), 'G'];
+  if (a >= 0.9995e6) return [sig3(n / 1e6), 'M'];
+  if (Number.isInteger(n)) return [group(n), ''];
+  return [sig3(n), ''];
+}
+
+/**
+ * A size in bytes as number and unit (powers of 1000).
+ * @param {number|undefined|null} n
+ * @returns {[string, string]}
+ */
+export function bytes(n) {
+  if (n === undefined || n === null || !Number.isFinite(n)) return [DASH, ''];
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let i = 0;
+  while (n >= 999.5 && i < units.length - 1) {
+    n /= 1000;
+    i++;
+  }
+  return [i === 0 ? String(n) : sig3(n), units[i]];
+}
+
+/**
+ * A share of one as number and '%'.
+ * @param {number|undefined|null} x
+ * @returns {[string, string]}
+ */
+export function percent(x) {
+  if (x === undefined || x === null || !Number.isFinite(x)) return [DASH, ''];
+  const p = x * 100;
+  if (p === 0) return ['0', '%'];
+  if (p < 0.1) return ['<0.1', '%'];
+  if (p >= 99.95 && p < 100) return ['>99.9', '%'];
+  return [p < 9.95 ? p.toFixed(1) : p >= 99.5 && p < 100 ? p.toFixed(1) : p.toFixed(0), '%'];
+}
+
+/**
+ * A pair joined by a no-break space: for titles, labels and canvases.
+ * @param {[string, string]} pair
+ * @returns {string}
+ */
+export function join(pair) {
+  return pair[1] ? `${pair[0]}\u00a0${pair[1]}` : pair[0];
+}
+
+/** @param {number|undefined|null} s */
+export const durationText = (s) => join(duration(s));
+
+const two = (/** @type {number} */ n) => String(n).padStart(2, '0');
+
+/**
+ * Time of day in the reader's time zone with as many decimals as `step` seconds need.
+ * @param {number} t Unix seconds
+ * @param {number} [step]
+ * @returns {string}
+ */
+export function clock(t, step = 1) {
+  if (!Number.isFinite(t)) return DASH;
+  const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+  const unit = 10 ** digits;
+  const rounded = Math.round(t * unit) / unit;
+  const whole = Math.floor(rounded + 1e-9);
+  const d = new Date(whole * 1000);
+  let text = `${two(d.getHours())}:${two(d.getMinutes())}`;
+  if (step < 60) text += `:${two(d.getSeconds())}`;
+  if (digits > 0) text += (Math.max(0, rounded - whole).toFixed(digits)).slice(1);
+  return text;
+}
+
+/**
+ * Date of a time in the reader's time zone, as 2026-11-22.
+ * @param {number} t Unix seconds
+ */
+export function day(t) {
+  if (!Number.isFinite(t)) return DASH;
+  const d = new Date(t * 1000);
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+}
+
+/**
+ * An offset on an axis whose ticks are `step` seconds apart: all labels of one axis share a unit.
+ * @param {number} t
+ * @param {number} step
+ */
+export function offset(t, step) {
+  const [unit, name] = step >= 1 ? [1, 's'] : step >= 1e-3 ? [1e3, 'ms'] : [1e6, 'µs'];
+  const digits = Math.max(0, Math.ceil(-Math.log10(step * unit) - 1e-9));
+  const n = t * unit;
+  return `${Math.abs(n) < 1e-9 ? '0' : n.toFixed(Math.min(6, digits))}\u00a0${name}`;
+}
+
+/**
+ * The noun with its count, in the right number.
+ * @param {number} n
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function plural(n, one, many = one + 's') {
+  return `${join(count(n))}\u00a0${n === 1 ? one : many}`;
+}

@@ -1,0 +1,59 @@
+// The shapes of the JSON API (docs/api.md), for the type checker only.
+
+/**
+ * @typedef {import('./parts.js').Parts} Parts
+ *
+ * @typedef {{id: number, start: number, duration: number, transport: string, class: string, verb: string, path: string,
+ *   service: string, model: string, method: string, name: string, database: string, user: string, uid?: number, login: string,
+ *   session: string, client: string, server: string, status: number, error: string, failed: boolean, ids: number,
+ *   request_bytes: number, response_bytes: number, statements: number, parts: Parts, findings: string[], gaps: string[],
+ *   probability: number, head?: number, sent?: number, first?: number, end?: number}} Call
+ *
+ * @typedef {{start: number, first?: number, duration?: number, lease: number, shape: number, kind: string, rows?: number,
+ *   text_bytes?: number, in?: number, out?: number, sqlstate: string, duplicate: number, by: string, probability: number,
+ *   exact: boolean, gaps: string[]}} Span
+ *
+ * @typedef {{client: string, server: string, database: string, user: string, application: string, backend: number,
+ *   start: number, end: number, statements: number, sql: number}} Lease
+ *
+ * @typedef {{rule: string, title: string, fix: string, cost: number, spans: number[]}} CallFinding
+ *
+ * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string}} ShapeText
+ *
+ * @typedef {{call: Call, front?: {client: string, server: string, start: number, end: number}, leases: Lease[],
+ *   shapes: ShapeText[], spans: Span[], findings: CallFinding[],
+ *   method: {calls: number, p50: number, p95: number, p99: number, max: number}, prev?: number, next?: number}} CallDetail
+ *
+ * @typedef {{name: string, model: string, method: string, uid: number, calls: number, errors: number, statements: number,
+ *   total: number, share: number, mean: number, p50: number, p95: number, p99: number, max: number, first: number,
+ *   last: number, users: number, methods: number, parts: Parts}} Group
+ *
+ * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string, statements: number,
+ *   calls: number, per_call: number, rows: number, bytes: number, errors: number, total: number, share: number, mean: number,
+ *   p50: number, p95: number, p99: number, max: number, background: number, methods: string[]}} Shape
+ *
+ * @typedef {{rule: string, name: string, title: string, fix: string, calls: number, findings: number, cost: number, max: number,
+ *   users: string[], first: number, last: number, examples: number[]}} Finding
+ *
+ * @typedef {{t0: number, dt: number, calls: number[], errors: number[], statements: number[]} & Record<import('./parts.js').Part, number[]>} Buckets
+ * @typedef {{t0: number, dt: number, bounds: number[], counts: number[][], max: number}} Heatmap
+ *
+ * @typedef {{from: number, to: number, seconds: number, calls: number, errors: number, users: number, sessions: number,
+ *   statements: number, waited: number, p50: number, p95: number, p99: number, max: number, rate: number, parts: Parts,
+ *   largest: {part: import('./parts.js').Part, share: number}, buckets: Buckets, heatmap: Heatmap, methods: Group[],
+ *   users_top: Group[], models: Group[], shapes: Shape[], findings: Finding[]}} Overview
+ *
+ * @typedef {{version: string, files: string[], from: number, to: number, seconds: number, packets: number, bytes: number,
+ *   lost_bytes: number, gaps: number, calls: number, ordinary: number, errors: number, statements: number, attributed: number,
+ *   exact: number, background: number, users: number, sessions: number, methods: number, models: number, shapes: number,
+ *   findings: number, rules: string[], notices: {title: string, fix: string}[]}} Source
+ *
+ * @typedef {{t0: number, t1: number, total: number, mode: 'calls'|'bins',
+ *   lanes: {session: string, user: string, client: string, calls: number}[],
+ *   calls: {lane: number[], id: number[], start: number[], duration: number[], failed: number[], name: number[], parts: number[]},
+ *   names: string[], bins: {dt: number, lane: number[], bin: number[], calls: number[], busy: number[], parts: number[]}}} Timeline
+ *
+ * @typedef {{name: string, calls: number, statements: number, total: number, share: number}} Caller
+ */
+
+export {};

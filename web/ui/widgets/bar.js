@@ -1,0 +1,36 @@
+// The stacked bar of a call's time, and the legend of its colours.
+
+import { durationText } from '../lib/format.js';
+import { LABEL, LEGEND, segments } from '../lib/parts.js';
+import { html } from './html.js';
+import { PartsTip, tip } from './tip.js';
+import { Dur, Percent } from './num.js';
+
+/**
+ * @param {{parts: import('../lib/parts.js').Parts, width?: number, title?: any, total?: number}} props width is a share of
+ *   the room, 0 to 1
+ */
+export function PartsBar({ parts, width = 1, title, total }) {
+  const list = segments(parts);
+  const label = list.map((g) => `${LABEL[g.part]} ${durationText(g.seconds)}`).join(', ');
+  const hover = title ? tip(() => html`<${PartsTip} title=${title} parts=${parts} total=${total} />`) : {};
+  return html`<div class="bar" role="img" aria-label=${label} ...${hover}>
+    <div class="bar-fill" style=${{ width: `${Math.max(0.4, width * 100)}%` }}>
+      ${list.map((g) => html`<i class="p-${g.part}" style=${{ flexGrow: g.share }} />`)}
+    </div>
+  </div>`;
+}
+
+/** @param {{parts?: Partial<import('../lib/parts.js').Parts>}} props with parts, their seconds and shares are shown too */
+export function Legend({ parts }) {
+  const all = parts ? segments(parts) : [];
+  return html`<ul class="legend" aria-label="Colours of the parts of time">
+    ${LEGEND.map((l) => {
+    const found = all.filter((g) => l.parts.includes(g.part));
+    const share = found.reduce((sum, g) => sum + g.share, 0);
+    const seconds = found.reduce((sum, g) => sum + g.seconds, 0);
+    return html`<li class=${parts && share === 0 ? 'none' : ''}><i class="chip p-${l.key}" /><span>${l.label}</span>
+        ${parts && html`<${Dur} s=${seconds} /> <span class="dim"><${Percent} x=${share} /></span>`}</li>`;
+  })}
+  </ul>`;
+}

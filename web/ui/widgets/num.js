@@ -1,0 +1,16 @@
+// Figures: the number in monospace, its unit in a lighter tone.
+
+import { bytes, count, duration, percent } from '../lib/format.js';
+import { html } from './html.js';
+
+/** @param {[string, string]} pair */
+const pair = ([v, u]) => html`<span class="n">${v}${u && html`<span class="u">${u}</span>`}</span>`;
+
+/** @param {{s: number|undefined|null}} props seconds */
+export const Dur = ({ s }) => pair(duration(s));
+/** @param {{n: number|undefined|null}} props */
+export const Count = ({ n }) => pair(count(n));
+/** @param {{n: number|undefined|null}} props */
+export const Bytes = ({ n }) => pair(bytes(n));
+/** @param {{x: number|undefined|null}} props share of one */
+export const Percent = ({ x }) => pair(percent(x));

@@ -1,0 +1,104 @@
+// The table of every page: fixed columns, a header that stays, only the rows in view in the document.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from './html.js';
+
+/**
+ * @typedef {{key: string, label: string, width: string, num?: boolean, sort?: string|false, title?: string,
+ *   cell: (row: any, index: number) => any}} Column width is a track of CSS grid
+ */
+
+export const ROW = 28;
+const OVER = 12;
+
+/** Widths of the bars in cells that are still on their way. */
+const WIDTHS = [62, 38, 74, 50, 45, 68, 33, 57];
+
+/**
+ * @param {{label: string, columns: Column[], count: number|null, row: (i: number) => any, need?: (a: number, b: number) => void,
+ *   sort?: string, order?: string, onSort?: (sort: string, order: string) => void, selected?: number,
+ *   onSelect?: (i: number) => void, onOpen?: (i: number) => void, onPin?: (i: number) => void, hover?: (i: number) => any,
+ *   rowClass?: (i: number) => string, minWidth?: number, keys?: boolean, fill?: boolean, children?: any}} props
+ */
+export function Table(props) {
+  const { label, columns, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, minWidth = 720, keys, fill } = props;
+  const box = useRef(/** @type {HTMLElement|null} */ (null));
+  const [range, setRange] = useState({ a: 0, b: 40 });
+  const total = count ?? 24;
+  const measure = () => {
+    const el = box.current;
+    if (!el) return;
+    const a = fill ? Math.max(0, Math.floor(el.scrollTop / ROW) - OVER) : 0;
+    const b = fill ? Math.ceil((el.scrollTop + el.clientHeight) / ROW) + OVER : 500;
+    setRange((r) => (r.a === a && r.b === b ? r : { a, b }));
+  };
+  useLayoutEffect(() => {
+    measure();
+    const o = new ResizeObserver(measure);
+    if (box.current) o.observe(box.current);
+    return () => o.disconnect();
+  }, []);
+  const a = Math.min(range.a, Math.max(0, total - 1));
+  const b = Math.min(range.b, total);
+  useEffect(() => need?.(a, b), [a, b, need]);
+  useEffect(() => {
+    const el = box.current;
+    if (!el || selected < 0 || !fill) return;
+    const top = selected * ROW;
+    if (top < el.scrollTop) el.scrollTop = top;
+    else if (top + 2 * ROW > el.scrollTop + el.clientHeight) el.scrollTop = top + 2 * ROW - el.clientHeight;
+  }, [selected]);
+  useEffect(() => {
+    if (!keys || !onSelect) return undefined;
+    const onKey = (/** @type {KeyboardEvent} */ e) => {
+      if (e.metaKey || e.ctrlKey || e.altKey || (e.target instanceof Element && e.target.closest('input, textarea, select, dialog'))) return;
+      const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 400) / ROW) - 2);
+      /** @type {Record<string, number>} */
+      const by = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 };
+      if (e.key in by && count) {
+        e.preventDefault();
+        onSelect(Math.max(0, Math.min(count - 1, (selected < 0 ? (by[e.key] > 0 ? -1 : count) : selected) + by[e.key])));
+      } else if (e.key === 'Enter' && selected >= 0 && !(e.target instanceof Element && e.target.closest('a, button'))) {
+        onOpen?.(selected);
+      } else if (e.key === 'p' && selected >= 0) {
+        onPin?.(selected);
+      }
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  });
+  const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') };
+  const click = (/** @type {MouseEvent} */ e, /** @type {number} */ i) => {
+    if (e.target instanceof Element && e.target.closest('a, button')) return;
+    if (window.getSelection()?.toString() && !e.shiftKey) return;
+    if (e.shiftKey && onPin) onPin(i);
+    else {
+      onSelect?.(i);
+      onOpen?.(i);
+    }
+  };
+  const head = (/** @type {Column} */ c) => {
+    const key = c.sort === false || !onSort ? null : c.sort ?? c.key;
+    const on = key !== null && key === sort;
+    const next = on ? (order === 'desc' ? 'asc' : 'desc') : c.num ? 'desc' : 'asc';
+    return html`<div role="columnheader" class="th ${c.num ? 'num' : ''} ${on ? 'on' : ''}" title=${c.title}
+      aria-sort=${on ? (order === 'desc' ? 'descending' : 'ascending') : undefined}>
+      ${key ? html`<button type="button" onClick=${() => onSort?.(key, next)}>${c.label}<span class="arrow" aria-hidden="true">${on ? (order === 'desc' ? '↓' : '↑') : ''}</span></button>` : c.label}
+    </div>`;
+  };
+  const rows = [];
+  for (let i = a; i < b; i++) {
+    const data = row(i);
+    rows.push(html`<div role="row" key=${i} aria-rowindex=${i + 2} aria-selected=${i === selected ? 'true' : undefined}
+      class="tr ${i === selected ? 'selected' : ''} ${onOpen ? 'opens' : ''} ${data && rowClass ? rowClass(i) : ''}" style=${fill ? { ...grid, top: `${i * ROW}px` } : grid}
+      onMouseDown=${onPin ? (/** @type {MouseEvent} */ e) => e.shiftKey && e.preventDefault() : undefined}
+      onClick=${(/** @type {MouseEvent} */ e) => data && click(e, i)} ...${data && hover ? hover(i) : {}}>
+      ${columns.map((c, k) => html`<div role="cell" class="td ${c.num ? 'num' : ''}">${data ? c.cell(data, i) : html`<i class="ghost" style=${{ width: `${WIDTHS[(i + k * 3) % 8]}%` }} />`}</div>`)}
+    </div>`);
+  }
+  return html`<div class="table ${fill ? 'fill' : ''}" ref=${box} onScroll=${fill ? measure : undefined} tabindex=${fill ? 0 : undefined}
+    role="table" aria-label=${label} aria-rowcount=${(count ?? 0) + 1}>
+    <div class="thead" role="row" aria-rowindex="1" style=${{ ...grid, minWidth: `${minWidth}px` }}>${columns.map(head)}</div>
+    <div class="tbody" role="rowgroup" style=${{ minWidth: `${minWidth}px`, ...(fill ? { height: `${total * ROW}px` } : {}) }}>${rows}</div>
+    ${props.children}
+  </div>`;
+}
