@@ -1,0 +1,242 @@
+package analyzer
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// Config tunes the analyzer. The zero value works.
+type Config struct {
+	// Leases is the number of leases that are assigned together. More give the assignment more to learn
+	// from and cost memory. A busy recording is cut after twice as many even where calls are open.
+	// Defaults to 2,500.
+	Leases int
+	// Statements bounds the statements of such a stretch likewise. Defaults to 30,000.
+	Statements int
+	// LeaseStatements bounds the statements of one lease; a longer one is cut. Defaults to 20,000.
+	LeaseStatements int
+	// Rules are the findings to look for. Defaults to DefaultRules.
+	Rules []Rule
+	// Time bounds what the split of a call's time may conclude.
+	Time TimeConfig
+}
+
+func (c Config) withDefaults() Config {
+	c.Leases = cmp.Or(c.Leases, 2500)
+	c.Statements = cmp.Or(c.Statements, 30_000)
+	c.LeaseStatements = cmp.Or(c.LeaseStatements, 20_000)
+	return c
+}
+
+// Analyzer attributes statements to calls and delivers traces. It takes calls and statements in capture
+// order from one goroutine, collects them into windows, and solves each window on a goroutine of its own
+// while the next one fills.
+type Analyzer struct {
+	cfg      Config
+	identify func(*rpclog.Call)
+	dict     sqltrace.Dictionary
+
+	open    map[*rpclog.Call]struct{}
+	calls   []*rpclog.Call // ended, not yet assigned
+	carried map[*rpclog.Call]struct{}
+	sockets []rpclog.Message // client frames
+	leases  []*lease         // closed, not yet assigned
+	conns   map[*sqltrace.Session]*leaseBuilder
+	pending int // statements of leases and conns
+
+	resets map[sqltrace.Fingerprint]bool // reset shapes: is it DISCARD ALL?
+	solver *solver
+	jobs   chan job
+	back   chan []*lease // leases that a solved window hands to the next one
+	busy   bool
+	err    error
+}
+
+var (
+	_ rpclog.Sink   = (*Analyzer)(nil)
+	_ sqltrace.Sink = (*Analyzer)(nil)
+)
+
+// job is a window to solve.
+type job struct {
+	ended   []*rpclog.Call
+	open    []*rpclog.Call // copies
+	sockets []rpclog.Message
+	leases  []*lease
+	hold    int64 // results that start later wait: an older call may still end
+}
+
+// New returns an analyzer that resolves shapes by dict, users by identify (which may be nil), and delivers
+// to sink. Flush must be called at the end.
+func New(cfg Config, dict sqltrace.Dictionary, identify func(*rpclog.Call), sink Sink) *Analyzer {
+	cfg = cfg.withDefaults()
+	if cfg.Rules == nil {
+		cfg.Rules = DefaultRules(dict, RuleConfig{})
+	}
+	if identify == nil {
+		identify = func(*rpclog.Call) {}
+	}
+	a := &Analyzer{
+		cfg: cfg, identify: identify, dict: dict,
+		open:   map[*rpclog.Call]struct{}{},
+		conns:  map[*sqltrace.Session]*leaseBuilder{},
+		resets: map[sqltrace.Fingerprint]bool{},
+		solver: newSolver(cfg, dict, sink),
+		jobs:   make(chan job),
+		back:   make(chan []*lease, 1),
+	}
+	go a.run()
+	return a
+}
+
+// run solves windows until the jobs end.
+func (a *Analyzer) run() {
+	defer close(a.back)
+	for j := range a.jobs {
+		a.back <- a.solver.solve(j)
+	}
+}
+
+// Begin implements rpclog.Sink.
+func (a *Analyzer) Begin(c *rpclog.Call) { a.open[c] = struct{}{} }
+
+// End implements rpclog.Sink.
+func (a *Analyzer) End(c *rpclog.Call) {
+	delete(a.open, c)
+	if c.Class == rpclog.Poll {
+		return
+	}
+	a.calls = append(a.calls, c)
+	a.consider()
+}
+
+// Message implements rpclog.Sink.
+func (a *Analyzer) Message(m rpclog.Message) {
+	if m.Dir == capture.ToServer && (m.Opcode == 1 || m.Opcode == 2) {
+		a.sockets = append(a.sockets, m)
+	}
+}
+
+// Opened implements sqltrace.Sink.
+func (a *Analyzer) Opened(s *sqltrace.Session) {
+	b := &leaseBuilder{session: s}
+	a.conns[s] = b
+	if !s.Joined {
+		b.open(s.Opened.UnixNano())
+	}
+}
+
+// Statement implements sqltrace.Sink.
+func (a *Analyzer) Statement(s *sqltrace.Statement) {
+	b := a.conns[s.Session]
+	if b == nil {
+		b = &leaseBuilder{session: s.Session}
+		a.conns[s.Session] = b
+	}
+	a.pending++
+	if l := b.add(s, a.discards(s)); l != nil {
+		a.leases = append(a.leases, l)
+		a.consider()
+	}
+	if len(b.current.statements) >= a.cfg.LeaseStatements {
+		a.leases = append(a.leases, b.close())
+	}
+}
+
+func (a *Analyzer) discards(s *sqltrace.Statement) bool {
+	if s.Kind != sqltrace.Reset {
+		return false
+	}
+	is, known := a.resets[s.Fingerprint]
+	if !known {
+		is = markersOf(a.dict.Shape(s.Fingerprint))&markDiscard != 0
+		a.resets[s.Fingerprint] = is
+	}
+	return is
+}
+
+// Closed implements sqltrace.Sink.
+func (a *Analyzer) Closed(s *sqltrace.Session, _ time.Time) {
+	if b := a.conns[s]; b != nil {
+		if l := b.close(); l != nil {
+			a.leases = append(a.leases, l)
+		}
+		delete(a.conns, s)
+	}
+}
+
+// consider cuts the window where it is full: at the first moment without open calls, or anyway when it is
+// full twice over.
+func (a *Analyzer) consider() {
+	full := max(len(a.leases)*100/a.cfg.Leases, a.pending*100/a.cfg.Statements, len(a.calls)*100/a.cfg.Leases)
+	if full >= 200 || full >= 100 && len(a.open) == 0 {
+		a.cut()
+	}
+}
+
+// cut hands everything collected to the solver.
+func (a *Analyzer) cut() {
+	a.await()
+	for _, b := range a.conns {
+		if b.idle() {
+			if l := b.close(); l != nil {
+				a.leases = append(a.leases, l)
+			}
+		}
+	}
+	j := job{ended: a.calls, sockets: a.sockets, leases: a.leases, hold: math.MaxInt64}
+	for c := range a.open {
+		copied := *c
+		copied.Request, copied.Response = c.Request.Clone(), c.Response.Clone()
+		j.open = append(j.open, &copied)
+		j.hold = min(j.hold, c.Start.UnixNano())
+	}
+	for _, b := range a.conns {
+		if b.current != nil {
+			j.hold = min(j.hold, b.current.start)
+		}
+	}
+	for _, list := range [][]*rpclog.Call{j.ended, j.open} {
+		for _, c := range list {
+			a.identify(c)
+		}
+		slices.SortFunc(list, func(x, y *rpclog.Call) int { return cmp.Compare(x.ID, y.ID) })
+	}
+	a.calls, a.sockets, a.leases, a.pending = nil, nil, nil, 0
+	for _, b := range a.conns {
+		if b.current != nil {
+			a.pending += len(b.current.statements)
+		}
+	}
+	a.busy = true
+	a.jobs <- j
+}
+
+// await takes back what the window under way leaves over.
+func (a *Analyzer) await() {
+	if a.busy {
+		a.leases = append(<-a.back, a.leases...)
+		a.busy = false
+	}
+}
+
+// Flush assigns and delivers everything that is left, and returns the first error of the sink. Nothing may
+// be given to the analyzer afterwards. Calls still open must have been ended by their decoder.
+func (a *Analyzer) Flush() error {
+	for s := range a.conns {
+		a.Closed(s, time.Time{})
+	}
+	a.open = map[*rpclog.Call]struct{}{}
+	a.cut()
+	a.await()
+	close(a.jobs)
+	<-a.back
+	return errors.Join(a.err, a.solver.finish())
+}

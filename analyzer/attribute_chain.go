@@ -1,0 +1,171 @@
+package analyzer
+
+import (
+	"math"
+	"slices"
+
+	"github.com/perfd/perfd/capture"
+)
+
+// chain cuts the leases into units.
+//
+// A prefork worker serves one call at a time, so the leases of one worker between two signaling reads
+// belong to one call. Which connections are one worker's is not on the wire (application_name carries the
+// master's process id), but shows: the lease after a signaling read begins on a connection of the same
+// worker within milliseconds. Where the workers found this way would have to do two things at once, the
+// server is threaded, and every lease is a unit of its own.
+func (w *window) chain() {
+	workers, ok := w.workers()
+	single := func(i int) unit {
+		l := &w.leases[i]
+		return unit{leases: []int32{int32(i)}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind}
+	}
+	w.units = make([]unit, 0, len(w.leases))
+	if !ok {
+		for i := range w.leases {
+			w.units = append(w.units, single(i))
+		}
+		return
+	}
+	last := map[int]int{} // worker to its current unit
+	for i := range w.leases {
+		l := &w.leases[i]
+		worker, known := workers[l.conn()]
+		if !known || l.kind == leaseFilter || l.kind == leaseListen || l.foreign {
+			w.units = append(w.units, single(i))
+			continue
+		}
+		current, begun := last[worker]
+		if begun {
+			u := &w.units[current]
+			if l.kind != leaseSignaling {
+				u.leases = append(u.leases, int32(i))
+				u.end = max(u.end, l.end)
+				if u.kind == leaseSignaling {
+					u.kind = l.kind
+				}
+				continue
+			}
+			u.before = l.start
+		}
+		last[worker] = len(w.units)
+		w.units = append(w.units, single(i))
+	}
+}
+
+// workers groups connections by the single-threaded process that uses them; ok is false where the
+// recording does not look like one of prefork workers.
+func (w *window) workers() (of map[capture.ConnID]int, ok bool) {
+	const within = 6e6 // nanoseconds from a signaling read to the lease that follows it
+	type pair struct{ a, b capture.ConnID }
+	links := map[pair]float64{}
+	reads := map[capture.ConnID]float64{}
+	for i := range w.leases {
+		a := &w.leases[i]
+		if a.kind != leaseSignaling || a.foreign {
+			continue
+		}
+		reads[a.conn()]++
+		for j := i + 1; j < len(w.leases); j++ {
+			b := &w.leases[j]
+			if b.start > a.end+within {
+				break
+			}
+			if b.start >= a.end-slack && b.kind != leaseSignaling && b.kind != leaseFilter && !b.foreign {
+				links[pair{a.conn(), b.conn()}]++
+				break
+			}
+		}
+	}
+	parent := map[capture.ConnID]capture.ConnID{}
+	var find func(c capture.ConnID) capture.ConnID
+	find = func(c capture.ConnID) capture.ConnID {
+		if p, ok := parent[c]; ok && p != c {
+			r := find(p)
+			parent[c] = r
+			return r
+		}
+		return c
+	}
+	for c := range reads {
+		parent[c] = c
+	}
+	for p, n := range links {
+		if p.a != p.b && n >= 5 && n >= 0.3*reads[p.a] {
+			a, b := find(p.a), find(p.b)
+			if a != b {
+				parent[max(a, b)] = min(a, b)
+			}
+		}
+	}
+	of = map[capture.ConnID]int{}
+	roots := map[capture.ConnID]int{}
+	conns := make([]capture.ConnID, 0, len(parent))
+	for c := range parent {
+		conns = append(conns, c)
+	}
+	slices.Sort(conns)
+	for _, c := range conns {
+		r := find(c)
+		if _, ok := roots[r]; !ok {
+			roots[r] = len(roots)
+		}
+		of[c] = roots[r]
+	}
+	w.adopt(of)
+	return of, w.serial(of)
+}
+
+// adopt gives connections without signaling reads (a login's second cursor) to the worker whose leases
+// contain theirs.
+func (w *window) adopt(of map[capture.ConnID]int) {
+	type vote struct {
+		conn   capture.ConnID
+		worker int
+	}
+	votes, total := map[vote]float64{}, map[capture.ConnID]float64{}
+	for i := range w.leases {
+		l := &w.leases[i]
+		if _, ok := of[l.conn()]; ok || l.foreign || l.kind == leaseFilter || l.kind == leaseListen {
+			continue
+		}
+		total[l.conn()]++
+		for j := i - 1; j >= 0 && j > i-200; j-- {
+			o := &w.leases[j]
+			if worker, ok := of[o.conn()]; ok && o.end >= l.end && o.kind != leaseSignaling {
+				votes[vote{l.conn(), worker}]++
+			}
+		}
+	}
+	best := map[capture.ConnID]float64{}
+	adopted := map[capture.ConnID]int{}
+	for v, n := range votes {
+		if n >= 0.5*total[v.conn] && (n > best[v.conn] || n == best[v.conn] && v.worker < adopted[v.conn]) {
+			best[v.conn], adopted[v.conn] = n, v.worker
+		}
+	}
+	for c, worker := range adopted {
+		of[c] = worker
+	}
+}
+
+// serial reports whether each worker's signaling reads begin while nothing else of it is under way.
+func (w *window) serial(of map[capture.ConnID]int) bool {
+	busy := map[int]int64{}
+	reads, overlaps := 0.0, 0.0
+	for i := range w.leases {
+		l := &w.leases[i]
+		worker, ok := of[l.conn()]
+		if !ok || l.foreign {
+			continue
+		}
+		if l.kind == leaseSignaling {
+			reads++
+			if l.start < busy[worker]-slack {
+				overlaps++
+			}
+		}
+		busy[worker] = max(busy[worker], l.end)
+	}
+	return reads >= 10 && overlaps <= 0.01*reads
+}

@@ -1,0 +1,233 @@
+package analyzer
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/perfd/perfd/evidence"
+)
+
+// token is one distinct value of a lease: a literal of its statements or a value of its rows.
+type token struct {
+	hash    evidence.Hash
+	id      int32 // in the window's token index
+	feature int32 // the shape it stood in
+	literal bool
+}
+
+// maxTokens bounds the tokens kept of one lease; those with the lowest hashes stay, as in evidence.Set.
+const maxTokens = 1024
+
+// content compares values seen on both sides.
+type content struct {
+	hashes []evidence.Hash // by token id
+	rarity []float32       // by token id: log of the inverse share of calls that show it
+
+	ownerTokens []ownerToken // of all owners, one after the other
+	ownerFrom   []int32      // by owner: its first
+	mark        []uint8      // by token id: where the owner under view shows it
+}
+
+type ownerToken struct {
+	id    int32
+	where uint8
+}
+
+const (
+	inRequest uint8 = 1 << iota
+	inResponse
+)
+
+// tokensOf collects the distinct tokens of a lease.
+func (l *lease) tokensOf(feature func(i int) int32) {
+	n := 0
+	for _, s := range l.statements {
+		n += len(s.Literals) + len(s.Values)
+	}
+	if n == 0 {
+		return
+	}
+	tokens := make([]token, 0, n)
+	for i, s := range l.statements {
+		f := feature(i)
+		for _, h := range s.Literals {
+			tokens = append(tokens, token{hash: h, feature: f, literal: true})
+		}
+		for _, h := range s.Values {
+			tokens = append(tokens, token{hash: h, feature: f})
+		}
+	}
+	slices.SortFunc(tokens, func(a, b token) int {
+		if c := cmp.Compare(a.hash, b.hash); c != 0 {
+			return c
+		}
+		if a.literal != b.literal {
+			if a.literal {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.feature, b.feature)
+	})
+	tokens = slices.CompactFunc(tokens, func(a, b token) bool { return a.hash == b.hash && a.literal == b.literal })
+	if len(tokens) > maxTokens {
+		tokens = tokens[:maxTokens]
+	}
+	l.tokens = slices.Clip(tokens)
+}
+
+// newContent indexes the tokens of all leases and finds which owners show them.
+func newContent(w *window) *content {
+	total := 0
+	for i := range w.leases {
+		total += len(w.leases[i].tokens)
+	}
+	c := &content{ownerFrom: make([]int32, len(w.owners)+1)}
+	index := newHashIndex(total)
+	for i := range w.leases {
+		tokens := w.leases[i].tokens
+		for j := range tokens {
+			tokens[j].id = index.put(tokens[j].hash)
+		}
+	}
+	c.hashes = index.order
+	n := len(c.hashes)
+	c.rarity = make([]float32, n)
+	c.mark = make([]uint8, n)
+	seen := make([]int32, n)
+	calls := 0
+	for i := range w.owners {
+		c.ownerFrom[i] = int32(len(c.ownerTokens))
+		call := w.owners[i].call
+		if call == nil {
+			continue
+		}
+		calls++
+		from := len(c.ownerTokens)
+		note := func(h evidence.Hash, where uint8) {
+			id := index.get(h)
+			if id < 0 {
+				return
+			}
+			if c.mark[id] == 0 {
+				seen[id]++
+			}
+			if c.mark[id]&where == 0 {
+				c.mark[id] |= where
+				c.ownerTokens = append(c.ownerTokens, ownerToken{id, where})
+			}
+		}
+		for _, h := range call.Request.Hashes() {
+			note(h, inRequest)
+		}
+		if call.UID > 0 {
+			note(evidence.Small(call.UID), inRequest)
+		}
+		for _, h := range call.Response.Hashes() {
+			note(h, inResponse)
+		}
+		for _, t := range c.ownerTokens[from:] {
+			c.mark[t.id] = 0
+		}
+	}
+	c.ownerFrom[len(w.owners)] = int32(len(c.ownerTokens))
+	for i := range c.rarity {
+		c.rarity[i] = float32(math.Log(float64(calls+1) / (float64(seen[i]) + 0.3)))
+	}
+	return c
+}
+
+// show marks where owner o shows each token, until hide.
+func (c *content) show(o int32) {
+	for _, t := range c.ownerTokens[c.ownerFrom[o]:c.ownerFrom[o+1]] {
+		c.mark[t.id] |= t.where
+	}
+}
+
+func (c *content) hide(o int32) {
+	for _, t := range c.ownerTokens[c.ownerFrom[o]:c.ownerFrom[o+1]] {
+		c.mark[t.id] = 0
+	}
+}
+
+// presence is how often a shape's tokens stand in the request or response of the call that ran it.
+type presence struct{ shown, judged float64 }
+
+// rate is smoothed towards p with the weight of five observations.
+func (p presence) rate(prior float64) float64 { return (p.shown + 5*prior) / (p.judged + 5) }
+
+const (
+	priorLiteral = 0.3
+	priorValue   = 0.5
+)
+
+// score is the log likelihood ratio that the owner whose marks are shown ran the lease, from shared values
+// alone. Values of one lease are correlated, so the sum grows with the root of their number.
+func (c *content) score(l *lease, o *owner, k *knowledge) float64 {
+	var sum float64
+	n := 0
+	for _, t := range l.tokens {
+		mark := c.mark[t.id]
+		r := k.rates[t.feature]
+		shown, hidden := r.value, r.valueAbsent
+		if t.literal {
+			shown, hidden = r.literal, r.literalAbsent
+		}
+		if mark != 0 {
+			sum += max(float64(c.rarity[t.id])+shown, 0.02)
+			n++
+		} else if uint32(t.hash) <= o.responseLimit && uint32(t.hash) <= o.requestLimit {
+			sum += hidden
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return min(max(sum*math.Sqrt(6/(6+float64(n))), -15), 45)
+}
+
+// hashIndex numbers hashes from 0 in order of first appearance: an open-addressing table, because the
+// window looks up a hash for every value of every response.
+type hashIndex struct {
+	slots []int32 // position in order, plus one
+	order []evidence.Hash
+	mask  uint32
+}
+
+func newHashIndex(n int) *hashIndex {
+	size := 1024
+	for size < n*2 {
+		size *= 2
+	}
+	return &hashIndex{slots: make([]int32, size), mask: uint32(size - 1)}
+}
+
+func (x *hashIndex) slot(h evidence.Hash) uint32 { return (uint32(h) * 0x9E3779B1) & x.mask }
+
+func (x *hashIndex) put(h evidence.Hash) int32 {
+	for s := x.slot(h); ; s = (s + 1) & x.mask {
+		v := x.slots[s]
+		if v == 0 {
+			x.order = append(x.order, h)
+			x.slots[s] = int32(len(x.order))
+			return int32(len(x.order)) - 1
+		}
+		if x.order[v-1] == h {
+			return v - 1
+		}
+	}
+}
+
+func (x *hashIndex) get(h evidence.Hash) int32 {
+	for s := x.slot(h); ; s = (s + 1) & x.mask {
+		v := x.slots[s]
+		if v == 0 {
+			return -1
+		}
+		if x.order[v-1] == h {
+			return v - 1
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package analyzer
+
+import "math"
+
+// timing holds what is learned of how a call's leases follow one another: the delays between them, the
+// patterns of kinds, and how the connection pool hands out connections.
+type timing struct {
+	gaps     [routes][gapKinds]gapModel
+	patterns [routes]map[uint64]float64 // log probability by pattern
+	unseen   [routes]float64            // log probability of a pattern never seen
+	same     float64                    // log odds that the next lease is on the same connection
+	other    float64                    // … that it is on another one
+}
+
+type gapKind uint8
+
+const (
+	gapHead gapKind = iota // request head to first lease
+	gapNext                // lease to lease
+	gapLast                // last lease to the response's first byte
+	gapKinds
+)
+
+// gapModel is an exponential density, slightly stiffened so that first come, first served wins ties (a
+// sum of exponentials does not care which of two crossing pairs is which), and capped so that one late
+// lease does not outweigh everything else.
+type gapModel struct {
+	mean float64 // nanoseconds
+	base float64 // log density at 0, per millisecond
+}
+
+const (
+	gapStiffness = 1.15
+	gapCap       = 12
+)
+
+func newGapModel(mean float64) gapModel {
+	return gapModel{mean: mean, base: -math.Log(mean / 1e6)}
+}
+
+func (g gapModel) score(gap int64) float64 {
+	if gap <= 0 {
+		return g.base
+	}
+	x := float64(gap) / g.mean
+	return g.base - math.Min(x*(1+0.08*math.Min(x, 8)), gapCap)
+}
+
+// pattern accumulates the kinds of a call's leases in order; nested leases count apart.
+type pattern uint64
+
+func (p pattern) with(k leaseKind, nested bool) pattern {
+	v := pattern(k) + 1
+	if nested {
+		v += 10
+	}
+	return p*23 + v // wraps for very long calls: then it is a hash
+}
+
+func newTiming() *timing {
+	t := &timing{same: math.Log(4), other: math.Log(0.4)}
+	for r := range t.gaps {
+		t.gaps[r] = [gapKinds]gapModel{newGapModel(8e6), newGapModel(4e6), newGapModel(6e6)}
+		t.patterns[r] = map[uint64]float64{}
+		t.unseen[r] = -7
+	}
+	for r, known := range priorPatterns {
+		for text, logP := range known {
+			t.patterns[r][uint64(patternOf(text))] = logP
+		}
+	}
+	return t
+}
+
+// priorPatterns are the patterns servers of known versions show, with log probabilities to begin with.
+// Capitals are nested leases; the letters are symbols.
+var priorPatterns = map[route]map[string]float64{
+	routeWeb:         {"sm": -0.1, "se": -3, "sb": -3.2, "sc": -4, "s": -5, "": -6, "dse": -5, "smm": -6},
+	routeLogin:       {"smMMMMM": -1, "smMMMM": -1, "dseM": -2, "dsmMMMMM": -3, "dsmMMMM": -3, "sm": -5, "": -7},
+	routeAPI:         {"smsm": -1.5, "dsesm": -1.5, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -5},
+	routeTryton:      {"kmr": -0.5, "kmmr": -2, "km": -3, "": -5, "k": -4},
+	routeTrytonLogin: {"m": -2, "mm": -2, "mmm": -2.5, "": -5},
+	routeSocket:      {"smb": -1.5, "sm": -2, "smm": -2, "s": -3, "smd": -2.5, "smbd": -3, "": -3},
+	routeCron:        {"": -1},
+}
+
+func patternOf(text string) pattern {
+	var p pattern
+	for _, c := range text {
+		nested := c < 'a'
+		if nested {
+			c += 'a' - 'A'
+		}
+		for k, s := range symbols {
+			if s == c {
+				p = p.with(leaseKind(k), nested)
+			}
+		}
+	}
+	return p
+}
+
+func (t *timing) pattern(r route, p pattern) float64 {
+	if v, ok := t.patterns[r][uint64(p)]; ok {
+		return v
+	}
+	return t.unseen[r]
+}
+
+// learn re-estimates everything from the window's current assignment.
+func (t *timing) learn(w *window) {
+	var sums [routes][gapKinds]struct{ n, sum float64 }
+	var counts [routes]map[uint64]float64
+	var totals [routes]float64
+	var same, pairs float64
+	for r := range counts {
+		counts[r] = map[uint64]float64{}
+	}
+	note := func(r route, k gapKind, gap int64) {
+		s := &sums[r][k]
+		s.n++
+		s.sum += math.Min(math.Max(float64(gap), 0), 20*t.gaps[r][k].mean)
+	}
+	for i := range w.owners[:w.none] {
+		o := &w.owners[i]
+		if o.open || o.call == nil && o.route != routeSocket {
+			continue
+		}
+		w.collect(o)
+		var p pattern
+		end := o.head
+		for n, id := range w.buf {
+			l := &w.leases[id]
+			nested := n > 0 && l.start < end-slack
+			p = p.with(l.kind, nested)
+			if n == 0 {
+				note(o.route, gapHead, l.start-o.head)
+			} else if !nested {
+				note(o.route, gapNext, l.start-end)
+				pairs++
+				if l.conn() == w.leases[w.buf[n-1]].conn() {
+					same++
+				}
+			}
+			end = max(end, l.end)
+		}
+		if len(w.buf) > 0 && o.answer {
+			note(o.route, gapLast, o.until-end)
+		}
+		counts[o.route][uint64(p)]++
+		totals[o.route]++
+	}
+	for r := range sums {
+		for k := range sums[r] {
+			s := sums[r][k]
+			const weight = 4 // of the prior, in observations
+			mean := (s.sum + weight*t.gaps[r][k].mean) / (s.n + weight)
+			t.gaps[r][k] = newGapModel(math.Max(mean, 1e5))
+		}
+		prior := priorPatterns[route(r)]
+		const weight = 3
+		learned := make(map[uint64]float64, len(counts[r])+len(prior))
+		for text, logP := range prior {
+			key := uint64(patternOf(text))
+			learned[key] = math.Log((counts[r][key] + weight*math.Exp(logP)) / (totals[r] + weight))
+		}
+		for key, n := range counts[r] {
+			if _, ok := learned[key]; !ok {
+				learned[key] = math.Log((n*0.5 + weight*0.001) / (totals[r] + weight))
+			}
+		}
+		t.patterns[r] = learned
+		t.unseen[r] = math.Log(weight * 0.001 / (totals[r] + weight))
+	}
+	chance := w.sameChance()
+	p := (same + 2) / (pairs + 4)
+	t.same = math.Log(p / chance)
+	t.other = math.Log((1 - p) / (1 - chance))
+}

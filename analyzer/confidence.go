@@ -1,0 +1,35 @@
+package analyzer
+
+import "math"
+
+// temperature flattens the softmax over a unit's options: log likelihoods added up from evidence that is not
+// independent are overconfident.
+const temperature = 2.0
+
+// verdict is what the window says of one unit: the ground and the probability of its owner being right.
+func (w *window) verdict(ui int32) (Evidence, float64) {
+	u := &w.units[ui]
+	if u.owner == w.none || w.owners[u.owner].call == nil {
+		return None, 0
+	}
+	o := &w.owners[u.owner]
+	if u.fixed && o.score > -30 {
+		return Exclusive, 1
+	}
+	var odds float64
+	rival := w.none
+	best := math.Inf(-1)
+	for _, x := range w.options(ui, nil) {
+		odds += math.Exp(math.Min(x.delta/temperature, 0))
+		if x.delta > best {
+			best, rival = x.delta, x.to
+		}
+	}
+	p := 1 / (1 + odds)
+	mine, _ := u.weight(u.owner)
+	other, _ := u.weight(rival)
+	if rival != w.none && mine-other > 3 {
+		return Content, min(p, 0.9999)
+	}
+	return Timing, min(p, 0.9999)
+}

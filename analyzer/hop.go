@@ -1,0 +1,84 @@
+package analyzer
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/perfd/perfd/rpclog"
+)
+
+// hops joins the two sides of calls that crossed a recorded reverse proxy: the exchange next to the server
+// stays, the outer one becomes its front. calls must be sorted by start; outer calls are removed.
+//
+// Two exchanges are one call if their requests are equal in verb, target and body (or, where bytes were
+// lost, in path and session, the inner one saying that it was forwarded), they have different servers, and
+// the inner one lies within the outer one.
+func hops(calls []*rpclog.Call) (inner []*rpclog.Call, fronts map[*rpclog.Call]*Hop) {
+	servers := map[uint16]bool{}
+	for _, c := range calls {
+		servers[c.Server.Port()] = true
+	}
+	if len(servers) < 2 {
+		return calls, nil
+	}
+	fronts = map[*rpclog.Call]*Hop{}
+	matched := map[*rpclog.Call]bool{}
+	byBody := map[uint64][]*rpclog.Call{}
+	for _, c := range calls {
+		if c.BodyHash != 0 {
+			byBody[c.BodyHash] = append(byBody[c.BodyHash], c)
+		}
+	}
+	join := func(candidates []*rpclog.Call, equal func(outer, inner *rpclog.Call) bool) {
+		for i, outer := range candidates {
+			if matched[outer] || fronts[outer] != nil || outer.End.IsZero() {
+				continue
+			}
+			for _, c := range candidates[i+1:] {
+				if c.Start.After(outer.End) {
+					break
+				}
+				if !matched[c] && fronts[c] == nil && c.Server != outer.Server && within(c, outer) && equal(outer, c) {
+					matched[outer] = true
+					fronts[c] = &Hop{Client: outer.Client, Server: outer.Server, Start: outer.Start, End: outer.End}
+					if c.Session == 0 {
+						c.Session = outer.Session
+					}
+					break
+				}
+			}
+		}
+	}
+	bodies := make([]uint64, 0, len(byBody))
+	for h, cs := range byBody {
+		if len(cs) > 1 {
+			bodies = append(bodies, h)
+		}
+	}
+	slices.SortFunc(bodies, func(a, b uint64) int { return cmp.Compare(a, b) })
+	for _, h := range bodies {
+		join(byBody[h], func(outer, inner *rpclog.Call) bool { return outer.Session == inner.Session })
+	}
+	join(calls, func(outer, inner *rpclog.Call) bool {
+		return inner.Forwarded && !outer.Forwarded && (outer.BodyHash == 0 || inner.BodyHash == 0) &&
+			outer.Path == inner.Path && outer.Session == inner.Session
+	})
+	inner = make([]*rpclog.Call, 0, len(calls))
+	for _, c := range calls {
+		if !matched[c] {
+			inner = append(inner, c)
+		}
+	}
+	return inner, fronts
+}
+
+// within reports whether the inner exchange lies within the outer one, give or take capture order.
+func within(inner, outer *rpclog.Call) bool {
+	if inner.Start.Before(outer.Start) {
+		return false
+	}
+	if inner.First.IsZero() || outer.First.IsZero() {
+		return inner.Start.Before(outer.End)
+	}
+	return !inner.First.After(outer.First)
+}

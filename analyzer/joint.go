@@ -1,0 +1,308 @@
+package analyzer
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// weigh sets the weight of every candidate: the evidence that does not depend on what else it owns.
+func (w *window) weigh(counted bool) {
+	share := w.tableShares()
+	k, c := w.learned, w.content
+	for id := range w.owners[:w.none] {
+		o := &w.owners[id]
+		if len(w.wanted[id]) == 0 {
+			continue
+		}
+		c.show(int32(id))
+		for _, at := range w.wanted[id] {
+			u := &w.units[at.unit]
+			own := counted && u.owner == int32(id)
+			sum := u.affinity(o, w)
+			for _, li := range u.leases {
+				l := &w.leases[li]
+				if l.kind == leaseSignaling || l.kind == leaseEmpty {
+					continue
+				}
+				if o.call != nil {
+					sum += c.score(l, o, k) + k.tableScore(l, o, share)
+				}
+				sum += k.profileScore(l, o.profile, own)
+			}
+			u.cands[at.candidate].weight = sum
+		}
+		c.hide(int32(id))
+	}
+	for i := range w.units {
+		u := &w.units[i]
+		u.cands[len(u.cands)-1].weight = u.alone(w)
+	}
+}
+
+// affinity is what a unit's kind says about an owner's route.
+func (u *unit) affinity(o *owner, w *window) float64 {
+	var sum float64
+	for _, li := range u.leases {
+		l := &w.leases[li]
+		switch {
+		case o.route == routeCron:
+			if l.start == o.head+slack && l.end == o.until {
+				sum += 6 // the lease that reads ir_cron is cron itself
+			} else if l.kind == leaseWork || l.kind == leaseSignaling || l.kind == leaseCron {
+				sum -= 5
+			} else {
+				sum -= 8
+			}
+		case l.kind == leaseCron:
+			sum -= 4
+		case l.kind == leaseBus && o.route == routeSocket:
+			sum += 3
+		}
+	}
+	return sum
+}
+
+// alone is the weight of no known owner.
+func (u *unit) alone(w *window) float64 {
+	var sum float64
+	for _, li := range u.leases {
+		switch w.leases[li].kind {
+		case leaseListen:
+		case leaseCron:
+			sum -= 2
+		case leaseFilter, leaseBus:
+			sum -= 9
+		case leaseSignaling, leaseEmpty:
+			sum -= 10
+		default:
+			sum -= 12
+		}
+	}
+	return sum
+}
+
+// tableShares returns the share of work leases that name a table.
+func (w *window) tableShares() func(int32) float64 {
+	n := map[int32]float64{}
+	total := 1.0
+	for i := range w.leases {
+		if w.leases[i].kind == leaseWork {
+			total++
+			for _, t := range w.leases[i].tables {
+				n[t]++
+			}
+		}
+	}
+	return func(t int32) float64 { return n[t] / total }
+}
+
+// search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
+// it for a unit of the other owner, and exchanging everything, and draws among these by a falling
+// temperature. The last sweeps take the best.
+func (w *window) search(temperatures []float64) {
+	rng := rand.New(rand.NewPCG(0x70657266, 0x64)) // a fixed seed: the same file gives the same answer
+	var options []option
+	for _, temperature := range temperatures {
+		changed := false
+		for i := range w.units {
+			u := &w.units[i]
+			if len(u.cands) == 1 || u.fixed {
+				continue
+			}
+			options = w.options(int32(i), options[:0])
+			best, bestScore := option{}, noise(rng, temperature)
+			found := false
+			for _, o := range options {
+				s := o.delta
+				if temperature > 0 {
+					s += noise(rng, temperature)
+				}
+				if s > bestScore+1e-9 {
+					best, bestScore, found = o, s, true
+				}
+			}
+			if found {
+				w.apply(int32(i), best)
+				changed = true
+			}
+		}
+		if temperature == 0 && !changed {
+			return
+		}
+	}
+}
+
+// noise draws from a Gumbel distribution: adding it to log likelihoods and taking the greatest samples
+// from their softmax.
+func noise(rng *rand.Rand, temperature float64) float64 {
+	if temperature == 0 {
+		return 0
+	}
+	return -temperature * math.Log(-math.Log(rng.Float64()+1e-12)+1e-12)
+}
+
+// option is one way to change the owner of a unit.
+type option struct {
+	to    int32
+	with  int32 // the unit given in exchange; -1 for none, -2 for everything
+	delta float64
+}
+
+// options lists the ways to give a unit another owner.
+func (w *window) options(ui int32, out []option) []option {
+	u := &w.units[ui]
+	from := u.owner
+	have, _ := u.weight(from)
+	fromScore, fromWithout := 0.0, 0.0
+	var fo *owner
+	if from != w.none {
+		fo = &w.owners[from]
+		fromScore = fo.score
+		fromWithout = w.scoreOf(fo, w.variant(fo, ui, -1))
+	}
+	for _, c := range u.cands {
+		if c.owner == from {
+			continue
+		}
+		gain := c.weight - have
+		if c.owner == w.none {
+			out = append(out, option{w.none, -1, gain + fromWithout - fromScore})
+			continue
+		}
+		to := &w.owners[c.owner]
+		if from == w.none && gain < -30 {
+			continue
+		}
+		out = append(out, option{c.owner, -1, gain + fromWithout - fromScore + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		if fo == nil {
+			for _, vi := range to.units { // take its place; the other becomes unowned
+				v := &w.units[vi]
+				if v.fixed || v.kind != u.kind {
+					continue
+				}
+				alone, _ := v.weight(w.none)
+				was, _ := v.weight(c.owner)
+				out = append(out, option{c.owner, vi, gain + alone - was + w.scoreOf(to, w.variant(to, vi, ui)) - to.score})
+			}
+			continue
+		}
+		all := len(to.units) > 0 && len(fo.units) > 1
+		allGain := 0.0
+		for _, vi := range to.units {
+			v := &w.units[vi]
+			back, ok := v.weight(from)
+			if !ok || v.fixed {
+				all = false
+				continue
+			}
+			was, _ := v.weight(c.owner)
+			allGain += back - was
+			if v.kind != u.kind && (v.kind == leaseSignaling) != (u.kind == leaseSignaling) {
+				continue
+			}
+			delta := gain + back - was - fromScore - to.score +
+				w.scoreOf(fo, w.variant(fo, ui, vi)) + w.scoreOf(to, w.variant(to, vi, ui))
+			out = append(out, option{c.owner, vi, delta})
+		}
+		if !all {
+			continue
+		}
+		for _, mi := range fo.units {
+			m := &w.units[mi]
+			there, ok := m.weight(c.owner)
+			if !ok || m.fixed {
+				all = false
+				break
+			}
+			was, _ := m.weight(from)
+			allGain += there - was
+		}
+		if all {
+			out = append(out, option{c.owner, -2, allGain - fromScore - to.score + w.scoreOf(fo, to.units) + w.scoreOf(to, fo.units)})
+		}
+	}
+	return out
+}
+
+// variant returns an owner's units without one and with another (-1 for neither), in a shared buffer.
+func (w *window) variant(o *owner, without, with int32) []int32 {
+	w.trial = w.trial[:0]
+	for _, u := range o.units {
+		if u != without {
+			w.trial = append(w.trial, u)
+		}
+	}
+	if with >= 0 {
+		w.trial = append(w.trial, with)
+	}
+	return w.trial
+}
+
+func (w *window) apply(ui int32, o option) {
+	from := w.units[ui].owner
+	switch o.with {
+	case -1:
+		w.place(ui, o.to)
+	case -2:
+		a, b := &w.owners[from], &w.owners[o.to]
+		a.units, b.units = b.units, a.units
+		for _, u := range a.units {
+			w.units[u].owner = from
+		}
+		for _, u := range b.units {
+			w.units[u].owner = o.to
+		}
+		w.rescore(a)
+		w.rescore(b)
+	default:
+		w.place(ui, o.to)
+		w.place(o.with, from)
+	}
+}
+
+// seed gives every unit that is not fixed to the candidate that content alone prefers, work first.
+func (w *window) seed() {
+	for _, signaling := range []bool{false, true} {
+		for i := range w.units {
+			u := &w.units[i]
+			if u.fixed || u.owner != w.none || len(u.cands) < 2 || (u.kind == leaseSignaling) != signaling {
+				continue
+			}
+			best, bestScore := w.none, math.Inf(-1)
+			for _, c := range u.cands {
+				s := c.weight
+				if c.owner != w.none {
+					o := &w.owners[c.owner]
+					s += w.scoreOf(o, w.variant(o, -1, int32(i))) - o.score
+				}
+				if s > bestScore {
+					best, bestScore = c.owner, s
+				}
+			}
+			if best != w.none {
+				w.place(int32(i), best)
+			}
+		}
+	}
+}
+
+// want lists for each owner the units that could be its own.
+func (w *window) want() {
+	counts := make([]int32, len(w.owners)+1)
+	for i := range w.units {
+		for _, c := range w.units[i].cands {
+			counts[c.owner]++
+		}
+	}
+	w.wanted = make([][]wish, len(w.owners))
+	for o := range w.wanted {
+		w.wanted[o] = make([]wish, 0, counts[o])
+	}
+	for i := range w.units {
+		for j, c := range w.units[i].cands {
+			w.wanted[c.owner] = append(w.wanted[c.owner], wish{int32(i), int32(j)})
+		}
+	}
+}
+
+type wish struct{ unit, candidate int32 }

@@ -1,0 +1,201 @@
+package analyzer
+
+import (
+	"strings"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// leaseKind is the role a lease plays, as far as its statements tell.
+type leaseKind uint8
+
+const (
+	leaseWork      leaseKind = iota
+	leaseSignaling           // Odoo: reads the signaling sequences, rolls back
+	leaseEmpty               // transaction control only
+	leaseFilter              // Odoo: database list or dbfilter, on the maintenance database
+	leaseCheck               // Tryton: session check before the call
+	leaseTouch               // Tryton: session reset after the call
+	leaseCron                // reads ir_cron
+	leaseBus                 // reads bus_bus
+	leaseListen              // LISTEN: held for as long as the server lives
+)
+
+// symbols are the letters of patterns, by kind.
+const symbols = "msedkrcbl"
+
+// lease is a PostgreSQL connection from its reset (or startup) to the next one. It belongs to one owner.
+type lease struct {
+	session    *sqltrace.Session
+	statements []*sqltrace.Statement
+	start, end int64 // Unix nanoseconds
+	kind       leaseKind
+	foreign    bool // of a client that is not the application server
+
+	tables   []int32 // of the table index, sorted
+	features []int32 // fingerprints of its queries, as profile features, sorted
+	tokens   []token // values and literals, as content evidence
+}
+
+// leaseBuilder cuts the statements of one connection into leases.
+//
+// Odoo's pool sends DISCARD ALL when it hands out a connection, so there a lease lasts from reset to reset
+// and may hold several transactions. Where no reset was seen (Tryton, other clients), a lease is one
+// transaction, or a run of statements outside of any, with the SET … TO DEFAULT that psycopg2 sends for the
+// connection's next user in front.
+type leaseBuilder struct {
+	session *sqltrace.Session
+	current *lease
+	pooled  bool // DISCARD ALL was seen on this connection
+	busy    bool // the current lease holds something other than resets
+	inTx    bool
+	ended   bool // the current lease's transaction ended
+}
+
+// add appends a statement and returns the lease that it closed, if any.
+func (b *leaseBuilder) add(s *sqltrace.Statement, discard bool) (closed *lease) {
+	cut := false
+	switch {
+	case b.current == nil:
+	case discard:
+		b.pooled = true
+		cut = len(b.current.statements) > 0
+	case b.pooled:
+	case s.Kind == sqltrace.Reset:
+		cut = b.busy && !b.inTx
+	case s.Kind == sqltrace.Begin:
+		cut = b.busy && !b.inTx
+	default:
+		cut = b.ended
+	}
+	if discard {
+		b.pooled = true
+	}
+	if cut {
+		closed = b.close()
+	}
+	if b.current == nil {
+		b.open(s.Start.UnixNano())
+	}
+	l := b.current
+	l.statements = append(l.statements, s)
+	l.end = max(l.end, s.End.UnixNano())
+	if s.Kind != sqltrace.Reset {
+		b.busy = true
+	}
+	switch s.Kind {
+	case sqltrace.Begin:
+		b.inTx, b.ended = true, false
+	case sqltrace.Commit, sqltrace.Rollback:
+		b.inTx, b.ended = false, true
+	}
+	if s.Tx != 0 {
+		b.inTx = s.Tx != 'I'
+	}
+	return closed
+}
+
+func (b *leaseBuilder) open(at int64) {
+	b.current = &lease{session: b.session, start: at, end: at}
+	b.busy, b.ended, b.inTx = false, false, false
+}
+
+// close ends the current lease and returns it, or nil if it holds nothing.
+func (b *leaseBuilder) close() *lease {
+	l := b.current
+	b.current = nil
+	b.busy, b.ended, b.inTx = false, false, false
+	if l == nil || len(l.statements) == 0 {
+		return nil
+	}
+	return l
+}
+
+// idle reports whether the current lease could end here: no transaction is open.
+func (b *leaseBuilder) idle() bool { return b.current == nil || !b.inTx }
+
+// marker is what one statement shape says about the lease that runs it.
+type marker uint8
+
+const (
+	markSignaling marker = 1 << iota
+	markCron
+	markBus
+	markListen
+	markSession // Tryton's ir_session
+	markServer  // only an application server sends this
+	markDiscard
+)
+
+func markersOf(s sqltrace.Shape) (m marker) {
+	if s.Kind == sqltrace.Reset {
+		if len(s.Text) >= 7 && strings.EqualFold(s.Text[:7], "discard") {
+			return markDiscard | markServer
+		}
+		return 0
+	}
+	if len(s.Text) >= 6 && strings.EqualFold(s.Text[:6], "listen") {
+		return markListen
+	}
+	signaling := 0
+	for _, t := range s.Tables {
+		switch {
+		case strings.Contains(t, "signaling"):
+			signaling++
+		case t == "ir_cron" && s.Written == "":
+			m |= markCron | markServer
+		case t == "bus_bus" && s.Written == "":
+			m |= markBus | markServer
+		case t == "ir_session":
+			m |= markSession | markServer
+		}
+	}
+	if signaling > 0 && signaling == len(s.Tables) && s.Written == "" {
+		m |= markSignaling | markServer
+	}
+	return m
+}
+
+// classify settles a closed lease's kind.
+func (l *lease) classify(markers func(sqltrace.Fingerprint) marker) {
+	var all marker
+	queries, signaling, sessions := 0, 0, 0
+	begun := false
+	for _, s := range l.statements {
+		switch s.Kind {
+		case sqltrace.Query, sqltrace.Copy, sqltrace.Other, sqltrace.Savepoint:
+			m := markers(s.Fingerprint)
+			all |= m
+			queries++
+			if m&markSignaling != 0 {
+				signaling++
+			}
+			if m&markSession != 0 {
+				sessions++
+			}
+		case sqltrace.Begin:
+			begun = true
+		}
+	}
+	switch {
+	case all&markListen != 0:
+		l.kind = leaseListen
+	case queries > 0 && l.session.Database == "postgres":
+		l.kind = leaseFilter
+	case queries == 0:
+		l.kind = leaseEmpty
+	case signaling == queries:
+		l.kind = leaseSignaling
+	case sessions > 0 && begun && queries == 1:
+		l.kind = leaseCheck
+	case sessions > 0 && !begun:
+		l.kind = leaseTouch
+	case all&markCron != 0:
+		l.kind = leaseCron
+	case all&markBus != 0:
+		l.kind = leaseBus
+	}
+}
+
+func (l *lease) conn() capture.ConnID { return l.session.Conn }

@@ -1,0 +1,103 @@
+package analyzer
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/perfd/perfd/rpclog"
+)
+
+// route groups calls whose leases follow one pattern.
+type route uint8
+
+const (
+	routeWeb route = iota
+	routeLogin
+	routeAPI // stateless services: /jsonrpc, XML-RPC, /json/2
+	routeTryton
+	routeTrytonLogin
+	routeSocket // frames of a websocket
+	routeCron
+	routes
+)
+
+// slack is how much capture times of two sockets may disagree with the order of events, in nanoseconds.
+const slack = 300_000
+
+// owner is what leases are given to: a call, or a source of background work.
+type owner struct {
+	call    *rpclog.Call // nil for a source of background work
+	group   string       // of a background source
+	route   route
+	profile int32 // of the profile index; -1 if none
+	table   int32 // the model's table in the table index; -1 if none
+	head    int64 // Unix nanoseconds: no lease begins before
+	until   int64 // no lease ends after
+	answer  bool  // until is the first byte of a response, so the gap before it means something
+	open    bool  // the call had not ended when the window was cut
+
+	requestLimit, responseLimit uint32
+
+	units []int32 // current assignment
+	score float64
+}
+
+func ownerOf(c *rpclog.Call, ended bool) owner {
+	o := owner{call: c, profile: -1, table: -1, head: c.Head.UnixNano(), until: math.MaxInt64, open: !ended}
+	if c.Head.IsZero() {
+		o.head = c.Start.UnixNano()
+	}
+	switch {
+	case !c.First.IsZero():
+		o.until, o.answer = c.First.UnixNano(), true
+	case !c.End.IsZero():
+		o.until = c.End.UnixNano()
+	}
+	o.route = routeOf(c)
+	return o
+}
+
+func routeOf(c *rpclog.Call) route {
+	switch {
+	case c.Transport == rpclog.Tryton && strings.HasPrefix(c.Method, "login"):
+		return routeTrytonLogin
+	case c.Transport == rpclog.Tryton:
+		return routeTryton
+	case c.Transport == rpclog.XMLRPC, c.Transport == rpclog.JSON2, c.Path == "/jsonrpc", c.Session == 0:
+		return routeAPI
+	case strings.HasPrefix(c.Path, "/web/session/authenticate"), c.Path == "/web/login":
+		return routeLogin
+	}
+	return routeWeb
+}
+
+// admits reports whether a unit that spans [start, end] could be the owner's.
+func (o *owner) admits(start, end int64) bool {
+	return start >= o.head-slack && (o.until == math.MaxInt64 || end <= o.until+slack)
+}
+
+// unit is what the search moves: a lease, or the leases of a worker between two signaling reads.
+type unit struct {
+	leases     []int32
+	start, end int64
+	before     int64 // a single-threaded worker's next unit starts here: its call has answered by then
+	kind       leaseKind
+	owner      int32       // current; none is the window's last owner
+	fixed      bool        // the search leaves it alone
+	cands      []candidate // by owner, ascending; the last is always none
+}
+
+// candidate is an owner a unit could have, with the evidence that does not depend on other units.
+type candidate struct {
+	owner  int32
+	weight float64
+}
+
+func (u *unit) weight(owner int32) (float64, bool) {
+	i, ok := slices.BinarySearchFunc(u.cands, owner, func(c candidate, o int32) int { return int(c.owner) - int(o) })
+	if !ok {
+		return 0, false
+	}
+	return u.cands[i].weight, true
+}

@@ -1,0 +1,288 @@
+package analyzer
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// solver turns jobs into traces. It runs on one goroutine.
+type solver struct {
+	cfg   Config
+	dict  sqltrace.Dictionary
+	sink  Sink
+	known *knowledge
+	shape map[sqltrace.Fingerprint]shapeInfo
+	apps  map[string]*appInfo
+	split *Splitter
+	held  []result
+	err   error
+}
+
+// shapeInfo is what attribution needs of a shape.
+type shapeInfo struct {
+	marks   marker
+	tables  []int32
+	feature int32
+}
+
+// appInfo is what is known of the clients that show one application_name.
+type appInfo struct {
+	server     bool // sent what only an application server sends
+	work, cron float64
+}
+
+// result is a trace or a background group that waits for its turn.
+type result struct {
+	start      int64
+	order      uint64
+	trace      *Trace
+	background *Background
+}
+
+func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
+	return &solver{
+		cfg: cfg, dict: dict, sink: sink, known: newKnowledge(), split: NewSplitter(cfg.Time, dict),
+		shape: map[sqltrace.Fingerprint]shapeInfo{},
+		apps:  map[string]*appInfo{},
+	}
+}
+
+// solve assigns a job's leases, delivers what is settled, and returns the leases of calls still open.
+func (s *solver) solve(j job) (left []*lease) {
+	calls, fronts := hops(j.ended)
+	leases := make([]lease, len(j.leases))
+	for i, l := range j.leases {
+		s.prepare(l)
+		leases[i] = *l
+	}
+	s.judge(leases)
+	owners := make([]owner, 0, len(calls)+len(j.open)+len(j.sockets))
+	for _, c := range calls {
+		owners = append(owners, s.owner(c, true))
+	}
+	for _, c := range j.open {
+		owners = append(owners, s.owner(c, false))
+	}
+	const socketWork = int64(5 * time.Second) // the longest a frame's work is expected to take
+	for _, m := range j.sockets {
+		at := m.Time.UnixNano()
+		owners = append(owners, owner{group: "websocket", route: routeSocket, profile: s.known.profile("websocket"), table: -1, head: at, until: at + socketWork})
+	}
+	w := newWindow(owners, leases, s.known)
+	w.solve()
+	left = s.deliver(w, fronts)
+	hold := j.hold
+	for _, l := range left {
+		hold = min(hold, l.start)
+	}
+	s.release(hold)
+	return left
+}
+
+// prepare derives what attribution needs of a lease.
+func (s *solver) prepare(l *lease) {
+	if l.features != nil {
+		return // left over from the window before
+	}
+	l.classify(func(f sqltrace.Fingerprint) marker { return s.info(f).marks })
+	signature := uint64(14695981039346656037)
+	l.features = make([]int32, 0, len(l.statements)+1)
+	for _, st := range l.statements {
+		if st.Kind != sqltrace.Query && st.Kind != sqltrace.Copy && st.Kind != sqltrace.Other {
+			continue
+		}
+		info := s.info(st.Fingerprint)
+		l.features = append(l.features, info.feature)
+		l.tables = append(l.tables, info.tables...)
+		signature = (signature ^ uint64(info.feature)) * 1099511628211
+	}
+	if len(l.features) > 0 {
+		l.features = append(l.features, s.known.feature(signature))
+	}
+	slices.Sort(l.features)
+	l.features = slices.Compact(l.features)
+	slices.Sort(l.tables)
+	l.tables = slices.Compact(l.tables)
+	if l.kind != leaseSignaling {
+		l.tokensOf(func(i int) int32 { return s.info(l.statements[i].Fingerprint).feature })
+	}
+	for _, st := range l.statements {
+		st.Literals, st.Values = nil, nil
+		s.split.Observe(st)
+	}
+}
+
+func (s *solver) info(f sqltrace.Fingerprint) shapeInfo {
+	i, ok := s.shape[f]
+	if !ok {
+		shape := s.dict.Shape(f)
+		i = shapeInfo{marks: markersOf(shape), feature: s.known.feature(uint64(f))}
+		for _, t := range shape.Tables {
+			i.tables = append(i.tables, s.known.tableID(t))
+		}
+		s.shape[f] = i
+	}
+	return i
+}
+
+// judge marks the leases of clients that are not the application server, and those of processes that serve
+// no calls (a cron worker has an application_name of its own).
+func (s *solver) judge(leases []lease) {
+	for i := range leases {
+		l := &leases[i]
+		name := l.session.Application
+		app := s.apps[name]
+		if app == nil {
+			app = &appInfo{}
+			s.apps[name] = app
+		}
+		for _, st := range l.statements {
+			if s.info(st.Fingerprint).marks&markServer != 0 {
+				app.server = true
+			}
+		}
+		switch l.kind {
+		case leaseCron:
+			app.cron++
+			app.work++
+		case leaseWork, leaseBus:
+			app.work++
+		}
+	}
+	servers := 0
+	for _, app := range s.apps {
+		if app.server {
+			servers++
+		}
+	}
+	for i := range leases {
+		l := &leases[i]
+		app := s.apps[l.session.Application]
+		switch {
+		case l.session.Application == "":
+		case !app.server && servers > 0:
+			l.foreign = true
+		case servers > 1 && app.cron >= 0.3*app.work && app.cron > 0:
+			l.foreign = true
+		}
+	}
+}
+
+func (s *solver) owner(c *rpclog.Call, ended bool) owner {
+	o := ownerOf(c, ended)
+	if c.Model != "" {
+		o.table = s.known.tableID(strings.ReplaceAll(c.Model, ".", "_"))
+	}
+	o.profile = s.known.profile(MethodOf(c))
+	o.requestLimit, o.responseLimit = uint32(c.Request.Limit()), uint32(c.Response.Limit())
+	return o
+}
+
+// deliver makes results of a solved window and returns the leases of calls still open.
+func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease) {
+	for i := range w.owners[:w.none] {
+		o := &w.owners[i]
+		if o.call == nil {
+			continue
+		}
+		if o.open {
+			for _, u := range o.units {
+				for _, li := range w.units[u].leases {
+					left = append(left, &w.leases[li])
+				}
+			}
+			continue
+		}
+		t := &Trace{Call: o.call, Front: fronts[o.call], Spans: []Span{}, Findings: []Finding{}}
+		w.collect(o)
+		at := map[int32]int{}
+		for n, li := range w.buf {
+			at[li] = n
+		}
+		for _, u := range o.units {
+			by, p := w.verdict(u)
+			for _, li := range w.units[u].leases {
+				for _, st := range w.leases[li].statements {
+					t.Spans = append(t.Spans, Span{Statement: st, Lease: at[li], By: by, Probability: p})
+				}
+			}
+		}
+		slices.SortFunc(t.Spans, func(a, b Span) int {
+			return cmp.Or(a.Statement.Start.Compare(b.Statement.Start), cmp.Compare(a.Statement.ID, b.Statement.ID))
+		})
+		s.held = append(s.held, result{start: o.call.Start.UnixNano(), order: uint64(o.call.ID), trace: t})
+	}
+	for i := range w.units {
+		u := &w.units[i]
+		o := &w.owners[u.owner]
+		if o.call != nil {
+			continue
+		}
+		for _, li := range u.leases {
+			l := &w.leases[li]
+			b := &Background{Session: l.session, Group: groupOf(l, o), Start: time.Unix(0, l.start), End: time.Unix(0, l.end), Spans: make([]Span, len(l.statements))}
+			for n, st := range l.statements {
+				b.Spans[n] = Span{Statement: st}
+			}
+			s.held = append(s.held, result{start: l.start, order: uint64(l.statements[0].ID), background: b})
+		}
+	}
+	return left
+}
+
+// groupOf names the source of a lease that no call owns.
+func groupOf(l *lease, o *owner) string {
+	switch {
+	case o.group != "":
+		return o.group
+	case l.kind == leaseListen:
+		return "listen"
+	case l.kind == leaseCron:
+		return "cron"
+	case l.kind == leaseBus:
+		return "bus"
+	case l.foreign:
+		return "client"
+	}
+	return "unattributed"
+}
+
+// release delivers what starts before hold, in order of start.
+func (s *solver) release(hold int64) {
+	slices.SortFunc(s.held, func(a, b result) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.order, b.order))
+	})
+	const most = 20_000 // results that may wait for one older call
+	n := 0
+	for n < len(s.held) && (s.held[n].start < hold || len(s.held)-n > most) {
+		r := &s.held[n]
+		n++
+		if s.err != nil {
+			continue
+		}
+		if r.background != nil {
+			s.err = s.sink.Background(r.background)
+			continue
+		}
+		r.trace.Time = s.split.Split(r.trace)
+		for _, rule := range s.cfg.Rules {
+			r.trace.Findings = append(r.trace.Findings, rule.Check(r.trace)...)
+		}
+		s.err = s.sink.Trace(r.trace)
+	}
+	rest := copy(s.held, s.held[n:])
+	clear(s.held[rest:])
+	s.held = s.held[:rest]
+}
+
+// finish delivers everything left.
+func (s *solver) finish() error {
+	s.release(math.MaxInt64)
+	return s.err
+}

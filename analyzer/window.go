@@ -1,0 +1,238 @@
+package analyzer
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/rpclog"
+)
+
+// window is a stretch of a recording whose leases are assigned jointly.
+type window struct {
+	owners []owner // calls and background sources by head; the last is none
+	none   int32
+	leases []lease // by start
+	units  []unit  // by start
+
+	timing  *timing
+	learned *knowledge
+	content *content
+	wanted  [][]wish // by owner
+	buf     []int32  // leases of the owner being scored, by start
+	trial   []int32  // units of an owner under trial
+}
+
+// newWindow prepares the assignment of leases to calls. Both are taken over.
+func newWindow(calls []owner, leases []lease, k *knowledge) *window {
+	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k}
+	slices.SortStableFunc(w.leases, func(a, b lease) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.conn(), b.conn()))
+	})
+	for i := range w.leases {
+		if l := &w.leases[i]; l.kind == leaseCron {
+			w.owners = append(w.owners, owner{group: "cron", route: routeCron, profile: -1, table: -1, head: l.start - slack, until: l.end})
+		}
+	}
+	slices.SortStableFunc(w.owners, func(a, b owner) int { return cmp.Compare(a.head, b.head) })
+	w.none = int32(len(w.owners))
+	w.owners = append(w.owners, owner{profile: -1, table: -1, head: math.MinInt64, until: math.MaxInt64})
+	return w
+}
+
+// schedules are the temperatures of the search, round by round; between rounds the window is learned from.
+var schedules = [...][]float64{
+	{1, 0.5, 0, 0, 0},
+	{2, 1.5, 1, 0.7, 0.5, 0.25, 0, 0, 0},
+	{1, 0.7, 0.5, 0.25, 0, 0, 0, 0},
+}
+
+// solve assigns every unit to an owner.
+func (w *window) solve() {
+	w.chain()
+	w.candidates()
+	w.want()
+	w.content = newContent(w)
+	for round, temperatures := range schedules {
+		w.weigh(round > 0)
+		if round == 0 {
+			w.settle()
+			w.seed()
+		}
+		for i := range w.owners[:w.none] {
+			w.rescore(&w.owners[i])
+		}
+		w.search(temperatures)
+		w.learned.learn(w)
+	}
+	w.weigh(true)
+	for i := range w.owners[:w.none] {
+		w.rescore(&w.owners[i])
+	}
+	w.search([]float64{0, 0, 0})
+}
+
+// candidates finds the owners each unit could have.
+func (w *window) candidates() {
+	// Owners are sorted by head; low is the first whose end is not yet past.
+	active := make([]int32, 0, 64)
+	next := int32(0)
+	for i := range w.units {
+		u := &w.units[i]
+		for next < w.none && w.owners[next].head-slack <= u.start {
+			active = append(active, next)
+			next++
+		}
+		active = slices.DeleteFunc(active, func(o int32) bool {
+			return w.owners[o].until != math.MaxInt64 && w.owners[o].until+slack < u.start
+		})
+		background := w.leases[u.leases[0]].foreign || u.kind == leaseListen
+		for _, id := range active {
+			o := &w.owners[id]
+			if background || !o.admits(u.start, u.end) || o.until > u.before && o.answer {
+				continue
+			}
+			u.cands = append(u.cands, candidate{owner: id})
+		}
+		u.cands = append(u.cands, candidate{owner: w.none})
+		u.owner = w.none
+	}
+}
+
+// settle gives units that only one call could own, in a recording where nothing else could have caused
+// them, to that call for good.
+func (w *window) settle() {
+	for i := range w.owners[:w.none] {
+		w.rescore(&w.owners[i])
+	}
+	for i := range w.units {
+		u := &w.units[i]
+		if len(u.cands) == 2 && w.owners[u.cands[0].owner].call != nil && u.cands[0].weight-u.cands[1].weight > 0 {
+			w.place(int32(i), u.cands[0].owner)
+			u.fixed = true
+		}
+		if len(u.cands) == 1 {
+			u.fixed = true
+		}
+	}
+}
+
+func (w *window) place(u, to int32) {
+	from := w.units[u].owner
+	if from != w.none {
+		o := &w.owners[from]
+		o.units = slices.DeleteFunc(o.units, func(x int32) bool { return x == u })
+		w.rescore(o)
+	}
+	w.units[u].owner = to
+	if to != w.none {
+		o := &w.owners[to]
+		o.units = append(o.units, u)
+		w.rescore(o)
+	}
+}
+
+func (w *window) rescore(o *owner) { o.score = w.scoreOf(o, o.units) }
+
+// collect puts the leases of an owner's units into w.buf, by start.
+func (w *window) collect(o *owner) { w.gather(o.units) }
+
+func (w *window) gather(units []int32) {
+	w.buf = w.buf[:0]
+	for _, u := range units {
+		for _, l := range w.units[u].leases {
+			i := len(w.buf)
+			w.buf = append(w.buf, l)
+			for i > 0 && w.buf[i-1] > l { // leases are numbered by start
+				w.buf[i] = w.buf[i-1]
+				i--
+			}
+			w.buf[i] = l
+		}
+	}
+}
+
+// scoreOf is the log likelihood of an owner having exactly these units, as far as time and order tell.
+func (w *window) scoreOf(o *owner, units []int32) float64 {
+	t := w.timing
+	if o.route == routeCron {
+		return 0
+	}
+	if len(units) == 0 {
+		return t.pattern(o.route, 0)
+	}
+	w.gather(units)
+	gaps := &t.gaps[o.route]
+	var p pattern
+	var sum float64
+	end := o.head
+	for n, id := range w.buf {
+		l := &w.leases[id]
+		if n == 0 {
+			sum += gaps[gapHead].score(l.start - o.head)
+			p = p.with(l.kind, false)
+			end = l.end
+			continue
+		}
+		prev := &w.leases[w.buf[n-1]]
+		nested := l.start < end-slack
+		p = p.with(l.kind, nested)
+		if nested {
+			sum += w.overlap(prev, l, o.route)
+		} else {
+			sum += gaps[gapNext].score(l.start - end)
+			if l.conn() == prev.conn() {
+				sum += t.same
+			} else {
+				sum += t.other
+			}
+		}
+		end = max(end, l.end)
+	}
+	if o.answer {
+		sum += gaps[gapLast].score(o.until - end)
+	}
+	return sum + t.pattern(o.route, p)
+}
+
+// overlap judges two leases of one owner that overlap in time: a single thread runs one statement at a time.
+func (w *window) overlap(a, b *lease, r route) float64 {
+	const impossible, unusual, usual = -25, -3, -0.5
+	if b.end > a.end+slack && a.end > b.start+slack && r != routeLogin && r != routeTryton && r != routeTrytonLogin {
+		return impossible / 2
+	}
+	i, j := 0, 0
+	for i < len(a.statements) && j < len(b.statements) {
+		x, y := a.statements[i], b.statements[j]
+		if x.Start.Before(y.End.Add(-slack)) && y.Start.Before(x.End.Add(-slack)) {
+			return impossible
+		}
+		if x.End.Before(y.End) {
+			i++
+		} else {
+			j++
+		}
+	}
+	if r == routeWeb || r == routeAPI {
+		return unusual
+	}
+	return usual
+}
+
+// sameChance is the probability that two random consecutive leases share a connection.
+func (w *window) sameChance() float64 {
+	n := map[capture.ConnID]float64{}
+	for i := range w.leases {
+		n[w.leases[i].conn()]++
+	}
+	var sum float64
+	for _, c := range n {
+		sum += c * c
+	}
+	total := float64(len(w.leases))
+	return min(max(sum/(total*total+1e-9), 0.02), 0.8)
+}
+
+// callOf returns the call that owns a lease's unit, or nil.
+func (w *window) callOf(u *unit) *rpclog.Call { return w.owners[u.owner].call }
