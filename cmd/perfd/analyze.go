@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/report"
+	"github.com/perfd/perfd/sqltrace"
+	"github.com/perfd/perfd/store"
+)
+
+// analyzeOptions are the flags of `perfd analyze`.
+type analyzeOptions struct {
+	files             []string
+	format, output    string
+	serve             bool
+	listen            string
+	from, to          string
+	rpcPorts, pgPorts []uint
+	top               int
+	store             string
+}
+
+func analyzeCommand(t terminal) *cobra.Command {
+	var o analyzeOptions
+	cmd := &cobra.Command{
+		Use:   "analyze FILE…",
+		Short: "Report on recordings: pcap, pcapng, either gzipped, or a perfd store",
+		Long: "Analyze reads recordings of HTTP and PostgreSQL traffic and reports who waited, how long and on what.\n\n" +
+			"FILE is a pcap or pcapng file, plain or gzipped, - for standard input, or a store that --store wrote.\n" +
+			"Several captures are read one after the other, in order of their first packets, as one recording.\n" +
+			"--from and --to pick calls by their start; the whole recording is read all the same.\n" + exitHelp,
+		Example: "  perfd analyze odoo.pcap\n" +
+			"  perfd analyze --serve odoo.pcap\n" +
+			"  perfd analyze --format json --from +30s --to +60s odoo.pcap.gz\n" +
+			"  tcpdump -i any -s 0 -w - 'port 8069 or port 5432' | perfd analyze -",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.files = args
+			if err := o.validate(cmd.Flags().Changed("listen")); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), t)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", "text", "text, json (one object a line, docs/trace-format.md) or html")
+	f.StringVarP(&o.output, "output", "o", "", "`file` to write the report to instead of standard output")
+	f.BoolVar(&o.serve, "serve", false, "show the result in the browser, until interrupted")
+	f.StringVar(&o.listen, "listen", defaultListen, "`address` to serve on")
+	f.StringVar(&o.from, "from", "", "only calls from this `time` on: RFC 3339, Unix seconds, or +5s after the first packet")
+	f.StringVar(&o.to, "to", "", "only calls before this `time`")
+	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`port` the RPC server listens on, also several: 8069,8072 (default: found by content)")
+	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`port` PostgreSQL listens on (default: found by content)")
+	f.IntVar(&o.top, "top", 0, "`rows` of each list (default: what fits a screen)")
+	f.StringVar(&o.store, "store", "", "also write the result to this perfd store `file`")
+	return cmd
+}
+
+// validate is the one place where options are checked.
+func (o *analyzeOptions) validate(listenGiven bool) error {
+	switch {
+	case len(o.files) == 0:
+		return usagef("analyze needs a FILE: a capture, a store, or - for standard input")
+	case !slices.Contains([]string{"text", "json", "html"}, o.format):
+		return usagef("--format must be text, json or html, not %q", o.format)
+	case o.top < 0:
+		return usagef("--top must not be negative")
+	case listenGiven && !o.serve:
+		return usagef("--listen needs --serve")
+	case slices.Contains(o.files, "-") && len(o.files) > 1:
+		return usagef("standard input cannot be read together with other files")
+	}
+	for _, list := range []struct {
+		flag  string
+		ports []uint
+	}{{"rpc-port", o.rpcPorts}, {"pg-port", o.pgPorts}} {
+		for _, n := range list.ports {
+			if n == 0 || n > 65535 {
+				return usagef("--%s must be a port from 1 to 65535, not %d", list.flag, n)
+			}
+			if list.flag == "pg-port" && slices.Contains(o.rpcPorts, n) {
+				return usagef("port %d is named by --rpc-port and --pg-port", n)
+			}
+		}
+	}
+	from, err := parseMoment("from", o.from)
+	if err != nil {
+		return err
+	}
+	to, err := parseMoment("to", o.to)
+	if err != nil {
+		return err
+	}
+	if from.set && to.set && from.at.IsZero() == to.at.IsZero() && !to.resolve(to.at).After(from.resolve(from.at)) {
+		return usagef("--to must be after --from")
+	}
+	if o.store != "" {
+		for _, file := range o.files {
+			if same(file, o.store) {
+				return usagef("--store would overwrite the input %s", file)
+			}
+		}
+	}
+	return nil
+}
+
+// same reports whether two paths name one file.
+func same(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+func (o *analyzeOptions) run(ctx context.Context, t terminal) error {
+	for _, file := range o.files {
+		if file != "-" && store.IsStore(file) {
+			if len(o.files) > 1 {
+				return usagef("a perfd store is read alone: %s", file)
+			}
+			return o.runStore(ctx, t, file)
+		}
+	}
+	out, err := o.openOutput(t)
+	if err != nil {
+		return err
+	}
+	partial, err := o.analyze(ctx, t, out)
+	if closing := out.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("write report: %w", closing)
+	}
+	if err != nil {
+		return err
+	}
+	return partial
+}
+
+// analyze runs the pipeline into the report, the store and the pages that were asked for.
+func (o *analyzeOptions) analyze(ctx context.Context, t terminal, out io.Writer) (partial, err error) {
+	p := &pipeline{rpcPorts: toPorts(o.rpcPorts), pgPorts: toPorts(o.pgPorts)}
+	for _, file := range o.files {
+		p.inputs = append(p.inputs, fileInput(file))
+	}
+	if p.from, err = parseMoment("from", o.from); err != nil {
+		return nil, err
+	}
+	if p.to, err = parseMoment("to", o.to); err != nil {
+		return nil, err
+	}
+	p.watch = func(name string, progress func() (done, total int64)) func() {
+		return showProgress(t.err, filepath.Base(name), progress)
+	}
+	res := &results{names: o.names()}
+	defer func() { err = errors.Join(err, res.close()) }()
+
+	rec, err := p.run(ctx, func(dict sqltrace.Dictionary) (analyzer.Sink, error) { return o.sinks(res, dict, out) })
+	if err != nil && !errors.Is(err, capture.ErrPartial) {
+		return nil, err
+	}
+	partial = err
+	summary := res.summarizer.Summary(rec)
+	if err := o.report(res, summary, t, out); err != nil {
+		return nil, err
+	}
+	if res.recorder != nil {
+		if err := res.recorder.Finish(store.Source{Version: version(false), Files: res.names}, summary); err != nil {
+			return nil, err
+		}
+	}
+	if o.serve {
+		if err := serveRecorder(ctx, t, o.listen, res.recorder); err != nil {
+			return nil, err
+		}
+	}
+	return partial, nil
+}
+
+// results are the sinks of one analysis.
+type results struct {
+	names      []string
+	summarizer *analyzer.Summarizer
+	json       *report.JSON
+	recorder   *store.Recorder
+}
+
+func (r *results) close() error {
+	if r.recorder == nil {
+		return nil
+	}
+	return r.recorder.Close()
+}
+
+func (o *analyzeOptions) sinks(res *results, dict sqltrace.Dictionary, out io.Writer) (analyzer.Sink, error) {
+	res.summarizer = analyzer.NewSummarizer(analyzer.SummaryConfig{}, dict)
+	all := fanout{res.summarizer}
+	if o.format == "json" && o.reports() {
+		res.json = report.NewJSON(out, dict)
+		all = append(all, res.json)
+	}
+	if o.store != "" || o.serve {
+		path := o.store
+		if path == "" {
+			path = store.Memory
+		}
+		var err error
+		if res.recorder, err = store.Create(path, dict, store.Config{Replace: true}); err != nil {
+			return nil, err
+		}
+		all = append(all, res.recorder)
+	}
+	return all, nil
+}
+
+// reports tells whether a report is written: pages in the browser take the place of the one on the terminal.
+func (o *analyzeOptions) reports() bool { return !o.serve || o.output != "" || o.format != "text" }
+
+func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, out io.Writer) error {
+	if !o.reports() {
+		return nil
+	}
+	switch o.format {
+	case "json":
+		return res.json.Finish(s)
+	case "html":
+		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
+	default:
+		return report.Text(out, s, report.TextConfig{Names: res.names, Top: o.top, Color: o.output == "" && hasColor(t.out)})
+	}
+}
+
+// names are the files as a report shows them.
+func (o *analyzeOptions) names() []string {
+	names := make([]string, 0, len(o.files))
+	for _, file := range o.files {
+		if file == "-" {
+			file = "standard input"
+		}
+		names = append(names, filepath.Base(file))
+	}
+	return names
+}
+
+// openOutput returns where the report goes.
+func (o *analyzeOptions) openOutput(t terminal) (io.WriteCloser, error) {
+	if o.output == "" || o.output == "-" {
+		return nopCloser{t.out}, nil
+	}
+	f, err := os.Create(o.output)
+	if err != nil {
+		return nil, hinted{fmt.Errorf("create report: %w", err), "check the folder of --output"}
+	}
+	return f, nil
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+func toPorts(list []uint) []uint16 {
+	ports := make([]uint16, 0, len(list))
+	for _, n := range list {
+		ports = append(ports, uint16(n))
+	}
+	return ports
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// The heap is small and short-lived, so collecting it less often than Go does by default saves a fifth of
+// the time; the limit keeps a large recording within 128 MiB all the same.
+const (
+	gcPercent   = 400
+	memoryLimit = 96 << 20
+)
+
+// input is one capture to read.
+type input struct {
+	name string
+	open func() (*capture.File, error)
+}
+
+func fileInput(path string) input {
+	name := path
+	if path == "-" {
+		name = "standard input"
+	}
+	return input{name, func() (*capture.File, error) { return capture.OpenFile(path) }}
+}
+
+// pipeline is the wiring from captures to sinks.
+type pipeline struct {
+	inputs   []input
+	rpcPorts []uint16
+	pgPorts  []uint16
+	from, to moment
+	// watch is told when a file is read and returns what to do when that ends. May be nil.
+	watch func(name string, progress func() (done, total int64)) (stop func())
+}
+
+// relay closes the circle between the decoders, which need a sink, and the analyzer, which needs their
+// dictionary and identities. It notes the recording's first packet on the decoders' side.
+type relay struct {
+	*analyzer.Analyzer
+	engine *capture.Engine
+	first  time.Time
+}
+
+var (
+	_ rpclog.Sink   = (*relay)(nil)
+	_ sqltrace.Sink = (*relay)(nil)
+)
+
+func (r *relay) Begin(c *rpclog.Call) {
+	r.note()
+	r.Analyzer.Begin(c)
+}
+
+func (r *relay) Opened(s *sqltrace.Session) {
+	r.note()
+	r.Analyzer.Opened(s)
+}
+
+func (r *relay) note() {
+	if r.first.IsZero() {
+		r.first = r.engine.Stats().First
+	}
+}
+
+// run reads the inputs as one recording and gives the results to the sink that makeSink makes of the shapes'
+// dictionary. An error that wraps capture.ErrPartial comes with a usable result.
+func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (analyzer.Sink, error)) (analyzer.Recording, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
+
+	r := &relay{}
+	rpc := rpclog.New(rpclog.Config{}, r)
+	pg := sqltrace.New(sqltrace.Config{}, r)
+	r.engine = capture.NewEngine(capture.Config{Ports: p.ports()}, rpc, pg)
+	sink, err := makeSink(pg.Dictionary())
+	if err != nil {
+		return analyzer.Recording{}, err
+	}
+	w := &window{from: p.from, to: p.to, base: func() time.Time { return r.first }, next: sink}
+	r.Analyzer = analyzer.New(analyzer.Config{}, pg.Dictionary(), rpc.Identify, w)
+
+	partial, err := p.read(ctx, r.engine)
+	if err != nil {
+		return analyzer.Recording{}, errors.Join(err, r.Flush())
+	}
+	r.engine.Flush()
+	if err := r.Flush(); err != nil {
+		return analyzer.Recording{}, fmt.Errorf("deliver results: %w", err)
+	}
+	rec := recording(r.engine.Stats(), rpc.Stats(), pg.Stats())
+	rec.From, rec.To = w.clip(rec.From, rec.To)
+	if partial != nil {
+		rec.Partial = partial.Error()
+	}
+	return rec, partial
+}
+
+// read gives all inputs to the engine in order of their first packets. What keeps an input from being read
+// to its end is partial; the others are read all the same.
+func (p *pipeline) read(ctx context.Context, e *capture.Engine) (partial, err error) {
+	inputs, err := p.sorted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range inputs {
+		err := p.readOne(ctx, in, e)
+		switch {
+		case errors.Is(err, capture.ErrPartial):
+			partial = errors.Join(partial, err)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return partial, nil
+}
+
+func (p *pipeline) readOne(ctx context.Context, in input, e *capture.Engine) error {
+	f, err := in.open()
+	if err != nil {
+		return err
+	}
+	stop := func() {}
+	if p.watch != nil {
+		stop = p.watch(in.name, f.Progress)
+	}
+	err = f.Run(ctx, e)
+	stop()
+	if closing := f.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("close capture: %w", closing)
+	}
+	return err
+}
+
+// sorted orders the inputs by their first packets. Standard input, which cannot be read twice, comes alone.
+func (p *pipeline) sorted(ctx context.Context) ([]input, error) {
+	if len(p.inputs) < 2 {
+		return p.inputs, nil
+	}
+	type dated struct {
+		input
+		first time.Time
+	}
+	list := make([]dated, 0, len(p.inputs))
+	for _, in := range p.inputs {
+		first, err := firstPacket(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, dated{in, first})
+	}
+	slices.SortStableFunc(list, func(a, b dated) int { return a.first.Compare(b.first) })
+	inputs := make([]input, 0, len(list))
+	for _, d := range list {
+		inputs = append(inputs, d.input)
+	}
+	return inputs, nil
+}
+
+// firstPacket reads the beginning of an input.
+func firstPacket(ctx context.Context, in input) (time.Time, error) {
+	f, err := in.open()
+	if err != nil {
+		return time.Time{}, err
+	}
+	e := capture.NewEngine(capture.Config{})
+	err = f.Run(&onceContext{Context: ctx}, e)
+	if closing := f.Close(); closing != nil {
+		return time.Time{}, fmt.Errorf("close capture: %w", closing)
+	}
+	if err != nil && ctx.Err() != nil {
+		return time.Time{}, err
+	}
+	return e.Stats().First, nil // a damaged file shows when it is read
+}
+
+// onceContext is done from the second look on, which ends File.Run after its first batch of packets.
+type onceContext struct {
+	context.Context
+	looks int
+}
+
+func (c *onceContext) Err() error {
+	if c.looks++; c.looks > 1 {
+		return context.Canceled
+	}
+	return c.Context.Err()
+}
+
+// ports assigns the ports given on the command line to the decoders, by their place in NewEngine.
+func (p *pipeline) ports() map[uint16]int {
+	ports := make(map[uint16]int)
+	for _, n := range p.rpcPorts {
+		ports[n] = 0
+	}
+	for _, n := range p.pgPorts {
+		ports[n] = 1
+	}
+	return ports
+}
+
+// recording gathers what the stages counted.
+func recording(c capture.Stats, rpc rpclog.Stats, pg sqltrace.Stats) analyzer.Recording {
+	rec := analyzer.Recording{
+		From: c.First, To: c.Last, Packets: c.Packets, Bytes: c.Bytes,
+		LostBytes: c.Lost, Gaps: c.Gaps, Truncated: c.Truncated, Evicted: c.Evicted,
+		HTTPConnections: rpc.Streams, SQLConnections: pg.Connections, OtherConnections: c.Ignored,
+		EncryptedSQL: pg.Encrypted, JoinedConnections: c.Joined, UnknownTexts: pg.Unknown,
+	}
+	for _, n := range c.Encrypted {
+		rec.EncryptedHTTP += n
+	}
+	return rec
+}

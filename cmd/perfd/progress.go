@@ -1,0 +1,55 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// longInput is the size from which reading is worth a progress bar.
+const longInput = 32 << 20
+
+// isTerminal reports whether w is one.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// hasColor reports whether w is a terminal that shows colours (no-color.org).
+func hasColor(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// showProgress draws a bar on w until the returned function is called. progress is called from another
+// goroutine. Nothing is drawn unless w is a terminal and the input is long.
+func showProgress(w io.Writer, name string, progress func() (done, total int64)) (stop func()) {
+	_, total := progress()
+	if total < longInput || !isTerminal(w) {
+		return func() {}
+	}
+	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(name),
+		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				_ = bar.Clear() // what the terminal does not show is no loss
+				return
+			case <-tick.C:
+				done, _ := progress()
+				_ = bar.Set64(done)
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-ended
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/store"
+)
+
+// Exit codes, as documented in the help and the README.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitPartial     = 3   // a result was given, from a recording that is cut off or damaged
+	exitInterrupted = 130 // 128 + SIGINT, as shells count
+)
+
+const exitHelp = `
+Exit status:
+  0    done
+  1    failure
+  2    wrong usage
+  3    the recording is cut off or damaged; the result covers what could be read
+  130  interrupted`
+
+// usageError is a mistake in the command line.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// hinted adds what to do about an error.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (e hinted) Error() string { return e.err.Error() }
+func (e hinted) Unwrap() error { return e.err }
+
+// terminal is where a command reads and writes.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	t := terminal{in, out, errOut}
+	root := &cobra.Command{
+		Use:   "perfd",
+		Short: "perfd shows who waits for Odoo or Tryton, how long and on what",
+		Long: "perfd reads a recording of the network traffic of an Odoo or Tryton server and of its PostgreSQL\n" +
+			"database, puts every RPC call together with its SQL statements, and says where the time went.\n" + exitHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return nil
+			case len(cmd.SuggestionsFor(args[0])) > 0:
+				return usagef("unknown command %q, did you mean %s?", args[0], cmd.SuggestionsFor(args[0])[0])
+			}
+			return usagef("unknown command %q", args[0])
+		},
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(analyzeCommand(t), demoCommand(t), versionCommand(t))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w%s", err, suggestFlag(cmd, err))}
+	})
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	if h := hintFor(err); h != "" {
+		message += "; " + h
+	}
+	fmt.Fprintf(errOut, "perfd: %s\n", message)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, capture.ErrPartial):
+		return exitPartial
+	}
+	return exitFailure
+}
+
+// hintFor says what to do about err; empty if the error says it all.
+func hintFor(err error) string {
+	var (
+		h     hinted
+		s     *store.Error
+		usage usageError
+	)
+	switch {
+	case errors.As(err, &h):
+		return h.hint
+	case errors.As(err, &s):
+		return s.Hint
+	case errors.As(err, &usage):
+		return "see perfd --help"
+	case errors.Is(err, context.Canceled):
+		return ""
+	case errors.Is(err, capture.ErrPartial):
+		return "the result covers what could be read"
+	case errors.Is(err, capture.ErrFormat):
+		return "give a pcap, pcapng or perfd store file; tcpdump -w and Wireshark write the former"
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the path"
+	case errors.Is(err, fs.ErrPermission):
+		return "run perfd as a user who may do that"
+	case errors.Is(err, syscall.ENOSPC):
+		return "free some space, or write elsewhere"
+	}
+	return ""
+}
