@@ -3,11 +3,18 @@ package analyzer
 import (
 	"fmt"
 	"time"
+
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // idleInTransaction finds gaps inside an open transaction: locks and a connection are held while the
-// server does something else, often a request to another service.
-type idleInTransaction struct{ cfg RuleConfig }
+// server does something else, often a request to another service. Only where the transaction had written
+// before, so that others may wait for its locks, does the gap count as a cost: moving it elsewhere does not
+// shorten the call itself.
+type idleInTransaction struct {
+	cfg  RuleConfig
+	dict sqltrace.Dictionary
+}
 
 var _ Rule = idleInTransaction{}
 
@@ -18,7 +25,7 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 		return nil
 	}
 	last := make(map[int]int) // lease → its last span so far
-	var sum, longest time.Duration
+	var sum, longest, locked time.Duration
 	var proof []int
 	for i := range t.Spans {
 		s := t.Spans[i].Statement
@@ -29,6 +36,9 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 				sum += gap
 				longest = max(longest, gap)
 				proof = append(proof, j, i)
+				if r.wrote(t, j) {
+					locked += gap
+				}
 			}
 		}
 		last[t.Spans[i].Lease] = i
@@ -44,7 +54,24 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 		Rule:  r.Name(),
 		Title: title,
 		Fix:   "Move what runs between these statements, such as a request to another service, out of the transaction.",
-		Cost:  sum,
+		Cost:  locked,
 		Spans: proof,
 	}}
+}
+
+// wrote reports whether the transaction that span j belongs to took row locks before or by it.
+func (r idleInTransaction) wrote(t *Trace, j int) bool {
+	for i := j; i >= 0; i-- {
+		if t.Spans[i].Lease != t.Spans[j].Lease {
+			continue
+		}
+		s := t.Spans[i].Statement
+		if s.Kind == sqltrace.Begin || s.Kind == sqltrace.Commit || s.Kind == sqltrace.Rollback {
+			return false
+		}
+		if s.SQLState == "" && locking(r.dict.Shape(s.Fingerprint)) {
+			return true
+		}
+	}
+	return false
 }

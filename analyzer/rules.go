@@ -54,7 +54,7 @@ func DefaultRules(dict sqltrace.Dictionary, cfg RuleConfig) []Rule {
 	cfg = cfg.withDefaults()
 	return []Rule{
 		callError{},
-		idleInTransaction{cfg},
+		idleInTransaction{cfg, dict},
 		largeResult{cfg, dict},
 		lockWait{cfg, dict},
 		nPlusOne{cfg, dict},

@@ -113,7 +113,12 @@ func TestRules(t *testing.T) {
 		{"lock-wait", "90 ms", with(trace(1000, stmt(updateQuant, 3, 93)), func(t *Trace) { t.Time.Lock = ms(90) }), "", 0},
 
 		{"idle-in-transaction", "1.5 s", trace(3000, stmt(selectPartner, 2, 3), stmt(updateQuant, 1503, 1504)),
+			"a transaction stood open for 1.50 s without a statement", 0},
+		{"idle-in-transaction", "1.5 s with locks", trace(3000, stmt(updateQuant, 2, 3), stmt(selectPartner, 1503, 1504)),
 			"a transaction stood open for 1.50 s without a statement", ms(1500)},
+		{"idle-in-transaction", "1.5 s after an earlier transaction's write", trace(3000, stmt(updateQuant, 2, 3), control(sqltrace.Commit, 3, 4),
+			control(sqltrace.Begin, 4, 5), stmt(selectPartner, 5, 6), stmt(selectPartner, 1506, 1507)),
+			"a transaction stood open for 1.50 s without a statement", 0},
 		{"idle-in-transaction", "0.9 s", trace(3000, stmt(selectPartner, 2, 3), stmt(updateQuant, 903, 904)), "", 0},
 		{"idle-in-transaction", "after a commit", trace(3000, control(sqltrace.Commit, 2, 3), stmt(updateQuant, 1503, 1504)), "", 0},
 		{"idle-in-transaction", "between leases", trace(3000, slices.Concat(inLease(0, stmt(selectPartner, 2, 3)),

@@ -67,7 +67,7 @@ func TestTextAnswers(t *testing.T) {
 	for _, want := range []string{
 		"odoo.pcap  2026-11-22", "10,472 packets", "In 12.0 s, 3 users waited 1.65 s in 151 calls, 2 of which failed; 73 % of it in SQL.",
 		"3,305 statements: 99.8 % in calls (97 % beyond doubt), 0.2 % in the background.", "SQL 1.20 s 73 %", "METHODS", "USERS", "user0",
-		`SELECT … FROM "res_partner"`, "300 ms   41 × SELECT", "in user0", "WHAT THE RECORDING LACKED", "Set db_host.",
+		`SELECT … FROM "res_partner"`, "300 ms   41 × SELECT", "In user0: Read", "WHAT THE RECORDING LACKED", "Set db_host.",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q", want)

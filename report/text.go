@@ -54,10 +54,10 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 		return rows{cfg.Top, cfg.Top, cfg.Top, cfg.Top}
 	}
 	lines := cmp.Or(cfg.Lines, 50)
-	r := rows{min(3, len(s.Methods)), min(2, len(s.Users)), min(3, len(s.Shapes)), min(2, len(s.Findings))}
+	r := rows{methods: min(3, len(s.Methods)), users: min(2, len(s.Users)), shapes: min(3, len(s.Shapes))}
 	// Heading 5, parts 4, four lists with a title and an empty line each, what else was found, the title of
-	// the notices; two lines for each finding.
-	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + 2*r.findings + noticeLines(s.Notices)
+	// the notices.
+	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + noticeLines(s.Notices)
 	for grown := true; grown; {
 		grown = false
 		grow := func(n *int, limit, cost int) {
@@ -67,10 +67,12 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 				grown = true
 			}
 		}
+		if r.findings < len(s.Findings) {
+			grow(&r.findings, 6, 1+len(remedy(&s.Findings[r.findings])))
+		}
 		grow(&r.methods, min(10, len(s.Methods)), 1)
 		grow(&r.shapes, min(10, len(s.Shapes)), 1)
 		grow(&r.users, min(8, len(s.Users)), 1)
-		grow(&r.findings, min(6, len(s.Findings)), 2)
 	}
 	return r
 }
@@ -259,22 +261,34 @@ func (p *page) findings(list []analyzer.FindingGroup, n int) {
 		return
 	}
 	p.line("%s", p.styled(dim, "FINDINGS, by the seconds a fix would save"))
-	for _, f := range list[:min(n, len(list))] {
-		where := " in " + clean(middle(f.Method, 36))
-		if strings.Contains(f.Title, f.Method) {
-			where = ""
+	for i := range list[:min(n, len(list))] {
+		p.line("%s   %s", p.styled(red, aligned(list[i].Cost)), cut(clean(list[i].Title), findingWidth))
+		for _, l := range remedy(&list[i]) {
+			p.line("%11s%s", "", p.styled(dim, l))
 		}
-		if f.Calls > 1 {
-			where += " ×" + thousands(f.Calls)
-		}
-		title := cut(clean(f.Title), textWidth-11-len([]rune(where)))
-		p.line("%s   %s%s", p.styled(red, aligned(f.Cost)), title, p.styled(dim, where))
-		p.line("%11s%s", "", p.styled(dim, cut(clean(f.Fix), textWidth-11)))
 	}
 	if more := len(list) - n; more > 0 {
 		p.line("%11s%s", "", p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(more)), len(list))))
 	}
 	p.line("")
+}
+
+// findingWidth is what stands beside a finding's cost.
+const findingWidth = textWidth - 11
+
+// remedy is where a finding occurs and what to change, in lines.
+func remedy(f *analyzer.FindingGroup) []string {
+	var where string
+	if !strings.Contains(f.Title, f.Method) {
+		where = "In " + middle(f.Method, 48)
+	}
+	if f.Calls > 1 {
+		where += " ×" + thousands(f.Calls)
+	}
+	if where = strings.TrimSpace(where); where != "" {
+		where += ": "
+	}
+	return wrap(clean(where+f.Fix), findingWidth)
 }
 
 func (p *page) notices(list []analyzer.Notice) {
