@@ -45,27 +45,6 @@ func (s *briefScan) finish() {
 	s.b.Class, s.b.Failed = rpclog.Class(s.cl), s.failed
 }
 
-// Scan passes the matching calls to yield in order of start.
-func (s *SQLite) Scan(ctx context.Context, f Filter, yield func(*Brief)) error {
-	v, err := s.fresh(ctx)
-	if err != nil {
-		return err
-	}
-	w, b := f.where(), newBriefScan(v)
-	err = each(ctx, s.db, "SELECT "+briefColumns+" FROM calls c"+w.String()+" ORDER BY c.start, c.id", w.args, func(r *sql.Rows) error {
-		if err := r.Scan(b.targets...); err != nil {
-			return err
-		}
-		b.finish()
-		yield(&b.b)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("scan calls: %w", err)
-	}
-	return nil
-}
-
 const callColumns = briefColumns + `, c.head, c.sent, c.first, c.transport, c.verb, (SELECT text FROM paths WHERE id = c.path), c.db,
 c.client_port, c.server, c.server_port, c.status, c.error, c.ids, c.request_bytes, c.response_bytes, c.gaps, c.probability, c.rules`
 

@@ -21,8 +21,13 @@ type SQLite struct {
 	keep *sql.Conn
 	path string
 
+	cacheCalls int
+	loading    sync.Mutex // held while kept is loaded, so that it is loaded once
+	kept       *hotRows
+
 	mu    sync.RWMutex
 	words *vocabulary // replaced whole, never changed
+	whole *Recording  // once the recording is complete and was read
 }
 
 var _ Reader = (*SQLite)(nil)
@@ -116,7 +121,12 @@ func (s *SQLite) reload() error {
 // fresh returns a vocabulary that knows the newest rows: every dictionary's word is stored before the row
 // that needs it, so one reload at most is needed for a query.
 func (s *SQLite) fresh(ctx context.Context) (*vocabulary, error) {
-	v := s.vocabulary()
+	s.mu.RLock()
+	v, whole := s.words, s.whole != nil
+	s.mu.RUnlock()
+	if whole {
+		return v, nil
+	}
 	var words, methods, users, sessions, rules, shapes int
 	err := s.db.QueryRowContext(ctx, `SELECT (SELECT max(id) FROM words), (SELECT max(id) FROM methods), (SELECT max(id) FROM users),
 (SELECT max(id) FROM sessions), (SELECT coalesce(max(id), 0) FROM rules), (SELECT max(id) FROM shapes)`).
@@ -149,8 +159,25 @@ func each(ctx context.Context, db *sql.DB, query string, args []any, f func(*sql
 	return rows.Err()
 }
 
-// Recording returns the recording's source, summary and totals.
+// Recording returns the recording's source, summary and totals. It is kept once it is complete: nothing in it
+// changes any more.
 func (s *SQLite) Recording(ctx context.Context) (Recording, error) {
+	s.mu.RLock()
+	whole := s.whole
+	s.mu.RUnlock()
+	if whole != nil {
+		return *whole, nil
+	}
+	rec, err := s.recording(ctx)
+	if err == nil && rec.Complete {
+		s.mu.Lock()
+		s.whole = &rec
+		s.mu.Unlock()
+	}
+	return rec, err
+}
+
+func (s *SQLite) recording(ctx context.Context) (Recording, error) {
 	var rec Recording
 	var text string
 	err := s.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'recording'").Scan(&text)

@@ -95,14 +95,14 @@ func makeRoom(path string, replace bool) error {
 }
 
 // Open opens an existing store for reading, after bringing an older schema to the present one.
-func Open(path string, _ Config) (*SQLite, error) {
+func Open(path string, cfg Config) (*SQLite, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, &Error{Op: "open store", Path: path, Hint: "check the path", Err: err}
 	}
 	if !IsStore(path) {
 		return nil, explain("open store", path, errForeign)
 	}
-	s, err := openReader(path, dsn(path, "ro", "query_only(1)"))
+	s, err := openReader(path, dsn(path, "ro", "query_only(1)"), cfg)
 	if err != nil {
 		return nil, explain("open store", path, err)
 	}
@@ -143,7 +143,7 @@ func dsn(path, mode string, pragmas ...string) string {
 }
 
 // openReader opens a pool of reading connections and keeps one open, so that a store in memory lives.
-func openReader(path, name string) (*SQLite, error) {
+func openReader(path, name string, cfg Config) (*SQLite, error) {
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,10 @@ func openReader(path, name string) (*SQLite, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &SQLite{db: db, keep: keep, path: path}, nil
+	if cfg.CacheCalls == 0 {
+		cfg.CacheCalls = defaultCacheCalls
+	}
+	return &SQLite{db: db, keep: keep, path: path, cacheCalls: cfg.CacheCalls}, nil
 }
 
 // explain adds to an error what its reader can do about it.

@@ -39,6 +39,9 @@ type Config struct {
 	Batch int
 	// Replace lets Create remove an existing perfd store at the path. Defaults to false: Create fails then.
 	Replace bool
+	// CacheCalls is the most calls of a complete recording that a reader holds in memory, some 120 bytes each;
+	// those of a longer one are read from the file each time. Defaults to 400,000; negative: none.
+	CacheCalls int
 }
 
 // Source says where a recording came from.

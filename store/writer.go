@@ -23,7 +23,7 @@ type Recorder struct {
 	conn       *sql.Conn
 	path, name string
 	dict       sqltrace.Dictionary
-	batch      int
+	cfg        Config
 
 	words    dictionary[string]
 	paths    dictionary[string]
@@ -73,10 +73,10 @@ func newRecorder(db *sql.DB, path, name string, dict sqltrace.Dictionary, cfg Co
 	if err != nil {
 		return nil, err
 	}
-	w := &Recorder{db: db, conn: conn, path: path, name: name, dict: dict, batch: cfg.Batch,
+	w := &Recorder{db: db, conn: conn, path: path, name: name, dict: dict, cfg: cfg,
 		shapes: map[sqltrace.Fingerprint]uint64{}, seen: map[uint64]int{}}
-	if w.batch <= 0 {
-		w.batch = 500
+	if w.cfg.Batch <= 0 {
+		w.cfg.Batch = 500
 	}
 	if err := w.prepare(); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -293,7 +293,7 @@ func (w *Recorder) begin() error {
 }
 
 func (w *Recorder) commitFull() error {
-	if w.pending++; w.pending < w.batch {
+	if w.pending++; w.pending < w.cfg.Batch {
 		return nil
 	}
 	return w.commit()
@@ -349,7 +349,7 @@ func (w *Recorder) Reader() (*SQLite, error) {
 	if w.path != Memory {
 		name = dsn(w.path, "ro", "query_only(1)")
 	}
-	r, err := openReader(w.path, name)
+	r, err := openReader(w.path, name, w.cfg)
 	if err != nil {
 		return nil, explain("read store", w.path, err)
 	}

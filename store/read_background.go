@@ -7,35 +7,6 @@ import (
 	"time"
 )
 
-// Spans passes the spans of the matching calls to yield, call by call in order of start.
-func (s *SQLite) Spans(ctx context.Context, f Filter, yield func(*Brief, []Span)) error {
-	v, err := s.fresh(ctx)
-	if err != nil {
-		return err
-	}
-	w, b := f.where(), newBriefScan(v)
-	var blob sql.RawBytes
-	var leases []uint64
-	var spans []Span
-	targets := append(b.targets[:len(b.targets):len(b.targets)], &blob)
-	err = each(ctx, s.db, "SELECT "+briefColumns+", s.data FROM calls c JOIN spans s ON s.call = c.id"+w.String()+" ORDER BY c.start, c.id",
-		w.args, func(r *sql.Rows) error {
-			if err := r.Scan(targets...); err != nil {
-				return err
-			}
-			b.finish()
-			if leases, spans, err = v.spans(blob, leases, spans); err != nil {
-				return fmt.Errorf("call %d: %w", b.b.ID, err)
-			}
-			yield(&b.b, spans)
-			return nil
-		})
-	if err != nil {
-		return fmt.Errorf("scan spans: %w", err)
-	}
-	return nil
-}
-
 // Findings passes the findings of the matching calls to yield, in order of call and place.
 func (s *SQLite) Findings(ctx context.Context, f Filter, yield func(*Brief, Finding)) error {
 	v, err := s.fresh(ctx)
