@@ -8,12 +8,13 @@ import (
 
 // plan is what is known of a prepared statement or a portal.
 type plan struct {
-	shape
-	known     bool
-	textHash  uint64
-	textBytes int64
-	literals  []evidence.Hash
-	formats   formats // of a portal's columns
+	known       bool
+	fingerprint Fingerprint
+	kind        Kind
+	textHash    uint64
+	textBytes   int64
+	literals    []evidence.Hash
+	formats     formats // of a portal's columns
 }
 
 // fill gives a statement what the plan knows.

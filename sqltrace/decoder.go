@@ -9,6 +9,8 @@
 package sqltrace
 
 import (
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/evidence"
 )
@@ -33,6 +35,9 @@ type Config struct {
 	Pending int
 	// Shapes bounds the dictionary. Further fingerprints share one entry. Defaults to 20,000.
 	Shapes int
+	// Texts is how many texts are remembered, so that one sent again need not be read again.
+	// Defaults to 8192.
+	Texts int
 	// DisplayText bounds a shape's text in bytes. Defaults to 4 KiB.
 	DisplayText int
 }
@@ -43,7 +48,7 @@ func (c Config) withDefaults() Config {
 		value int
 	}{
 		{&c.MaxText, 1 << 20}, {&c.Buffered, 64 << 20}, {&c.Literals, 96}, {&c.Values, 128}, {&c.ValueRows, 64},
-		{&c.Prepared, 1024}, {&c.Pending, 1024}, {&c.Shapes, 20_000}, {&c.DisplayText, 4 << 10},
+		{&c.Prepared, 1024}, {&c.Pending, 1024}, {&c.Shapes, 20_000}, {&c.Texts, 8192}, {&c.DisplayText, 4 << 10},
 	} {
 		if *f.field <= 0 {
 			*f.field = f.value
@@ -78,6 +83,7 @@ type Decoder struct {
 	hashes     []evidence.Hash // block of hashes not yet used
 	names      map[string]string
 	buffered   int // bytes held by streams
+	texts      []remembered
 }
 
 var _ capture.Protocol = (*Decoder)(nil)
@@ -158,17 +164,30 @@ func (d *Decoder) intern(b []byte) string {
 	return s
 }
 
-// read scans a statement's text and returns what is known of it from the text alone.
-func (d *Decoder) read(text []byte, escapes bool) shape {
-	d.scanner.literals, d.scanner.budget, d.scanner.escapes = d.scanner.literals[:0], d.config.Literals, escapes
-	f, kind := d.shapes.learn(d.scanner.scan(text), text, escapes)
-	return shape{fingerprint: f, kind: kind}
+// remembered is what is known of a text that was read.
+type remembered struct {
+	plan
+	escapes bool
 }
 
-// shape is what a text tells of a statement.
-type shape struct {
-	fingerprint Fingerprint
-	kind        Kind
+// plan reads a statement's text, unless the same one was read lately.
+func (d *Decoder) plan(text []byte, escapes bool) plan {
+	hash := xxhash.Sum64(text)
+	if d.texts == nil {
+		d.texts = make([]remembered, d.config.Texts)
+	}
+	slot := &d.texts[hash%uint64(len(d.texts))]
+	if slot.known && slot.textHash == hash && slot.textBytes == int64(len(text)) && slot.escapes == escapes {
+		return slot.plan
+	}
+	sc := &d.scanner
+	sc.literals, sc.budget, sc.escapes = sc.literals[:0], d.config.Literals, escapes
+	f, kind := d.shapes.learn(sc.scan(text), text, escapes)
+	*slot = remembered{escapes: escapes, plan: plan{
+		known: true, fingerprint: f, kind: kind,
+		textHash: hash, textBytes: int64(len(text)), literals: d.keep(sc.literals),
+	}}
+	return slot.plan
 }
 
 func (d *Decoder) deliver(st *Statement) {

@@ -3,6 +3,7 @@ package sqltrace
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/perfd/perfd/evidence"
 )
@@ -333,29 +334,39 @@ func (lv *level) flush() {
 	lv.pend = nothing
 }
 
-// quotedName hashes a quoted identifier that begins at s[i] and returns where it ends.
+// quotedName hashes a quoted identifier whose content begins at s[i] and returns where it ends.
 func quotedName(s []byte, i int) (uint64, int) {
 	h := uint64(seedQuote)
 	for {
+		var rest uint64
 		for i+8 <= len(s) {
 			w := binary.LittleEndian.Uint64(s[i:])
-			q := w ^ 0x2222222222222222
+			q := w ^ 0x2222222222222222 // zero where a quote stands
 			q = (q - 0x0101010101010101) &^ q & 0x8080808080808080
 			if q != 0 {
+				n := bits.TrailingZeros64(q) &^ 7
+				rest = w&(1<<n-1) | 1<<n
+				i += n >> 3
 				break
 			}
 			h = mix(h, w)
 			i += 8
 		}
-		acc := uint64(1)
-		for i < len(s) && s[i] != '"' {
-			if acc>>56 != 0 {
-				h, acc = mix(h, acc), 1
+		if rest == 0 { // near the end of the text
+			n := 0
+			for ; i < len(s) && s[i] != '"'; i++ {
+				if n == 64 {
+					h, rest, n = mix(h, rest), 0, 0
+				}
+				rest |= uint64(s[i]) << n
+				n += 8
 			}
-			acc = acc<<8 | uint64(s[i])
-			i++
+			if n == 64 {
+				h, rest, n = mix(h, rest), 0, 0
+			}
+			rest |= 1 << n
 		}
-		h = mix(h, acc)
+		h = mix(h, rest)
 		if i+1 >= len(s) || s[i+1] != '"' {
 			return h, min(i+1, len(s))
 		}

@@ -224,12 +224,8 @@ func (s *stream) parse(body []byte) {
 	s.prepared.put(nameKey(name), s.plan(text), s.d.config.Prepared)
 }
 
-// plan reads a text. Its literals are the scanner's until kept.
-func (s *stream) plan(text []byte) plan {
-	sh := s.d.read(text, s.escapes)
-	return plan{shape: sh, known: true, textHash: xxhash.Sum64(text), textBytes: int64(len(text)),
-		literals: s.d.keep(s.d.scanner.literals)}
-}
+// plan reads a text.
+func (s *stream) plan(text []byte) plan { return s.d.plan(text, s.escapes) }
 
 // bind takes a Bind message: it makes a portal of a prepared statement and parameters.
 func (s *stream) bind(body []byte) {

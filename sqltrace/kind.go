@@ -10,6 +10,20 @@ type kindReader struct {
 	resetAll bool
 }
 
+// kindOf returns the kind of a text.
+func kindOf(text []byte, escapes bool) Kind {
+	var r kindReader
+	lx := lexer{s: text, escapes: escapes}
+	more := bytes.IndexByte(text, ';') >= 0
+	for t := lx.next(); t.kind != tokenEnd; t = lx.next() {
+		r.token(t)
+		if r.n == len(r.words) && !more {
+			break
+		}
+	}
+	return r.result()
+}
+
 // token takes the next token of the text.
 func (r *kindReader) token(t token) {
 	switch t.kind {

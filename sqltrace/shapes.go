@@ -17,21 +17,37 @@ const (
 	functionCall Fingerprint = 2
 )
 
-// shapes is the Dictionary of a decoder.
+// maxUnread bounds the bytes of texts that wait for their shape to be made.
+const maxUnread = 4 << 20
+
+// shapes is the Dictionary of a decoder. Shapes are made by a goroutine of its own, which lives while there
+// is something to make; who asks for one that is due waits for it.
 type shapes struct {
 	limit, display int
 	kinds          map[Fingerprint]Kind // the decoder's own, read without a lock
 	obfuscator     *sqllexer.Obfuscator
 	normalizer     *sqllexer.Normalizer
 
-	mu     sync.RWMutex
-	shapes map[Fingerprint]Shape
+	mu      sync.Mutex
+	made    sync.Cond // a shape was made
+	shapes  map[Fingerprint]Shape
+	due     []unread
+	unread  int // bytes of texts in due
+	working bool
+}
+
+// unread is a text whose shape is due.
+type unread struct {
+	fingerprint Fingerprint
+	kind        Kind
+	text        []byte
+	escapes     bool
 }
 
 var _ Dictionary = (*shapes)(nil)
 
 func newShapes(limit, display int) *shapes {
-	return &shapes{
+	d := &shapes{
 		limit: limit, display: display,
 		kinds:      map[Fingerprint]Kind{functionCall: Other},
 		obfuscator: sqllexer.NewObfuscator(sqllexer.WithReplacePositionalParameter(true)),
@@ -42,50 +58,82 @@ func newShapes(limit, display int) *shapes {
 			functionCall: {Fingerprint: functionCall, Kind: Other, Text: "(function call)"},
 		},
 	}
+	d.made.L = &d.mu
+	return d
 }
 
 // Shape returns what is known of f.
 func (d *shapes) Shape(f Fingerprint) Shape {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if s, ok := d.shapes[f]; ok {
-		return s
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.shapes[f]
+	if !ok {
+		return Shape{Fingerprint: f}
 	}
-	return Shape{Fingerprint: f}
+	for s.Fingerprint == 0 { // due
+		d.made.Wait()
+		s = d.shapes[f]
+	}
+	return s
 }
 
 // learn returns the kind of the statement whose fingerprint is f, and the fingerprint it counts under.
-// It reads the text when f is new. Only the decoder's goroutine calls it.
+// Only the decoder's goroutine calls it.
 func (d *shapes) learn(f Fingerprint, text []byte, escapes bool) (Fingerprint, Kind) {
 	if k, ok := d.kinds[f]; ok {
 		return f, k
 	}
+	k := kindOf(text, escapes)
 	if len(d.kinds) > d.limit {
-		var kinds kindReader
-		lx := lexer{s: text[:min(len(text), 256)], escapes: escapes}
-		for t := lx.next(); t.kind != tokenEnd; t = lx.next() {
-			kinds.token(t)
-		}
-		return overflow, kinds.result()
+		return overflow, k
 	}
-	s := d.read(text, escapes)
-	s.Fingerprint = f
-	d.kinds[f] = s.Kind
+	d.kinds[f] = k
+	u := unread{fingerprint: f, kind: k, text: text, escapes: escapes}
 	d.mu.Lock()
-	d.shapes[f] = s
+	if d.unread+len(text) > maxUnread {
+		d.mu.Unlock()
+		s := d.read(u)
+		d.mu.Lock()
+		d.shapes[f] = s
+	} else {
+		u.text = bytes.Clone(text)
+		d.unread += len(text)
+		d.due = append(d.due, u)
+		d.shapes[f] = Shape{}
+		if !d.working {
+			d.working = true
+			go d.work()
+		}
+	}
 	d.mu.Unlock()
-	return f, s.Kind
+	return f, k
+}
+
+// work makes the shapes that are due.
+func (d *shapes) work() {
+	d.mu.Lock()
+	for len(d.due) > 0 {
+		u := d.due[0]
+		d.due[0] = unread{}
+		d.due = d.due[1:]
+		d.mu.Unlock()
+		s := d.read(u)
+		d.mu.Lock()
+		d.shapes[u.fingerprint] = s
+		d.unread -= len(u.text)
+		d.made.Broadcast()
+	}
+	d.due, d.working = nil, false
+	d.mu.Unlock()
 }
 
 // read makes the shape of a text.
-func (d *shapes) read(text []byte, escapes bool) Shape {
-	var kinds kindReader
-	lx := lexer{s: text, escapes: escapes}
+func (d *shapes) read(u unread) Shape {
+	lx := lexer{s: u.text, escapes: u.escapes}
 	form, tables := newCanonical(2*d.display), newTableReader()
 	for t := lx.next(); t.kind != tokenEnd; t = lx.next() {
 		form.token(t)
-		kinds.token(t)
-		tables.token(t, nextByte(text, lx.i) == '(')
+		tables.token(t, nextByte(u.text, lx.i) == '(')
 		if lx.doubt {
 			form.cut = true
 			break
@@ -93,10 +141,11 @@ func (d *shapes) read(text []byte, escapes bool) Shape {
 	}
 	tables.end()
 	return Shape{
-		Kind:    kinds.result(),
-		Text:    d.text(form.text()),
-		Tables:  tables.tables,
-		Written: tables.written,
+		Fingerprint: u.fingerprint,
+		Kind:        u.kind,
+		Text:        d.text(form.text()),
+		Tables:      tables.tables,
+		Written:     tables.written,
 	}
 }
 
@@ -107,6 +156,7 @@ func (d *shapes) text(form []byte) string {
 	if err != nil || s == "" {
 		s = string(form)
 	}
+	s = strings.ReplaceAll(s, ",,", ",") // which it makes of (? FROM a, b)
 	if len(s) <= d.display {
 		return s
 	}
