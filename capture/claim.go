@@ -79,21 +79,22 @@ func (e *Engine) offer(c *conn, side uint8, data []byte, at int64) {
 // tryClaim offers data and, if a protocol claims it, starts the stream with all that belongs to it.
 func (e *Engine) tryClaim(c *conn, p *pending, side uint8, data []byte, at int64) bool {
 	kept := p.data[side]
+	whole := data
 	if len(kept) > 0 {
 		room := max(e.cfg.ClaimBytes-len(kept), 0)
-		whole := append(kept[:len(kept):len(kept)], data[:min(len(data), room)]...)
-		if e.claim(c, side, whole, p.late) {
-			e.unkeep(c)
-			var pos [2]int
-			for _, q := range p.pieces {
-				e.emit(c, q.side, p.data[q.side][pos[q.side]:][:q.n], q.at)
-				pos[q.side] += q.n
-			}
-			e.begin(c, side, data, at)
-			return true
-		}
+		whole = append(kept[:len(kept):len(kept)], data[:min(len(data), room)]...)
 	}
-	if e.claim(c, side, data, p.late || len(kept) > 0) {
+	if e.claim(c, side, whole, p.late) {
+		e.unkeep(c)
+		var pos [2]int
+		for _, q := range p.pieces {
+			e.emit(c, q.side, p.data[q.side][pos[q.side]:][:q.n], q.at)
+			pos[q.side] += q.n
+		}
+		e.begin(c, side, data, at)
+		return true
+	}
+	if len(kept) > 0 && e.claim(c, side, data, true) {
 		e.giveUp(p)
 		e.unkeep(c)
 		e.begin(c, side, data, at)

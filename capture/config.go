@@ -26,14 +26,14 @@ type Config struct {
 	// Defaults to 500 ms.
 	HoldTime time.Duration
 	// AckHold is how long bytes may be missing after the peer acknowledged them, which proves that they
-	// were sent and will not be sent again. It absorbs packets recorded out of order. Defaults to 2 ms.
+	// were sent and will not be sent again. Defaults to 2 ms.
 	AckHold time.Duration
-	// AckPackets is how many packets must follow the acknowledgement besides, unless HoldTime has passed.
-	// Defaults to 16.
-	AckPackets int
 	// JoinHold is how long the first bytes of a connection without recorded handshake are kept back, so that
 	// a start recorded out of order loses nothing. Defaults to 2 ms.
 	JoinHold time.Duration
+	// OrderPackets is how far packets may be recorded out of order: AckHold and JoinHold do not end before so
+	// many packets of any connection followed, unless HoldTime has passed. Defaults to 16.
+	OrderPackets int
 	// MaxHeld bounds the bytes held out of order in one direction of a connection. Defaults to 4 MiB.
 	MaxHeld int
 	// MaxHeldSegments bounds their number of segments. Defaults to 1,024.
@@ -67,8 +67,8 @@ func (c Config) withDefaults() Config {
 	span(&c.QuietTimeout, time.Minute)
 	span(&c.HoldTime, 500*time.Millisecond)
 	span(&c.AckHold, 2*time.Millisecond)
-	def(&c.AckPackets, 16)
 	span(&c.JoinHold, 2*time.Millisecond)
+	def(&c.OrderPackets, 16)
 	def(&c.MaxHeld, 4<<20)
 	def(&c.MaxHeldSegments, 1024)
 	def(&c.MaxHeldTotal, 32<<20)

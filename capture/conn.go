@@ -44,7 +44,7 @@ type conn struct {
 // half is one direction of a connection.
 type half struct {
 	next    uint32 // sequence number of the next byte wanted
-	isn     uint32 // of the SYN
+	isn     uint32 // of the SYN, or what it must have been
 	end     uint32 // number after the last byte, where fin or reset
 	finAck  uint32 // what the FIN acknowledged
 	proven  uint32 // bytes before this number were sent: the peer acknowledged them
@@ -55,8 +55,10 @@ type half struct {
 	fin     bool   // end is valid
 	ended   bool   // all bytes up to end were passed
 	missing bool   // proven is valid and beyond next
+	finLost bool   // what was acknowledged beyond next seems to be a FIN that was not recorded
 
 	joinedAt     int64 // engine's clock
+	joinedPacket int64
 	gapSince     int64 // engine's clock when the first held segment began to wait
 	provenAt     int64 // engine's clock when missing began
 	provenPacket int64
@@ -76,16 +78,15 @@ type held struct {
 	data      []byte
 }
 
-// handshake takes the SYN of one direction.
-func (c *conn) handshake(s *segment, clock int64) {
+// handshake takes the SYN of one direction. It tells whether c counted as joined until now, because the SYN
+// was recorded after the first bytes.
+func (c *conn) handshake(s *segment) (late bool) {
 	h, o := &c.half[s.side], &c.half[1-s.side]
 	if c.state == closed || h.syn && h.isn == s.seq {
-		return
+		return false
 	}
-	h.syn, h.isn = true, s.seq
-	if !h.moved && (!h.started || len(h.held) == 0 || int32(h.next-s.seq-1) >= 0) {
-		h.started, h.joining, h.next = true, false, s.seq+1
-	}
+	h.syn = true
+	h.restart(s.seq + 1)
 	if !c.oriented {
 		c.oriented = true
 		c.client = s.side
@@ -93,9 +94,31 @@ func (c *conn) handshake(s *segment, clock int64) {
 			c.client = 1 - s.side
 		}
 	}
-	if s.flags&flagACK != 0 && !o.started {
-		o.started, o.next = true, s.ack
+	if s.flags&flagACK != 0 && !o.syn {
+		o.syn = true
+		o.restart(s.ack)
 	}
+	if !c.joined || h.moved || o.moved {
+		return false
+	}
+	c.joined = false
+	return true
+}
+
+// start sets the number of a direction's first byte.
+func (h *half) start(seq uint32) {
+	h.started, h.next, h.isn = true, seq, seq-1
+}
+
+// restart sets the number of a direction's first byte as the handshake says it, unless bytes were passed
+// or are held that contradict.
+func (h *half) restart(seq uint32) {
+	if h.moved || len(h.held) > 0 && h.held[0].seq-seq > maxAhead {
+		return
+	}
+	h.joining = false
+	h.start(seq)
+	h.missing = h.missing && h.proven-seq-1 < maxAhead
 }
 
 // holds tells whether segments of c wait, or bytes are known to be missing.

@@ -142,7 +142,9 @@ func (e *Engine) segment(s *segment, now int64) {
 	c.seen = e.clock
 	e.lists[c.list].touch(c)
 	if s.flags&flagSYN != 0 {
-		c.handshake(s, e.clock)
+		if c.handshake(s) {
+			st.Joined--
+		}
 		s.seq++
 	}
 	switch {
@@ -167,16 +169,15 @@ func (e *Engine) isReuse(c *conn, s *segment) bool {
 	}
 	if s.flags&flagSYN != 0 {
 		switch {
+		case h.started && h.isn == s.seq:
+			return false
 		case h.syn:
-			if h.isn == s.seq {
-				return false
-			}
 			// A server may answer a repeated SYN with another number (SYN cookies).
 			return s.flags&flagACK == 0 || !o.syn || o.isn+1 != s.ack || h.moved
-		case c.state == closed || h.moved:
-			return true
 		case s.flags&flagACK != 0 && o.syn:
 			return o.isn+1 != s.ack
+		case c.state == closed || h.moved:
+			return true
 		case s.flags&flagACK == 0 && c.oriented && s.side != c.client:
 			return true // the server opens a connection
 		}

@@ -119,11 +119,11 @@ func (e *Engine) due(c *conn) bool {
 		h := &c.half[side]
 		switch {
 		case h.joining:
-			if e.clock >= h.joinedAt+int64(e.cfg.JoinHold) {
+			if e.waited(h.joinedAt, h.joinedPacket, e.cfg.JoinHold) {
 				h.joining = false
 				return true
 			}
-		case h.missing && h.lostFor(e):
+		case h.missing && e.waited(h.provenAt, h.provenPacket, e.cfg.AckHold):
 			return e.skipGap(c, side)
 		case len(h.held) > 0 && e.clock >= h.gapSince+int64(e.cfg.HoldTime):
 			return e.force(c, side)
@@ -132,28 +132,31 @@ func (e *Engine) due(c *conn) bool {
 	return false
 }
 
-// lostFor tells whether the missing bytes were waited for long enough.
-func (h *half) lostFor(e *Engine) bool {
-	waited := time.Duration(e.clock - h.provenAt)
-	return waited >= e.cfg.HoldTime ||
-		waited >= e.cfg.AckHold && e.stats.Packets-h.provenPacket >= int64(e.cfg.AckPackets)
+// waited tells whether a wait since a time and a packet count has been long enough: both the time soon and
+// the packets that a disordered recording may need, or HoldTime whatever the packets.
+func (e *Engine) waited(since, packet int64, soon time.Duration) bool {
+	d := time.Duration(e.clock - since)
+	return d >= e.cfg.HoldTime || d >= soon && e.stats.Packets-packet >= int64(e.cfg.OrderPackets)
 }
 
 // deadline returns the time and the packet count at which something may fall due for c.
 func (c *conn) deadline(e *Engine) (at, packet int64) {
 	at, packet = never, never
+	wait := func(since, from int64, soon time.Duration) {
+		if due := since + int64(soon); e.clock < due {
+			at = min(at, due)
+			return
+		}
+		at = min(at, since+int64(e.cfg.HoldTime))
+		packet = min(packet, from+int64(e.cfg.OrderPackets))
+	}
 	for i := range c.half {
 		h := &c.half[i]
 		if h.joining {
-			at = min(at, h.joinedAt+int64(e.cfg.JoinHold))
+			wait(h.joinedAt, h.joinedPacket, e.cfg.JoinHold)
 		}
 		if h.missing {
-			if soon := h.provenAt + int64(e.cfg.AckHold); e.clock < soon {
-				at = min(at, soon)
-			} else {
-				at = min(at, h.provenAt+int64(e.cfg.HoldTime))
-				packet = min(packet, h.provenPacket+int64(e.cfg.AckPackets))
-			}
+			wait(h.provenAt, h.provenPacket, e.cfg.AckHold)
 		}
 		if len(h.held) > 0 {
 			at = min(at, h.gapSince+int64(e.cfg.HoldTime))

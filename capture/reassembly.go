@@ -25,10 +25,14 @@ func (e *Engine) trackedSegment(c *conn, s *segment, now int64) {
 	if s.flags&flagFIN != 0 && !h.fin {
 		end := s.seq + s.wire
 		if !h.started {
-			h.started, h.next = true, end
+			h.start(end)
 		}
 		if d := int32(end - h.next); d >= 0 && d < maxAhead {
-			h.fin, h.end, h.finAck = true, end, s.ack
+			h.fin, h.end, h.finAck, h.finLost = true, end, s.ack, false
+			if h.missing && int32(h.proven-end) > 0 { // proven by an acknowledgement of the FIN
+				h.proven = end
+				h.missing = d > 0
+			}
 			e.prove(c, h, end)
 		}
 	}
@@ -44,7 +48,7 @@ func (e *Engine) acknowledged(c *conn, o *half, s *segment) {
 		// A sender of data has usually read all before it; a bare acknowledgement tells the start only
 		// after a handshake, whose answer then is missing in the recording.
 		if s.wire > 0 || c.oriented && c.state == unclaimed {
-			o.started, o.next = true, s.ack
+			o.start(s.ack)
 			e.join(c, o)
 		}
 		return
@@ -53,9 +57,14 @@ func (e *Engine) acknowledged(c *conn, o *half, s *segment) {
 	switch {
 	case d > 0:
 		e.prove(c, o, s.ack)
-	case d < 0 && o.joining && d > -maxBack && s.wire > 0:
-		o.next = s.ack
+	case d < 0 && s.wire > 0 && o.mayStart(s.ack):
+		o.start(s.ack)
 	}
+}
+
+// mayStart tells whether a direction may turn out to begin at a number before the one it seems to.
+func (h *half) mayStart(seq uint32) bool {
+	return h.joining && h.next-seq < maxLateSYN && (len(h.held) == 0 || h.held[len(h.held)-1].seq-seq < maxAhead)
 }
 
 // prove notes that the bytes before end were sent, which makes those not recorded missing.
@@ -67,8 +76,8 @@ func (e *Engine) prove(c *conn, h *half, end uint32) {
 	if d <= 0 || d >= maxAhead {
 		return
 	}
-	if d == 1 && len(h.held) == 0 && !h.fin {
-		return // more likely a FIN not recorded than a byte
+	if d == 1 && h.finLost {
+		return
 	}
 	if !h.missing {
 		h.missing, h.proven = true, end
@@ -81,19 +90,24 @@ func (e *Engine) prove(c *conn, h *half, end uint32) {
 
 // join starts the time in which h's first bytes are held back.
 func (e *Engine) join(c *conn, h *half) {
-	h.joining, h.joinedAt = true, e.clock
+	h.joining, h.joinedAt, h.joinedPacket = true, e.clock, e.stats.Packets
 	e.wait(c)
 }
 
 func (e *Engine) payload(c *conn, h, o *half, s *segment, now int64) {
 	seq, wire, data := s.seq, s.wire, s.payload
 	if !h.started {
-		h.started, h.next = true, seq
+		h.start(seq)
 		e.join(c, h)
 	}
 	d := int32(seq - h.next)
-	if h.joining && d < 0 && d > -maxBack {
-		h.next, d = seq, 0
+	if d < 0 && h.mayStart(seq) {
+		h.start(seq)
+		d = 0
+	}
+	if d >= maxAhead || d <= -maxBack {
+		e.stats.Dropped += int64(len(data))
+		return
 	}
 	if d < 0 {
 		cut := uint32(-d)
@@ -111,7 +125,7 @@ func (e *Engine) payload(c *conn, h, o *half, s *segment, now int64) {
 		return
 	}
 	hasAck := s.flags&flagACK != 0
-	if d <= 0 && len(h.held) == 0 && !h.joining && !(hasAck && o.blocks(s.ack)) {
+	if d <= 0 && len(h.held) == 0 && !h.joining && (!hasAck || !o.blocks(s.ack)) {
 		e.pass(c, s.side, data, wire, now)
 		h.progressed(e)
 		return
@@ -131,8 +145,11 @@ func (h *half) blocks(ack uint32) bool {
 	if !h.started {
 		return false
 	}
+	if h.fin && int32(ack-h.end) > 0 {
+		ack = h.end
+	}
 	d := int32(ack - h.next)
-	return d > 0 && d < maxAhead && (d > 1 || len(h.held) > 0)
+	return d > 0 && d < maxAhead && (d > 1 || !h.finLost)
 }
 
 // progressed restarts the wait for missing bytes after recorded ones arrived: the recording of this
@@ -161,7 +178,7 @@ func (e *Engine) pass(c *conn, side uint8, data []byte, wire uint32, at int64) {
 
 func (h *half) advance(n uint32) {
 	h.next += n
-	h.moved = true
+	h.moved, h.finLost = true, false
 	if h.missing && int32(h.proven-h.next) <= 0 {
 		h.missing = false
 	}
@@ -177,12 +194,12 @@ func (e *Engine) skip(c *conn, side uint8, to uint32) {
 	h.lost += int64(n)
 	at := h.provenAt
 	h.advance(n)
-	if len(h.held) == 0 || h.held[0].seq != to {
+	if len(h.held) == 0 || h.held[0].seq != to || h.held[0].hasAck && c.half[1-side].blocks(h.held[0].ack) {
 		e.emit(c, side, nil, at)
 	}
 }
 
-// skipGap declares the missing bytes before what is held or proven lost, if there are any.
+// skipGap declares the missing bytes before what is held or proven lost and tells whether there were any.
 func (e *Engine) skipGap(c *conn, side uint8) bool {
 	h := &c.half[side]
 	to := h.next
@@ -192,10 +209,14 @@ func (e *Engine) skipGap(c *conn, side uint8) bool {
 	if len(h.held) > 0 && (!h.missing || int32(h.held[0].seq-to) < 0) {
 		to = h.held[0].seq
 	}
-	if to == h.next {
+	switch {
+	case to == h.next:
 		return false
+	case to == h.next+1 && len(h.held) == 0 && !h.fin:
+		h.missing, h.finLost = false, true // more likely a FIN than a byte
+	default:
+		e.skip(c, side, to)
 	}
-	e.skip(c, side, to)
 	return true
 }
 
