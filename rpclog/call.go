@@ -47,7 +47,7 @@ type Gap uint8
 
 // Gaps of a call, as bits.
 const (
-	GapRequest    Gap = 1 << iota // bytes of the request were lost
+	GapRequest    Gap = 1 << iota // bytes of the request were lost, or it was answered before its end was seen
 	GapResponse                   // bytes of the response were lost
 	GapJoined                     // the connection was open before the capture and the call's start was not seen
 	GapUnanswered                 // the capture or the connection ended before the response did
@@ -56,7 +56,8 @@ const (
 // Call is one request and its response.
 //
 // Times are capture times: Start and Sent are the request's first and last byte, Head the byte that ended
-// its header section, First and End the response's first and last byte (zero while unknown).
+// its header section, First and End the response's first and last byte (zero while unknown). With
+// GapResponse, End is the latest time seen by which the response had ended.
 type Call struct {
 	ID             CallID
 	Conn           capture.ConnID

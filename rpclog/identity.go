@@ -1,6 +1,9 @@
 package rpclog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // identity remembers which user a session belongs to, by what the traffic showed, and the logins of users.
 //
@@ -157,7 +160,7 @@ func (s *session) at(when time.Time) *binding {
 // Identify fills in the user, login and database of a call as far as its session tells now. What the call
 // itself showed stays. It may be called again when more was seen.
 func (d *Decoder) Identify(c *Call) {
-	if s := d.users.session(c.Session, false); s != nil && c.UID == 0 && c.Status != 401 {
+	if s := d.users.session(c.Session, false); s != nil && c.UID == 0 && !refused(c) {
 		when := c.Start
 		if b := s.at(when); b != nil {
 			c.UID = b.uid
@@ -179,6 +182,11 @@ func (d *Decoder) Identify(c *Call) {
 	if c.UID > 0 && c.Login == "" {
 		c.Login = d.users.logins[account{c.Database, c.UID}]
 	}
+}
+
+// refused says that the server did not accept the session a call came with.
+func refused(c *Call) bool {
+	return c.Status == 401 || strings.HasSuffix(c.Error, "SessionExpiredException")
 }
 
 // login returns a found login name.

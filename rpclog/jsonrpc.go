@@ -232,10 +232,10 @@ func (jsonrpc) answered(x *exchange) {
 			c.Error += " " + strconv.FormatInt(code, 10)
 		}
 	}
-	switch {
-	case c.Path == "/jsonrpc":
+	switch c.Path {
+	case "/jsonrpc":
 		serviceAnswered(x)
-	case c.Path == authenticateRoute, c.Path == sessionInfoRoute:
+	case authenticateRoute, sessionInfoRoute:
 		if x.answered != somebody || c.Error != "" {
 			x.answer = 0
 			break

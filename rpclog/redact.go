@@ -84,8 +84,8 @@ func likeToken(segment []byte) bool {
 			n++
 		}
 		capital := n > 0 && segment[0] >= 'A' && segment[0] <= 'Z'
-		if other || digit && (upper || lower) || upper && lower && !(capital && onlyLower(segment[1:n])) ||
-			n >= 10 && digit || n >= minToken && hexOnly {
+		word := capital && onlyLower(segment[1:n])
+		if other || digit && (upper || lower || n >= 10) || upper && lower && !word || n >= minToken && hexOnly {
 			return true
 		}
 		segment = segment[min(n+1, len(segment)):]
@@ -108,7 +108,7 @@ func isName(b []byte) bool {
 		return false
 	}
 	for _, c := range b {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-') {
+		if !nameByte[c] {
 			return false
 		}
 	}
@@ -120,3 +120,10 @@ func isName(b []byte) bool {
 func isErrorName(b []byte) bool {
 	return isName(b) && bytes.IndexByte(b, '-') < 0 && (b[0] < '0' || b[0] > '9') && b[0] != '.'
 }
+
+var nameByte = func() (t [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-" {
+		t[c] = true
+	}
+	return t
+}()

@@ -103,6 +103,10 @@ func (s *stream) statusLine(h *half, line []byte) bool {
 		return true
 	}
 	s.d.stats.Responses++
+	if ask := &s.half[capture.ToServer]; len(s.queue) == 0 && ask.x != nil && ask.state == headerLine {
+		s.abandon(ask) // answered within its header section: the rest was lost, or refused
+		ask.search(ask.lossy)
+	}
 	switch {
 	case len(s.queue) == 0:
 		s.orphan(h)
@@ -177,7 +181,9 @@ func (s *stream) requestHeaded(h *half, at time.Time) {
 func (s *stream) responseHeaded(h *half, at time.Time) {
 	x := h.x
 	if x == nil { // 1xx: the response proper is still to come
+		lossy := h.lossy
 		h.ready()
+		h.lossy = lossy
 		return
 	}
 	status := h.head.status
@@ -264,8 +270,9 @@ func (s *stream) finish(x *exchange) {
 	}
 	ask := &s.half[capture.ToServer]
 	asking := ask.x == x
-	if asking { // answered before it was sent in full
+	if asking { // answered before it was sent in full, or, which shows only later, its end was lost
 		ask.body.close(s.d)
+		x.gap(GapRequest)
 		x.whole = false
 		x.requestDone(ask.last, ask.bytes)
 	}
