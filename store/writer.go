@@ -173,7 +173,7 @@ func (w *Recorder) trace(t *analyzer.Trace) error {
 		int64(c.Transport), int64(c.Class), ids.verb, ids.path, ids.method, ids.db, ids.user, ids.session,
 		ids.client, int64(c.Client.Port()), ids.server, int64(c.Server.Port()),
 		int64(c.Status), ids.err, failed, int64(c.IDs), c.RequestBytes, c.ResponseBytes, int64(c.Gaps),
-		int64(len(t.Spans)), probability, int64(rules), int64(len(t.Findings)),
+		int64(len(t.Spans)), float64(probUnit-shortfall(probability))/probUnit, int64(rules), int64(len(t.Findings)),
 		int64(b.Wait), int64(b.Application), int64(b.SQL), int64(b.Lock), int64(b.Retry), int64(b.Transfer), int64(b.Unknown))
 	if _, err := w.call.Exec(w.args...); err != nil {
 		return err

@@ -226,13 +226,13 @@ func (m *maker) statements(t *analyzer.Trace, model int, at time.Time) time.Time
 	r := m.rng
 	by, p := analyzer.Exclusive, 1.0
 	if r.IntN(3) == 0 {
-		by, p = analyzer.Content, 0.9+float64(r.IntN(1000))/10000
+		by, p = analyzer.Content, float64(9000+r.IntN(1000))/10000
 	}
 	pool := m.sessions[r.IntN(len(m.sessions)-1)]
 	add := func(k sqltrace.Kind, f sqltrace.Fingerprint, hash uint64, d time.Duration, rows int64) {
 		m.next++
 		s := &sqltrace.Statement{ID: m.next, Session: pool, Start: at, First: at.Add(d * 9 / 10), End: at.Add(d), Kind: k, Fingerprint: f, TextHash: hash,
-			TextBytes: int64(20 + r.IntN(600)), Rows: rows, In: int64(30 + r.IntN(700)), Out: 40 + rows*90, Tx: 'T'}
+			TextBytes: int64(20 + r.IntN(600)), Rows: rows, In: int64(30 + r.IntN(700)), Out: 40 + max(rows, 0)*90, Tx: 'T'}
 		t.Spans = append(t.Spans, analyzer.Span{Statement: s, By: by, Probability: p})
 		t.Time.SQL += d
 		gap := time.Duration(20+r.IntN(900)) * time.Microsecond

@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/store"
+	"github.com/perfd/perfd/store/storetest"
+)
+
+func open(t *testing.T, sample *storetest.Sample) store.Reader {
+	t.Helper()
+	w, err := store.Create(store.Memory, sample.Dictionary, store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sample.WriteTo(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(store.Source{}, sample.Summary); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.Reader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// TestSummarize holds the parts of an overview against each other and against the sample.
+func TestSummarize(t *testing.T) {
+	sample := storetest.Generate(storetest.SampleConfig{Seed: 5, Calls: 500})
+	r := open(t, sample)
+	o, err := store.Summarize(t.Context(), r, store.Filter{}, 100, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls, statements int64
+	var waited, sql time.Duration
+	for _, tr := range sample.Traces {
+		for _, s := range tr.Spans {
+			sql += s.Statement.End.Sub(s.Statement.Start)
+		}
+		if tr.Call.Class == rpclog.Ordinary {
+			calls++
+			statements += int64(len(tr.Spans))
+			waited += tr.Call.End.Sub(tr.Call.Start)
+		}
+	}
+	for _, b := range sample.Background {
+		for _, s := range b.Spans {
+			sql += s.Statement.End.Sub(s.Statement.Start)
+		}
+	}
+	if o.All.Calls != calls || o.All.Statements != statements || o.All.Total != waited || o.SQL != sql {
+		t.Errorf("overview of %d calls, %d statements, %v, %v; want %d, %d, %v, %v", o.All.Calls, o.All.Statements, o.All.Total, o.SQL, calls, statements, waited, sql)
+	}
+	var inStrip, inHeat, byMethod, byUser int64
+	for i := range o.Strip.Calls {
+		inStrip += o.Strip.Calls[i]
+	}
+	for _, row := range o.Heatmap.Counts {
+		for _, n := range row {
+			inHeat += n
+		}
+	}
+	for _, g := range o.Methods {
+		byMethod += g.Calls
+		if tm := g.Time; tm.Wait+tm.Application+tm.SQL+tm.Lock+tm.Retry+tm.Transfer+tm.Unknown != g.Total {
+			t.Errorf("the parts of %s do not add up", g.Name)
+		}
+	}
+	for _, g := range o.Users {
+		byUser += g.Calls
+	}
+	if inStrip != calls || inHeat != calls || byMethod != calls || byUser != calls {
+		t.Errorf("%d calls: %d in the strip, %d in the heatmap, %d by method, %d by user", calls, inStrip, inHeat, byMethod, byUser)
+	}
+	if len(o.Heatmap.Bounds) != len(o.Heatmap.Counts)+1 {
+		t.Errorf("%d bounds of %d rows", len(o.Heatmap.Bounds), len(o.Heatmap.Counts))
+	}
+}
+
+func TestShape(t *testing.T) {
+	sample := storetest.Generate(storetest.SampleConfig{Seed: 6, Calls: 300})
+	r := open(t, sample)
+	shapes, err := store.Shapes(t.Context(), r, store.Filter{}, store.ShapeFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range shapes {
+		d, err := store.Shape(t.Context(), r, store.Filter{}, want.Fingerprint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Statements != want.Statements || d.Total != want.Total || d.P95 != want.P95 || d.Calls != want.Calls || d.InCalls != want.InCalls || d.Background != want.Background {
+			t.Errorf("shape %x: %+v in the list, %+v alone", uint64(want.Fingerprint), want, d.ShapeGroup)
+		}
+		var n, byMethod, byUser int64
+		for _, c := range d.Counts {
+			n += c
+		}
+		for i := range d.Callers {
+			byMethod += d.Callers[i].Statements
+		}
+		for i := range d.Users {
+			byUser += d.Users[i].Statements
+		}
+		if n != d.Statements || byMethod != d.InCalls || byUser != d.InCalls {
+			t.Errorf("shape %x: %d statements, %d in buckets, %d in calls, %d by method, %d by user", uint64(want.Fingerprint), d.Statements, n, d.InCalls, byMethod, byUser)
+		}
+	}
+	if _, err := store.Shape(t.Context(), r, store.Filter{}, 12345); err == nil {
+		t.Error("an unknown shape is found")
+	}
+}
+
+// TestDraw compares the bars of a timeline with the bins that replace them.
+func TestDraw(t *testing.T) {
+	r := open(t, storetest.Generate(storetest.SampleConfig{Seed: 8, Calls: 400}))
+	bars, err := store.Draw(t.Context(), r, store.Filter{}, 100000, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bins, err := store.Draw(t.Context(), r, store.Filter{}, 100, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(bars.Bars) != int(bars.Total) || len(bars.Bins) != 0 || len(bins.Bars) != 0 || len(bins.Bins) == 0 || bins.BinWidth == 0 {
+		t.Fatalf("%d bars and %d bins of %d calls, then %d and %d", len(bars.Bars), len(bars.Bins), bars.Total, len(bins.Bars), len(bins.Bins))
+	}
+	var one, other [2]time.Duration
+	var n int64
+	for _, b := range bars.Bars {
+		one[0] += b.Duration
+		one[1] += b.Time.Wait
+	}
+	for _, b := range bins.Bins {
+		other[0] += b.Busy
+		other[1] += b.Time.Wait
+		n += b.Calls
+	}
+	if one != other || n != bars.Total {
+		t.Errorf("bars sum to %v, bins to %v; %d of %d calls", one, other, n, bars.Total)
+	}
+}
