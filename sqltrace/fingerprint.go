@@ -67,7 +67,14 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			unit  bool
 			after = afterStart
 		)
-		switch c := s[i]; classes[c] {
+		c := s[i]
+		if c == ' ' {
+			if i++; i == len(s) {
+				break
+			}
+			c = s[i]
+		}
+		switch classes[c] {
 		case clSpace:
 			i++
 			continue
@@ -145,6 +152,11 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			i = skipCast(s, i)
 		case clDoubleQuote:
 			x, i = quotedName(s, i+1)
+			for i+1 < len(s) && s[i] == '.' && s[i+1] == '"' && lv.pend == nothing && !naming && !next {
+				lv.hash = mix(mix(lv.hash, x), '.')
+				lv.item = 2
+				x, i = quotedName(s, i+2)
+			}
 			if naming || next {
 				x, next = markName, false
 			}
@@ -185,9 +197,20 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			lv = sc.levels[depth]
 			unit, after = true, afterUnit
 		case clComma:
+			prev = afterStart
+			if lv.item == 2 && lv.pend == nothing {
+				i++
+				lv.hash, lv.last, lv.item = mix(lv.hash, markComma), 0, 0
+				continue
+			}
+			if lv.last == markValue && lv.item == 1 {
+				if end := sc.integers(s, i); end > i {
+					lv.pend, prev, i = commaUnit, afterUnit, end
+					continue
+				}
+			}
 			i++
 			lv.comma()
-			prev = afterStart
 			continue
 		case clSemicolon:
 			i++
@@ -332,6 +355,30 @@ func (lv *level) flush() {
 		lv.hash, lv.item = mix(lv.hash, markSemi), 0
 	}
 	lv.pend = nothing
+}
+
+// integers reads as much of a list of plain integers as follows the value before the comma at s[i], and
+// returns where it ends.
+func (sc *scanner) integers(s []byte, i int) int {
+	for {
+		start := i + 1
+		if start < len(s) && s[start] == ' ' {
+			start++
+		}
+		end := start
+		for end < len(s) && s[end]-'0' <= 9 {
+			end++
+		}
+		if end == start || end == len(s) || s[end] != ',' && s[end] != ')' {
+			return i
+		}
+		if sc.budget > 0 {
+			sc.literal(s[start:end])
+		}
+		if i = end; s[i] == ')' {
+			return i
+		}
+	}
 }
 
 // quotedName hashes a quoted identifier whose content begins at s[i] and returns where it ends.

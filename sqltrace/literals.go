@@ -185,19 +185,16 @@ func nextByte(s []byte, i int) byte {
 // skipCast returns the end of the type a literal that ends at s[i] is cast to. Casts of literals are no part
 // of a statement's shape: drivers add them to some values of a column and not to others.
 func skipCast(s []byte, i int) int {
-	for i < len(s) && s[i] == ' ' {
-		i++
+	if i == len(s) || s[i] == ')' || s[i] == ',' {
+		return i
 	}
-	if i+1 < len(s) {
-		switch s[i] {
-		case ':', '\n', '\t', '\r', '-', '/':
-			return castEnd(s, i)
-		}
-	}
-	return i
+	return castEnd(s, i)
 }
 
 func castEnd(s []byte, i int) int {
+	if s[i] == ' ' && i+1 < len(s) && (classes[s[i+1]] == clWord || s[i+1] == ')' || s[i+1] == ',') {
+		return i
+	}
 	for {
 		j := skipSpace(s, i)
 		if j+1 >= len(s) || s[j] != ':' || s[j+1] != ':' {
