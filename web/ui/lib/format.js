@@ -54,6 +54,16 @@ export function count(n) {
 }
 
 /**
+ * A mean of counts: one decimal below a hundred, so that a column lines up.
+ * @param {number|undefined|null} x
+ * @returns {[string, string]}
+ */
+export function mean(x) {
+  if (x === undefined || x === null || !Number.isFinite(x)) return [DASH, ''];
+  return x === 0 ? ['0', ''] : x < 99.95 ? [x.toFixed(1), ''] : count(Math.round(x));
+}
+
+/**
  * A size in bytes as number and unit (powers of 1000).
  * @param {number|undefined|null} n
  * @returns {[string, string]}

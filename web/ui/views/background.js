@@ -51,7 +51,7 @@ export function Background() {
   else {
     body = html`<div class="groups">${[...sums].sort((a, b) => b[1].sql - a[1].sql).map(([name, s]) => html`<button type="button" class="group ${group === name ? 'on' : ''}" aria-pressed=${group === name ? 'true' : 'false'} onClick=${() => patch({ group: group === name ? null : name, row: null }, { replace: true })}>
         <strong>${name}</strong><span class="dim cut">${WORDS[name] ?? ''}</span><span><${Dur} s=${s.sql} /> <span class="dim">in ${plural(s.statements, 'statement')}</span></span><i class="cost-bar"><i class="p-sql" style=${{ width: `${(s.sql / most) * 100}%` }} /></i></button>`)}</div>
-      <${Table} label="Background leases" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys minWidth=${860}
+      <${Table} label="Background leases" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
         onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })} selected=${q.has('row') ? Number(q.get('row')) : -1}
         onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${(/** @type {number} */ i) => list.row(i) && go(link(`/background/${/** @type {Row} */ (list.row(i)).id}`))} />`;
   }
@@ -66,7 +66,7 @@ export function BackgroundGroup({ arg }) {
   if (error) return html`${back}<${Failure} error=${error} retry=${retry} />`;
   if (!data) return html`${back}<${Skeleton} rows=${12} />`;
   const b = data.background;
-  return html`${back}<h1 class="title">${b.group}${b.application && ` · ${b.application}`}</h1>
+  return html`${back}<h1 class="heading">${b.group}${b.application && ` · ${b.application}`}</h1>
     <p class="subtitle">${plural(b.statements, 'statement')} from ${clock(b.start, 1e-3)}, <${Dur} s=${b.sql} /> of SQL in <${Dur} s=${b.duration} />. <span class="dim n">${b.client} → ${b.server}${b.database && ` · ${b.database}`}</span></p>
     <section class="panel"><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="num">#</th><th scope="col" class="num">At</th><th scope="col" class="num">Duration</th><th scope="col" class="wide">Statement</th><th scope="col" class="num">Rows</th><th scope="col">State</th></tr></thead>
     <tbody>${data.spans.slice(0, 2000).map((/** @type {any} */ s, /** @type {number} */ i) => html`<tr key=${i}><td class="num n dim">${i + 1}</td><td class="num"><${Dur} s=${s.start} /></td><td class="num"><${Dur} s=${s.duration} /></td>

@@ -93,17 +93,19 @@ function Body({ d }) {
     <h1 class="sentence"><${Sentence} d=${d} /></h1>
     <${Meta} d=${d} />
     <div class="call-grid">
+      <div class="main-side">
       <section class="panel" aria-label="Waterfall">
-        <div class="panel-head"><h2>Waterfall</h2><${Legend} parts=${c.parts} />
+        <div class="panel-head"><h2>Waterfall</h2><${Legend} parts=${c.parts} brief=${true} />
           ${folded && html`<button type="button" class="button small" aria-pressed=${fold ? 'true' : 'false'} title="Fold runs of equal statements (f)" onClick=${() => patch({ fold: fold ? '0' : null }, { replace: true })}>${fold ? 'Unfold runs' : 'Fold runs'}</button>`}</div>
         <${Waterfall} detail=${d} fold=${fold} view=${view} full=${full} onView=${zoomTo} selected=${selected} onSelect=${select} />
         ${d.spans.length === 0 && html`<p class="note">No SQL statement belongs to this call.</p>`}
       </section>
+    ${d.findings.length > 0 && html`<section class="panel" aria-label="Findings"><div class="panel-head"><h2>Findings</h2></div>
+      <ul class="sentences own">${d.findings.map((f) => html`<li key=${f.rule + f.title}><span class="cost num">${f.cost > 0 ? html`<${Dur} s=${f.cost} />` : html`<span class="faint">–</span>`}</span><div><p>${f.title}</p><p class="dim">${f.fix}</p></div>
+        <span class="where"><span class="tag">${f.rule}</span>${f.spans.length > 0 && html` <button type="button" class="link-button" onClick=${() => select(f.spans[0])}>show</button>`}</span></li>`)}</ul></section>`}
+      </div>
       <aside class="panel side" aria-label="Selection">${selected >= 0 && selected < d.spans.length ? html`<${SpanPanel} d=${d} i=${selected} fold=${fold} onSelect=${select} />` : html`<${CallPanel} d=${d} />`}</aside>
     </div>
-    ${d.findings.length > 0 && html`<section class="panel" aria-label="Findings"><div class="panel-head"><h2>Findings</h2></div>
-      <ul class="sentences own">${d.findings.map((f) => html`<li key=${f.rule + f.title}><span class="cost num"><${Dur} s=${f.cost} /></span><div><p>${f.title}</p><p class="dim">${f.fix}</p></div>
-        <span class="where"><span class="tag">${f.rule}</span>${f.spans.length > 0 && html` <button type="button" class="link-button" onClick=${() => select(f.spans[0])}>show</button>`}</span></li>`)}</ul></section>`}
     ${d.spans.length > 0 && html`<${Statements} d=${d} selected=${selected} onSelect=${select} />`}
   </div>`;
 }
@@ -226,7 +228,7 @@ function Statements({ d, selected, onSelect }) {
     { key: 'state', label: 'State', width: '64px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="harm n">${s.sqlstate}</span>` },
   ];
   return html`<section class="panel statements" aria-label="Statements"><div class="panel-head"><h2>Statements</h2><span class="dim n">${d.spans.length}</span></div>
-    <div class="statements-box" style=${{ height: `${Math.min(20, d.spans.length + 1) * 28 + 2}px` }}><${Table} label="Statements of the call" columns=${columns} count=${d.spans.length} row=${span} fill keys minWidth=${820} sort=${sort} order=${order}
+    <div class="statements-box" style=${{ height: `${Math.min(20, d.spans.length + 1) * 28 + 2}px` }}><${Table} label="Statements of the call" columns=${columns} count=${d.spans.length} row=${span} fill keys sort=${sort} order=${order}
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ ssort: s, sorder: o }, { replace: true })}
       selected=${selected < 0 ? -1 : ranks.indexOf(selected)} onSelect=${(/** @type {number} */ i) => onSelect(ranks[i])} /></div></section>`;
 }

@@ -18,6 +18,8 @@ import { PartsTip, tip } from '../widgets/tip.js';
 /** @typedef {import('../lib/types.js').Call} Call */
 
 const MAX_PINS = 6;
+/** Columns on a phone, what matters most first. */
+const PHONE = ['name', 'duration', 'bar', 'user', 'start', 'error', 'statements', 'sql', 'wait', 'findings'];
 
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 export function Calls({ source }) {
@@ -58,6 +60,8 @@ export function Calls({ source }) {
     { key: 'duration', label: 'Duration', width: '88px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
     { key: 'bar', label: '', width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
+  const phone = useMemo(() => innerWidth < 760, []);
+  const shown = phone ? PHONE.map((k) => ({ ...columns.find((c) => c.key === k), ...(k === 'name' ? { width: '176px' } : k === 'bar' ? { width: '112px' } : {}) })) : columns;
   const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
   const hover = (/** @type {number} */ i) => tip(() => {
     const c = list.row(i);
@@ -68,10 +72,10 @@ export function Calls({ source }) {
   if (list.error) body = html`<${Failure} error=${list.error} retry=${list.retry} />`;
   else if (list.total === 0) body = html`<${NoCalls} source=${source} />`;
   else {
-    body = html`<${Table} label="Calls" columns=${columns} count=${list.total} row=${row} need=${list.need} sort=${sort} order=${order} fill keys minWidth=${1040}
+    body = html`<${Table} label="Calls" columns=${shown} count=${list.total} row=${row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${open} onPin=${pin} hover=${hover}
-      rowClass=${(/** @type {number} */ i) => (pins.includes(/** @type {Call} */ (list.row(i)).id) ? 'pinned' : '')} />`;
+      rowClass=${(/** @type {number} */ i) => (pins.includes(/** @type {Call} */ (list.row(i)).id) ? 'is-pinned' : '')} />`;
   }
   return html`<${PageHead} title="Calls" total=${list.total} unit=${narrowed() ? 'match' : 'in all'}>
       <${Legend} />

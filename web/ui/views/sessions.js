@@ -90,13 +90,13 @@ function Timeline({ data, params }) {
     const c = colours();
     const width = w - gutter;
     const span = view[1] - view[0];
-    const grid = clockTicks(data.t0 + view[0], data.t0 + view[1], Math.max(2, Math.floor(width / 120)));
+    const grid = clockTicks(data.t0 + view[0], data.t0 + view[1], Math.max(3, Math.floor(width / 120)));
     g.textBaseline = 'middle';
     g.font = `11px ${c.mono}`;
     for (const t of grid.ticks) {
       const px = Math.round(gutter + ((t - data.t0 - view[0]) / span) * width);
       g.fillStyle = c.line;
-      g.fillRect(px, HEAD - 6, 1, h);
+      if (px > gutter + 1) g.fillRect(px, HEAD - 6, 1, h);
       const text = clock(t, grid.step);
       g.fillStyle = c['ink-3'];
       if (px + 4 + g.measureText(text).width <= w) g.fillText(text, px + 4, HEAD / 2 - 2);
@@ -182,9 +182,10 @@ function Timeline({ data, params }) {
       g.strokeRect(left - 0.5, y - 0.5, right - left, h + 1);
     }
     const text = l.names[l.name[k]];
-    if (text && right - left > 48) {
+    if (text && right - left > 40) {
       g.font = `11px ${c.mono}`;
-      const s = fit(g, text, right - left - 10);
+      const room = right - left - 10;
+      const s = g.measureText(text).width <= room ? text : fit(g, text.replace(/^.*\./, ''), room);
       if (s) {
         g.textAlign = 'left';
         g.fillStyle = 'oklch(0.17 0.02 265)';

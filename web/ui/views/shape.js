@@ -11,7 +11,7 @@ import { useTitle } from '../widgets/frame.js';
 import { html } from '../widgets/html.js';
 import { Icon } from '../widgets/icons.js';
 import { MethodName } from '../widgets/name.js';
-import { Bytes, Count, Dur, Percent } from '../widgets/num.js';
+import { Bytes, Count, Dur, Mean, Percent } from '../widgets/num.js';
 import { SQL } from '../widgets/sqlview.js';
 
 /** @param {{arg: string}} props */
@@ -37,10 +37,10 @@ export function Shape({ arg }) {
   const fig = (/** @type {string} */ label, /** @type {any} */ v) => html`<div><dt>${label}</dt><dd>${v}</dd></div>`;
   return html`<div class="shape">
     ${back}
-    <h1 class="title"><span class="mono">${name}</span></h1>
-    <p class="subtitle">${plural(s.statements, 'run')} in ${plural(s.calls, 'call')} took <b><${Dur} s=${s.total} /></b>, <${Percent} x=${s.share} /> of all SQL time${s.background > 0 ? html`; <${Dur} s=${s.background} /> of it in the background` : ''}.</p>
+    <h1 class="heading"><span class="mono">${name}</span></h1>
+    <p class="subtitle">${plural(s.statements, 'run')} in ${plural(s.calls, 'call')} took <b><${Dur} s=${s.total} /></b>${s.share < 0.9995 && html`, <${Percent} x=${s.share} /> of all SQL time`}${s.background > 0 ? html`; <${Dur} s=${s.background} /> of it in the background` : ''}.</p>
     <dl class="figures">
-      ${fig('per call', html`<${Count} n=${s.calls ? Math.round(s.per_call * 10) / 10 : undefined} />`)}${fig('mean', html`<${Dur} s=${s.mean} />`)}${fig('p50', html`<${Dur} s=${s.p50} />`)}${fig('p95', html`<${Dur} s=${s.p95} />`)}${fig('p99', html`<${Dur} s=${s.p99} />`)}${fig('max', html`<${Dur} s=${s.max} />`)}
+      ${fig('per call', html`<${Mean} x=${s.calls ? s.per_call : undefined} />`)}${fig('mean', html`<${Dur} s=${s.mean} />`)}${fig('p50', html`<${Dur} s=${s.p50} />`)}${fig('p95', html`<${Dur} s=${s.p95} />`)}${fig('p99', html`<${Dur} s=${s.p99} />`)}${fig('max', html`<${Dur} s=${s.max} />`)}
       ${fig('rows', html`<${Count} n=${s.rows} />`)}${fig('came back', html`<${Bytes} n=${s.bytes} />`)}${fig('errors', html`<span class=${s.errors ? 'harm' : ''}><${Count} n=${s.errors} /></span>`)}
     </dl>
     <section class="panel code" aria-label="Text"><div class="panel-head"><h2>Text</h2><span class="dim mono">${s.fingerprint}</span><${Copy} text=${() => pretty(s.text)} label="Copy the SQL" /></div><${SQL} text=${s.text} /></section>

@@ -5,7 +5,7 @@ import { filterParams, go, link, patch, usePlace } from '../state.js';
 import { Empty, Failure } from '../widgets/empty.js';
 import { narrowed, PageHead } from '../widgets/frame.js';
 import { html } from '../widgets/html.js';
-import { Count, Dur, Percent } from '../widgets/num.js';
+import { Count, Dur, Mean, Percent } from '../widgets/num.js';
 import { SQLLine } from '../widgets/sqlview.js';
 import { Table } from '../widgets/table.js';
 
@@ -27,7 +27,7 @@ export function Shapes({ source }) {
     { key: 'text', label: 'Statement', width: 'minmax(280px, 4fr)', cell: (/** @type {Shape} */ s) => html`<a class="cut" href=${href(s)} title=${s.text.slice(0, 600)} tabindex="-1"><${SQLLine} text=${s.text} /></a>` },
     { key: 'statements', label: 'Runs', width: '68px', num: true, cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.statements} />` },
     { key: 'calls', label: 'Calls', width: '60px', num: true, title: 'Calls that ran it', cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.calls} />` },
-    { key: 'per_call', label: 'Per call', width: '70px', num: true, sort: false, cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.calls ? Math.round(s.per_call * 10) / 10 : undefined} />` },
+    { key: 'per_call', label: 'Per call', width: '70px', num: true, sort: false, cell: (/** @type {Shape} */ s) => html`<${Mean} x=${s.calls ? s.per_call : undefined} />` },
     { key: 'rows', label: 'Rows', width: '72px', num: true, cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.rows} />` },
     { key: 'p50', label: 'p50', width: '76px', num: true, cell: (/** @type {Shape} */ s) => html`<${Dur} s=${s.p50} />` },
     { key: 'p95', label: 'p95', width: '76px', num: true, cell: (/** @type {Shape} */ s) => html`<${Dur} s=${s.p95} />` },
@@ -43,7 +43,7 @@ export function Shapes({ source }) {
     body = narrowed() || kind ? html`<${Empty} title="No statement matches">Nothing fits the filter. <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null, kind: null })}>Show all statements</button><//>`
       : html`<${NoSQL} source=${source} />`;
   } else {
-    body = html`<${Table} label="SQL statements" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys minWidth=${1060}
+    body = html`<${Table} label="SQL statements" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${q.has('row') ? Number(q.get('row')) : -1} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })}
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Shape} */ (list.row(i))))} />`;

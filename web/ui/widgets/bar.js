@@ -11,24 +11,30 @@ import { Dur, Percent } from './num.js';
  *   the room, 0 to 1
  */
 export function PartsBar({ parts, width = 1, title, total }) {
-  const list = segments(parts);
-  const label = list.map((g) => `${LABEL[g.part]} ${durationText(g.seconds)}`).join(', ');
+  const all = segments(parts);
+  // A bar of a few pixels has no room for segments: it shows what took most.
+  const list = width < 0.02 && all.length > 1 ? [[...all].sort((a, b) => b.share - a.share)[0]] : all;
+  const label = all.map((g) => `${LABEL[g.part]} ${durationText(g.seconds)}`).join(', ');
   const hover = title ? tip(() => html`<${PartsTip} title=${title} parts=${parts} total=${total} />`) : {};
   return html`<div class="bar" role="img" aria-label=${label} ...${hover}>
-    <div class="bar-fill" style=${{ width: `${Math.max(0.4, width * 100)}%` }}>
+    <div class="bar-fill" style=${{ width: `${Math.max(0.5, width * 100)}%` }}>
       ${list.map((g) => html`<i class="p-${g.part}" style=${{ flexGrow: g.share }} />`)}
     </div>
   </div>`;
 }
 
-/** @param {{parts?: Partial<import('../lib/parts.js').Parts>}} props with parts, their seconds and shares are shown too */
-export function Legend({ parts }) {
+/**
+ * @param {{parts?: Partial<import('../lib/parts.js').Parts>, brief?: boolean}} props with parts, their seconds and shares are
+ *   shown too; brief leaves out those that are zero
+ */
+export function Legend({ parts, brief }) {
   const all = parts ? segments(parts) : [];
   return html`<ul class="legend" aria-label="Colours of the parts of time">
     ${LEGEND.map((l) => {
     const found = all.filter((g) => l.parts.includes(g.part));
     const share = found.reduce((sum, g) => sum + g.share, 0);
     const seconds = found.reduce((sum, g) => sum + g.seconds, 0);
+    if (brief && share === 0) return null;
     return html`<li class=${parts && share === 0 ? 'none' : ''}><i class="chip p-${l.key}" /><span>${l.label}</span>
         ${parts && html`<${Dur} s=${seconds} /> <span class="dim"><${Percent} x=${share} /></span>`}</li>`;
   })}

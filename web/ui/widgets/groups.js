@@ -7,7 +7,7 @@ import { Legend, PartsBar } from './bar.js';
 import { Empty, Failure } from './empty.js';
 import { narrowed, PageHead } from './frame.js';
 import { html } from './html.js';
-import { Count, Dur, Percent } from './num.js';
+import { Count, Dur, Mean, Percent } from './num.js';
 import { Table } from './table.js';
 
 /** @typedef {import('../lib/types.js').Group} Group */
@@ -34,18 +34,18 @@ export function GroupPage({ title, path, field, unit, tools, name, extra = [] })
   const selected = place.query.has('row') ? Number(place.query.get('row')) : -1;
   const href = (/** @type {Group} */ g) => (g.name ? callsOf(field, g.name) : link('/calls', { sort: 'duration', order: 'desc' }));
   const columns = [
-    { key: 'name', label: unit, width: 'minmax(200px, 2.2fr)', cell: (/** @type {Group} */ g) => html`<a class="cut name" href=${href(g)} title="Calls of ${g.name || 'no ' + field}" tabindex="-1">${name(g)}</a>` },
+    { key: 'name', label: unit, width: 'minmax(230px, 2.2fr)', cell: (/** @type {Group} */ g) => html`<a class="cut name" href=${href(g)} title="Calls of ${g.name || 'no ' + field}" tabindex="-1">${name(g)}</a>` },
     ...extra,
     { key: 'calls', label: 'Calls', width: '64px', num: true, cell: (/** @type {Group} */ g) => html`<${Count} n=${g.calls} />` },
     { key: 'errors', label: 'Errors', width: '60px', num: true, cell: (/** @type {Group} */ g) => (g.errors ? html`<span class="harm"><${Count} n=${g.errors} /></span>` : html`<span class="faint">·</span>`) },
-    { key: 'statements', label: 'Stmts/call', width: '84px', num: true, title: 'Statements per call; sorts by their number', cell: (/** @type {Group} */ g) => html`<${Count} n=${g.calls ? Math.round((g.statements / g.calls) * 10) / 10 : 0} />` },
-    { key: 'p50', label: 'p50', width: '78px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p50} />` },
-    { key: 'p95', label: 'p95', width: '78px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p95} />` },
-    { key: 'p99', label: 'p99', width: '78px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p99} />` },
-    { key: 'max', label: 'Max', width: '78px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.max} />` },
+    { key: 'statements', label: 'Stmts/call', width: '76px', num: true, title: 'Statements per call; sorts by their number', cell: (/** @type {Group} */ g) => html`<${Mean} x=${g.calls ? g.statements / g.calls : 0} />` },
+    { key: 'p50', label: 'p50', width: '70px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p50} />` },
+    { key: 'p95', label: 'p95', width: '70px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p95} />` },
+    { key: 'p99', label: 'p99', width: '70px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.p99} />` },
+    { key: 'max', label: 'Max', width: '70px', num: true, cell: (/** @type {Group} */ g) => html`<${Dur} s=${g.max} />` },
     { key: 'total', label: 'Total', width: '80px', num: true, title: 'Seconds of all its calls', cell: (/** @type {Group} */ g) => html`<strong><${Dur} s=${g.total} /></strong>` },
     { key: 'share', label: '', width: '48px', num: true, sort: false, cell: (/** @type {Group} */ g) => html`<span class="dim"><${Percent} x=${g.share} /></span>` },
-    { key: 'bar', label: '', width: 'minmax(140px, 1.5fr)', sort: false, cell: (/** @type {Group} */ g) => html`<${PartsBar} parts=${g.parts} width=${most > 0 ? g.total / most : 0} title=${g.name || `no ${field}`} total=${g.total} />` },
+    { key: 'bar', label: '', width: 'minmax(120px, 1.5fr)', sort: false, cell: (/** @type {Group} */ g) => html`<${PartsBar} parts=${g.parts} width=${most > 0 ? g.total / most : 0} title=${g.name || `no ${field}`} total=${g.total} />` },
   ];
   let body;
   if (list.error) body = html`<${Failure} error=${list.error} retry=${list.retry} />`;
@@ -53,7 +53,7 @@ export function GroupPage({ title, path, field, unit, tools, name, extra = [] })
     body = narrowed() ? html`<${Empty} title="Nothing matches">No call fits the filter and the time range. <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all</button><//>`
       : html`<${Empty} title="No calls in this recording" icon="calls" command="perfd analyze FILE --rpc-port 8069">If Odoo listens on another port, name it:<//>`;
   } else {
-    body = html`<${Table} label=${title} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys minWidth=${1000 + extra.length * 90}
+    body = html`<${Table} label=${title} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })}
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Group} */ (list.row(i))))} />`;

@@ -41,9 +41,13 @@ export function Strip({ buckets, from, to, height, onSelect }) {
       select: { show: true, left: 0, top: 0, width: 0, height: 0 },
       scales: { x: { time: false, range: () => [from, to] }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _a, /** @type {number} */ max) => [0, max > 0 ? max * 1.05 : 1] } },
       axes: [
-        { stroke: c['ink-3'], font: `11px ${c.mono}`, size: 24, gap: 4, grid: { show: false }, ticks: { stroke: c.line, width: 1, size: 4 },
-          splits: () => clockTicks(from, to, Math.max(2, Math.floor((width - AXIS) / 110))).ticks,
-          values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((t) => clock(t, clockTicks(from, to, Math.max(2, Math.floor((width - AXIS) / 110))).step)) },
+        { stroke: c['ink-3'], font: `11px ${c.mono}`, size: 24, gap: 4, space: 10, grid: { show: false }, ticks: { stroke: c.line, width: 1, size: 4 },
+          splits: () => clockTicks(from, to, Math.max(3, Math.floor((width - AXIS) / 110))).ticks,
+          values: (/** @type {any} */ _u, /** @type {number[]} */ v) => {
+            const room = ((to - from) / Math.max(1, width - AXIS)) * 30;
+            const { step } = clockTicks(from, to, Math.max(3, Math.floor((width - AXIS) / 110)));
+            return v.map((t) => (t > to - room ? '' : clock(t, step)));
+          } },
         { stroke: c['ink-3'], font: `11px ${c.mono}`, size: AXIS, gap: 6, grid: { stroke: c.line, width: 1 }, ticks: { show: false },
           values: (/** @type {any} */ _u, /** @type {number[]} */ v) => v.map((s) => (s === 0 ? '0' : durationText(s))), space: 34 },
       ],

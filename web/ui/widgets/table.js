@@ -17,10 +17,10 @@ const WIDTHS = [62, 38, 74, 50, 45, 68, 33, 57];
  * @param {{label: string, columns: Column[], count: number|null, row: (i: number) => any, need?: (a: number, b: number) => void,
  *   sort?: string, order?: string, onSort?: (sort: string, order: string) => void, selected?: number,
  *   onSelect?: (i: number) => void, onOpen?: (i: number) => void, onPin?: (i: number) => void, hover?: (i: number) => any,
- *   rowClass?: (i: number) => string, minWidth?: number, keys?: boolean, fill?: boolean, children?: any}} props
+ *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, children?: any}} props
  */
 export function Table(props) {
-  const { label, columns, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, minWidth = 720, keys, fill } = props;
+  const { label, columns, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, keys, fill } = props;
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const [range, setRange] = useState({ a: 0, b: 40 });
   const total = count ?? 24;
@@ -66,6 +66,7 @@ export function Table(props) {
     document.addEventListener('keydown', onKey);
     return () => document.removeEventListener('keydown', onKey);
   });
+  const minWidth = columns.reduce((sum, c) => sum + Number(/(\d+)px/.exec(c.width)?.[1] ?? 80) + 12, 20);
   const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') };
   const click = (/** @type {MouseEvent} */ e, /** @type {number} */ i) => {
     if (e.target instanceof Element && e.target.closest('a, button')) return;

@@ -106,7 +106,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
   };
   const bar = (/** @type {CanvasRenderingContext2D} */ g, /** @type {any} */ c, /** @type {Item} */ it, /** @type {number} */ x0, /** @type {number} */ y, /** @type {number} */ w,
     /** @type {boolean} */ on, /** @type {boolean} */ over) => {
-    const inset = it.minor ? 5 : 0;
+    const inset = it.minor ? 3 : 0;
     const top = y + inset;
     const h = BAR - 2 * inset;
     g.globalAlpha = it.minor ? 0.65 : it.exact ? 1 : 0.72;
