@@ -43,7 +43,7 @@ var owners = map[string][]string{
 	"github.com/andybalholm/brotli":     {"rpclog"},
 	"github.com/cespare/xxhash/v2":      {"evidence", "rpclog", "sqltrace"},
 	"github.com/gin-gonic/gin":          {"web"},
-	"github.com/google/go-cmp":          nil,
+	"github.com/google/go-cmp":          {"store/storetest"},
 	"github.com/google/gopacket":        {"capture"},
 	"github.com/jackc/pgx/v5":           {"sqltrace"},
 	"github.com/klauspost/compress":     {"capture", "rpclog", "store"},

@@ -1,0 +1,111 @@
+package perfd_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/fixtures/synth"
+	"github.com/perfd/perfd/rpclog"
+)
+
+// TestSameAnswerFromEqualRecordings sends variants that hold the same bytes: the answer has to be the same.
+func TestSameAnswerFromEqualRecordings(t *testing.T) {
+	r, err := synth.Read(fixtures.Tap(t, "tryton60-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := describe(run(t, r.Pcap()))
+	for _, v := range []struct {
+		name string
+		rec  synth.Recording
+	}{
+		{"again", r}, {"double", r.Double()}, {"overlap", r.Overlap(1, 0.2)}, {"swap", r.MSS(536).Swap(1, 0.3, 8)}, {"mss", r.MSS(536)},
+		{"sll", r.SLL()}, {"sll2", r.SLL2()}, {"raw", r.Raw()}, {"null", r.Null()}, {"loop", r.Loop()},
+		{"vlan", r.VLAN(7)}, {"qinq", r.VLAN(7, 8)}, {"shift", r.Shift(3*time.Hour, 0)}, {"nanosecond", r.Nanosecond()},
+	} {
+		t.Run(v.name, func(t *testing.T) { compare(t, want, describe(run(t, v.rec.Pcap()))) })
+	}
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		t.Run("pcapng "+order.String(), func(t *testing.T) { compare(t, want, describe(run(t, r.Pcapng(order)))) })
+	}
+}
+
+// describe words the traces, times aside: variants move bytes a little.
+func describe(c *collector) []string {
+	var out []string
+	for _, t := range c.traces {
+		line := identity(t.Call) + fmt.Sprintf(" uid=%d login=%s gaps=%d:", t.Call.UID, t.Call.Login, t.Call.Gaps)
+		for _, s := range t.Spans {
+			line += fmt.Sprintf(" %x/%d/%d/%s", s.Statement.TextHash, s.Statement.TextBytes, s.Statement.Rows, s.Statement.SQLState)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func identity(c *rpclog.Call) string {
+	return fmt.Sprintf("%s %s %s.%s ids=%d status=%d error=%s in=%d out=%d", c.Client, c.Path, c.Model, c.Method, c.IDs, c.Status, c.Error,
+		c.RequestBytes, c.ResponseBytes)
+}
+
+func compare(t *testing.T, want, got []string) {
+	t.Helper()
+	if len(want) != len(got) || len(want) == 0 {
+		t.Fatalf("%d calls, want %d", len(got), len(want))
+	}
+	wrong := 0
+	for i := range want {
+		if want[i] != got[i] {
+			if wrong++; wrong <= 2 {
+				t.Errorf("call %d differs\n got %.300s\nwant %.300s", i, got[i], want[i])
+			}
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d calls differ", wrong, len(want))
+	}
+}
+
+// TestDegraded sends variants in which bytes are missing or late: attribution may lose a little, and no call
+// that differs from the whole recording's passes as whole.
+func TestDegraded(t *testing.T) {
+	for _, name := range []string{"demo", "tryton60-a"} {
+		r, err := synth.Read(fixtures.Tap(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := run(t, r.Pcap())
+		before := judge(t, name, whole)
+		known := map[string]bool{}
+		for _, c := range whole.traces {
+			known[identity(c.Call)] = true
+		}
+		for _, v := range []struct {
+			name string
+			rec  synth.Recording
+		}{
+			{"drop", r.Drop(1, 0.01)}, {"reorder", r.Reorder(1, 3)},
+		} {
+			t.Run(name+"/"+v.name, func(t *testing.T) {
+				got := run(t, v.rec.Pcap())
+				after := judge(t, name, got)
+				if before.Attributed.Rate()-after.Attributed.Rate() > 0.05 {
+					t.Errorf("attributed %.2f %%, of the whole recording %.2f %%", 100*after.Attributed.Rate(), 100*before.Attributed.Rate())
+				}
+				for _, c := range got.traces {
+					// The outer hop of a call whose inner hop was harmed stands alone: whole, but not known.
+					outer := c.Call.Server.Port() == 8080
+					if c.Call.Gaps == 0 && !known[identity(c.Call)] && !outer {
+						t.Errorf("not marked, yet unlike any call of the whole recording: %s", identity(c.Call))
+					}
+				}
+				if n := after.Extra; n*50 > len(got.traces) {
+					t.Errorf("%d of %d calls were none", n, len(got.traces))
+				}
+			})
+		}
+	}
+}
