@@ -184,7 +184,6 @@ func (s *Server) call(c *gin.Context, p *params) (any, error) {
 		findings[i] = findingView{f.Rule, f.Title, f.Fix, seconds(f.Cost), at}
 	}
 	view := detailView{callView: viewCall(&d.Call), Head: known(d.Head), Sent: known(d.Sent), First: known(d.First)}
-	view.callView.Findings = d.Call.Findings
 	if d.Gaps&rpclog.GapUnanswered == 0 {
 		view.End = known(d.Duration)
 	}

@@ -3,11 +3,10 @@ package storetest
 import (
 	"cmp"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/rpclog"
@@ -255,14 +254,8 @@ func testUnfinished(t *testing.T, s Store, sample *Sample) {
 	for _, tr := range sample.Traces {
 		must(t, w.Trace(tr))
 	}
-	must(t, commit(w, reader, t, sample))
-}
-
-func commit(w store.Writer, reader func() (store.Reader, error), t *testing.T, sample *Sample) error {
 	r, err := reader()
-	if err != nil {
-		return err
-	}
+	must(t, err)
 	must(t, w.Close())
 	rec, err := r.Recording(t.Context())
 	must(t, err)
@@ -274,12 +267,12 @@ func commit(w store.Writer, reader func() (store.Reader, error), t *testing.T, s
 		n++
 	}))
 	equal(t, "scanned", n, len(sample.Traces))
-	return r.Close()
+	must(t, r.Close())
 }
 
 func equal[T any](t *testing.T, what string, got, want T) {
 	t.Helper()
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("%s differs (-want +got):\n%s", what, diff)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is\n%+v, want\n%+v", what, got, want)
 	}
 }
