@@ -39,6 +39,7 @@ type iface struct {
 	snap    uint32 // 0 is unlimited
 	binary  bool   // resolution is a power of two
 	power   uint8  // of ten or two
+	unit    uint64 // ticks of a second, where the resolution is a power of ten
 	seconds int64  // added to each time
 }
 
@@ -175,6 +176,12 @@ func (p *pcapng) addInterface(b []byte) error {
 		}
 		b = b[min(len(b), 4+(n+3)&^3):]
 	}
+	if !i.binary && i.power <= 19 {
+		i.unit = 1
+		for range i.power {
+			i.unit *= 10
+		}
+	}
 	p.interfaces = append(p.interfaces, i)
 	return nil
 }
@@ -230,14 +237,12 @@ func (i *iface) time(ticks uint64) time.Time {
 		sec = ticks >> i.power
 		hi, lo := bits.Mul64(ticks-sec<<i.power, 1e9)
 		ns = lo>>i.power | hi<<(64-i.power)
-	case !i.binary && i.power <= 19:
-		unit := uint64(1)
-		for range i.power {
-			unit *= 10
-		}
-		sec = ticks / unit
-		hi, lo := bits.Mul64(ticks%unit, 1e9)
-		ns, _ = bits.Div64(hi, lo, unit)
+	case i.unit != 0 && i.unit <= 1e9:
+		sec = ticks / i.unit
+		ns = (ticks % i.unit) * (1e9 / i.unit)
+	case i.unit != 0:
+		sec = ticks / i.unit
+		ns = (ticks % i.unit) / (i.unit / 1e9)
 	}
 	s := min(max(int64(min(sec, maxSeconds))+min(max(i.seconds, -maxSeconds), maxSeconds), 0), maxSeconds)
 	return time.Unix(s, int64(ns)).UTC()
