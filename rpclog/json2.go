@@ -21,7 +21,7 @@ func (json2) begin(x *exchange) {
 }
 
 func (json2) request(*exchange, *head) reading {
-	return reading{content: contentJSON, visit: json2Asked, depth: 2}
+	return reading{content: contentJSON, visit: json2Asked, depth: maxPathDepth}
 }
 
 func json2Asked(x *exchange, p path, k kind, v []byte) {

@@ -49,7 +49,7 @@ func (jsonrpc) request(x *exchange, h *head) reading {
 	if confidential(x.call.Path) {
 		return reading{}
 	}
-	r := reading{content: contentJSON, visit: jsonrpcAsked, depth: 5}
+	r := reading{content: contentJSON, visit: jsonrpcAsked, depth: maxPathDepth}
 	if x.call.Path == "/jsonrpc" {
 		r.skip = at(kParams, kArgs, elem+2)
 	}

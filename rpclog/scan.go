@@ -1,6 +1,7 @@
 package rpclog
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/perfd/perfd/evidence"
@@ -128,17 +129,25 @@ func (p path) last() step   { return step(p) }
 type tokens struct {
 	x     *exchange
 	visit func(x *exchange, at path, k kind, v []byte) // nil if nobody looks
-	depth int                                          // visit wants scalars up to this depth; -1 for none
+	depth int                                          // visit wants scalars up to this depth, at most maxPathDepth; -1 for none
 	skip  path                                         // never hashed: a password stands here
 	set   *evidence.Set
 }
 
-// scalar takes one value. Long strings come cut, but not below the length evidence looks at.
-func (t *tokens) scalar(at path, depth int, k kind, v []byte) {
+// scalar takes one value that stands under member or index last. Long strings come cut, but not below the
+// length evidence looks at.
+func (t *tokens) scalar(base path, last step, depth int, k kind, v []byte) {
 	if depth <= t.depth {
+		at := path(0)
+		if depth > 0 {
+			at = base<<8 | path(last)
+		}
 		t.visit(t.x, at, k, v)
+		if at != 0 && at == t.skip {
+			return
+		}
 	}
-	if k != literal && at.last() != kSecret && (at == 0 || at != t.skip) {
+	if k != literal && len(v) > 1 && last != kSecret {
 		t.set.Add(evidence.Value(v))
 	}
 }
@@ -159,9 +168,7 @@ func quote(b []byte) int {
 	)
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		w := b[i : i+8 : i+8]
-		v := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
-			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
+		v := binary.LittleEndian.Uint64(b[i:])
 		q, s := v^quotes, v^slants
 		if m := ((q - ones) &^ q & highs) | ((s - ones) &^ s & highs); m != 0 {
 			return i + bits.TrailingZeros64(m)/8

@@ -12,6 +12,7 @@ type jsonScanner struct {
 	state jsonState
 	depth int
 	key   bool // the next string names a member
+	array bool // the innermost container is one
 	now   step // of the position in the innermost container
 	stack [maxDepth]frameOf
 	base  path // of the innermost container
@@ -51,15 +52,7 @@ const (
 // start prepares for a new text.
 func (s *jsonScanner) start(t tokens) {
 	s.tokens = t
-	s.state, s.depth, s.key, s.now, s.base, s.n = jsonBetween, 0, false, 0, 0, 0
-}
-
-// position is the path of the value being read.
-func (s *jsonScanner) position() path {
-	if s.depth == 0 || s.depth > maxPathDepth {
-		return 0
-	}
-	return s.base<<8 | path(s.now)
+	s.state, s.depth, s.key, s.array, s.now, s.base, s.n = jsonBetween, 0, false, false, 0, 0, 0
 }
 
 func (s *jsonScanner) write(b []byte) {
@@ -88,7 +81,7 @@ func (s *jsonScanner) write(b []byte) {
 			i++
 		case jsonNumber:
 			n := i
-			for n < len(b) && isNumber[b[n]] {
+			for n < len(b) && inNumber[b[n]] {
 				n++
 			}
 			s.keep(b[i:n])
@@ -120,9 +113,10 @@ func (s *jsonScanner) end() {
 // between reads structure and scalars that lie whole in b from i on; it returns where it stopped.
 func (s *jsonScanner) between(b []byte, i int) int {
 	for i < len(b) {
-		c := b[i]
-		switch {
-		case c == '"':
+		switch c := b[i]; jsonClasses[c] {
+		case classSpace:
+			i++
+		case classQuote:
 			n := i + 1 + quote(b[i+1:])
 			if n >= len(b) || b[n] == '\\' {
 				s.n, s.high = 0, 0
@@ -132,8 +126,11 @@ func (s *jsonScanner) between(b []byte, i int) int {
 			}
 			s.text(b[i+1 : n])
 			i = n + 1
-		case c == ',':
-			if s.depth > 0 && s.stack[s.depth-1].array {
+		case classColon:
+			s.key = false
+			i++
+		case classComma:
+			if s.array {
 				if s.now < 255 {
 					s.now++
 				}
@@ -141,14 +138,9 @@ func (s *jsonScanner) between(b []byte, i int) int {
 				s.key = true
 			}
 			i++
-		case c == ':':
-			s.key = false
-			i++
-		case c <= ' ':
-			i++
-		case c >= '0' && c <= '9' || c == '-':
+		case classNumber:
 			n := i + 1
-			for n < len(b) && isNumber[b[n]] {
+			for n < len(b) && inNumber[b[n]] {
 				n++
 			}
 			if n == len(b) {
@@ -158,31 +150,33 @@ func (s *jsonScanner) between(b []byte, i int) int {
 			}
 			s.value(number, b[i:n])
 			i = n
-		case c == '{' || c == '[':
+		case classOpen:
 			if s.depth >= maxDepth {
 				s.state = jsonDead
 				return len(b)
 			}
-			s.stack[s.depth] = frameOf{base: s.base, now: s.now, array: c == '['}
+			s.stack[s.depth] = frameOf{base: s.base, now: s.now, array: s.array}
 			if s.depth > 0 {
 				s.base = s.base<<8 | path(s.now)
 			}
 			s.depth++
-			s.key, s.now = c == '{', other
-			if c == '[' {
+			s.array = c == '['
+			s.key, s.now = !s.array, other
+			if s.array {
 				s.now = elem
 			}
 			i++
-		case c == '}' || c == ']':
-			if s.depth == 0 || s.stack[s.depth-1].array != (c == ']') {
+		case classClose:
+			if s.depth == 0 || s.array != (c == ']') {
 				s.state = jsonDead
 				return len(b)
 			}
 			s.depth--
-			s.base, s.now = s.stack[s.depth].base, s.stack[s.depth].now
+			f := &s.stack[s.depth]
+			s.base, s.now, s.array = f.base, f.now, f.array
 			s.key = false
 			i++
-		case c == 't' || c == 'f' || c == 'n' || c == 'N' || c == 'I':
+		case classLetter:
 			s.value(literal, b[i:i+1])
 			s.state = jsonLiteral
 			return i + 1
@@ -196,15 +190,15 @@ func (s *jsonScanner) between(b []byte, i int) int {
 
 // text takes a whole string.
 func (s *jsonScanner) text(v []byte) {
-	if s.key {
+	if !s.key {
+		s.value(text, v)
+	} else if s.depth <= s.tokens.depth {
 		s.now = stepOf(v)
-		return
 	}
-	s.value(text, v)
 }
 
 func (s *jsonScanner) value(k kind, v []byte) {
-	s.scalar(s.position(), s.depth, k, v)
+	s.scalar(s.base, s.now, s.depth, k, v)
 }
 
 // keep appends to the scalar at hand as far as there is room.
@@ -271,9 +265,34 @@ func (s *jsonScanner) unicode(c byte) {
 	}
 }
 
-var isNumber = func() (t [256]bool) {
-	for _, c := range "0123456789+-.eE" {
-		t[c] = true
+// jsonClass is what a byte means between scalars.
+type jsonClass uint8
+
+const (
+	classOther jsonClass = iota
+	classSpace
+	classQuote
+	classColon
+	classComma
+	classOpen
+	classClose
+	classLetter
+	classNumber
+)
+
+var jsonClasses, inNumber = func() (t [256]jsonClass, n [256]bool) {
+	for c, class := range map[byte]jsonClass{
+		' ': classSpace, '\t': classSpace, '\r': classSpace, '\n': classSpace, '"': classQuote, ':': classColon, ',': classComma,
+		'{': classOpen, '[': classOpen, '}': classClose, ']': classClose,
+		't': classLetter, 'f': classLetter, 'n': classLetter, 'N': classLetter, 'I': classLetter, '-': classNumber,
+	} {
+		t[c] = class
 	}
-	return t
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = classNumber
+	}
+	for _, c := range "0123456789+-.eE" {
+		n[c] = true
+	}
+	return t, n
 }()

@@ -61,13 +61,6 @@ func (s *xmlScanner) start(t tokens) {
 	s.tagN, s.n, s.entN = 0, 0, 0
 }
 
-func (s *xmlScanner) position() path {
-	if s.depth+1 > maxPathDepth {
-		return 0
-	}
-	return s.base<<8 | path(s.now)
-}
-
 func (s *xmlScanner) write(b []byte) {
 	for i := 0; i < len(b); {
 		switch s.state {
@@ -299,7 +292,7 @@ func (s *xmlScanner) typedValue(e xmlElement, v []byte) {
 	}
 }
 
-func (s *xmlScanner) emit(k kind, v []byte) { s.scalar(s.position(), s.depth+1, k, v) }
+func (s *xmlScanner) emit(k kind, v []byte) { s.scalar(s.base, s.now, s.depth+1, k, v) }
 
 func (s *xmlScanner) push(array bool) {
 	s.typed, s.elem = true, xmlNone

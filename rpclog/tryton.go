@@ -39,7 +39,7 @@ func (tryton) begin(x *exchange) {
 }
 
 func (tryton) request(*exchange, *head) reading {
-	return reading{content: contentJSON, visit: trytonAsked, depth: 3}
+	return reading{content: contentJSON, visit: trytonAsked, depth: maxPathDepth}
 }
 
 func trytonAsked(x *exchange, p path, k kind, v []byte) {

@@ -25,7 +25,7 @@ func (xmlrpc) begin(x *exchange) {
 }
 
 func (xmlrpc) request(x *exchange, _ *head) reading {
-	r := reading{content: contentXML, visit: xmlrpcAsked, depth: 5, skip: at(kParams, elem+2)}
+	r := reading{content: contentXML, visit: xmlrpcAsked, depth: maxPathDepth, skip: at(kParams, elem+2)}
 	if confidential(x.call.Path) {
 		r.skip = 0
 		x.found[foundService].set([]byte("db"))
