@@ -29,18 +29,15 @@ const PARAMETER = /** @type {Record<string, string>} */ ({ sql: 'shape', finding
  * @returns {Term[]}
  */
 export function terms(text) {
+  /** @type {Term[]} */
   const out = [];
-  const re = /(?:([A-Za-z_]+):)?(?:"([^"]*)"?|(\S+))|([A-Za-z_]+):(?=\s|$)/g;
-  for (let m = re.exec(text); m; m = re.exec(text)) {
-    if (m[0] === '') break;
-    let field = (m[1] ?? m[4] ?? '').toLowerCase();
-    let value = m[2] ?? m[3] ?? '';
-    field = ALIAS[field] ?? field;
-    if (field && !FIELDS.some((f) => f.field === field) && field !== 'min' && field !== 'max') {
-      value = m[0]; // a word that merely contains a colon
-      field = '';
-    }
-    out.push({ field, value, from: m.index, to: m.index + m[0].length });
+  for (const m of text.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)) {
+    const at = { from: m.index, to: m.index + m[0].length };
+    const [, name = '', rest = ''] = /^([A-Za-z_]+):(.*)$/s.exec(m[0]) ?? [];
+    const field = ALIAS[name.toLowerCase()] ?? name.toLowerCase();
+    const known = field === 'min' || field === 'max' || FIELDS.some((f) => f.field === field);
+    // A word that merely contains a colon is a word.
+    out.push(known ? { field, value: rest.replaceAll('"', ''), ...at } : { field: '', value: m[0].replaceAll('"', ''), ...at });
   }
   return out;
 }

@@ -12,7 +12,7 @@ recursive case when then else end distinct exists between like ilike asc desc nu
 nowait skip locked begin commit rollback savepoint release to transaction isolation level read only write
 start copy stdin stdout using conflict do nothing over partition filter within any some array cast interval
 create table index alter drop add column default primary key references unique lock mode explain analyze
-fetch next rows row coalesce materialized repeatable committed serializable reset`.split(/\s+/));
+fetch discard listen notify unlisten close deallocate next rows row coalesce materialized repeatable committed serializable reset`.split(/\s+/));
 
 /** Words that begin a line, at the depth where they stand. */
 const BREAKS = new Set(['from', 'where', 'group', 'order', 'having', 'limit', 'offset', 'union', 'except', 'intersect',
@@ -130,12 +130,15 @@ export function pretty(text) {
  */
 export function brief(text, tables = []) {
   const all = tokens(text);
-  const verb = all.find((t) => t.kind === 'key' && t.text !== 'WITH')?.text ?? all[0]?.text ?? '';
+  const common = all[0]?.text === 'WITH';
+  const verb = (common ? all.find((t) => /^(SELECT|INSERT|UPDATE|DELETE)$/.test(t.text)) : all.find((t) => t.kind === 'key') ?? all[0])?.text ?? '';
   let table = tables[0] ?? '';
   if (!table) {
     const at = all.findIndex((t) => t.kind === 'key' && /^(FROM|INTO|UPDATE|JOIN)$/.test(t.text));
     const next = at >= 0 ? all[at + 1] : undefined;
     if (next && (next.kind === 'name' || next.kind === 'text')) table = next.text.replaceAll('"', '');
   }
-  return table && /^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK)$/.test(verb) ? `${verb} ${table}` : verb;
+  if (/^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK)$/.test(verb)) return table ? `${verb} ${table}` : verb;
+  const second = all[1];
+  return second && /^(SET|RESET|DISCARD|LISTEN|NOTIFY|CREATE|ALTER|DROP|CLOSE)$/.test(verb) && second.kind !== 'op' ? `${verb} ${second.text}` : verb;
 }

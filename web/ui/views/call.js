@@ -151,7 +151,7 @@ function CallPanel({ d }) {
       ${row('Transport', html`${c.transport}${c.database && html` <span class="dim">database ${c.database}</span>`}`)}
       ${row('Client', html`<span class="n">${c.client}</span>`)}
       ${row('Server', html`<span class="n">${c.server}</span>`)}
-      ${row('Proxy', d.front && html`<span class="n">${d.front.client} → ${d.front.server}</span>, ${durationText(d.front.end - d.front.start)} at the front`)}
+      ${row('Proxy', d.front && html`<span class="n">${d.front.client} → ${d.front.server}</span><div class="dim"><${Dur} s=${d.front.end - d.front.start} /> from there</div>`)}
       ${row('Bytes', html`<${Bytes} n=${c.request_bytes} /> <span class="dim">in</span>, <${Bytes} n=${c.response_bytes} /> <span class="dim">out</span>`)}
       ${row('First byte', c.first !== undefined && html`after <${Dur} s=${c.first} />`)}
       ${row('Attribution', c.statements > 0 && (c.probability >= 1 ? 'exact for all statements' : html`at least <${Percent} x=${c.probability} /> sure for each`))}

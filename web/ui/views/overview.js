@@ -26,6 +26,9 @@ export function Overview({ source }) {
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   if (data && data.calls === 0) return html`<${Nothing} source=${source} />`;
   const d = /** @type {View|null} */ (data);
+  // The axis covers whole buckets, so that the first and the last stand in full.
+  const x0 = d ? Math.min(d.from, d.buckets.t0) : 0;
+  const x1 = d ? Math.max(d.to, d.buckets.t0 + d.buckets.calls.length * d.buckets.dt) : 1;
   const select = (/** @type {number} */ from, /** @type {number} */ to) => patch({ from: from.toFixed(6), to: to.toFixed(6) });
   const cells = (/** @type {{from: number, to: number, min: number, max: number}} */ b) => {
     const text = `${b.min ? `${+(b.min * 1e3).toPrecision(6)}ms` : ''}..${b.max ? `${+(b.max * 1e3).toPrecision(6)}ms` : ''}`;
@@ -36,9 +39,9 @@ export function Overview({ source }) {
     <${Figures} d=${d} source=${source} />
     <section class="panel chart" aria-label="Calls by time and duration">
       <div class="panel-head"><h2>How long calls took</h2><span class="dim">each cell: calls that began then and lasted so long · drag to select</span></div>
-      <div class="chart-box">${d ? html`<${Heatmap} heat=${d.heatmap} from=${d.from} to=${d.to} height=${176} href=${cells} />` : html`<div style=${{ height: '176px' }} />`}</div>
+      <div class="chart-box">${d ? html`<${Heatmap} heat=${d.heatmap} from=${x0} to=${x1} height=${176} href=${cells} />` : html`<div style=${{ height: '176px' }} />`}</div>
       <div class="panel-head"><h2>What they spent it on</h2><${Legend} parts=${d?.parts ?? {}} /></div>
-      <div class="chart-box">${d ? html`<${Strip} buckets=${d.buckets} from=${d.from} to=${d.to} height=${132} onSelect=${select} />` : html`<div style=${{ height: '132px' }} />`}</div>
+      <div class="chart-box">${d ? html`<${Strip} buckets=${d.buckets} from=${x0} to=${x1} height=${132} onSelect=${select} />` : html`<div style=${{ height: '132px' }} />`}</div>
     </section>
     <div class="lists">
       <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${source?.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />

@@ -36,7 +36,7 @@ export function Legend({ parts, brief }) {
     const seconds = found.reduce((sum, g) => sum + g.seconds, 0);
     if (brief && share === 0) return null;
     return html`<li class=${parts && share === 0 ? 'none' : ''}><i class="chip p-${l.key}" /><span>${l.label}</span>
-        ${parts && html`<${Dur} s=${seconds} /> <span class="dim"><${Percent} x=${share} /></span>`}</li>`;
+        ${parts && share > 0 && html`<${Dur} s=${seconds} /> <span class="dim"><${Percent} x=${share} /></span>`}</li>`;
   })}
   </ul>`;
 }

@@ -79,7 +79,7 @@ function TimeRange({ source }) {
     const sums = Array.from({ length: n }, (_, i) => PARTS.reduce((s, p) => s + b[p][i], 0));
     const max = Math.max(...sums, 1e-9);
     for (let i = 0; i < n; i++) {
-      const x0 = ((b.t0 + i * b.dt - source.from) / whole[1]) * w;
+      const x0 = Math.max(0, ((b.t0 + i * b.dt - source.from) / whole[1]) * w);
       const x1 = ((b.t0 + (i + 1) * b.dt - source.from) / whole[1]) * w;
       if (sums[i] <= 0) continue;
       const tall = Math.max(1.5, Math.sqrt(sums[i] / max) * (h - 3));

@@ -32,6 +32,7 @@ export function Strip({ buckets, from, to, height, onSelect }) {
     for (let p = PARTS.length - 1; p >= 0; p--) {
       sums.unshift(buckets[PARTS[p]].map((_, i) => PARTS.slice(0, p + 1).reduce((s, k) => s + buckets[k][i], 0)));
     }
+    const most = Math.max(...sums[PARTS.length - 1]);
     const order = PARTS.map((_, p) => p).reverse();
     const bars = uPlot.paths.bars?.({ size: [0.86, 40], gap: 0 });
     /** @type {any} */
@@ -39,7 +40,7 @@ export function Strip({ buckets, from, to, height, onSelect }) {
       width, height, legend: { show: false }, padding: [6, 0, 0, 0],
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, x: true },
       select: { show: true, left: 0, top: 0, width: 0, height: 0 },
-      scales: { x: { time: false, range: () => [from, to] }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _a, /** @type {number} */ max) => [0, max > 0 ? max * 1.05 : 1] } },
+      scales: { x: { time: false, range: () => [from, to] }, y: { range: () => [0, most > 0 ? most * 1.05 : 1] } },
       axes: [
         { stroke: c['ink-3'], font: `11px ${c.mono}`, size: 24, gap: 4, space: 10, grid: { show: false }, ticks: { stroke: c.line, width: 1, size: 4 },
           splits: () => clockTicks(from, to, Math.max(3, Math.floor((width - AXIS) / 110))).ticks,

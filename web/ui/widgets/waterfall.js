@@ -81,7 +81,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
       const x1 = Math.min(w + 2, x(p.end));
       if (x1 < gutter || x0 > w) continue;
       g.fillStyle = c.part[PARTS.indexOf(p.part)];
-      g.fillRect(x0, HEAD + 4, Math.max(x1 - x0 > 2 ? x1 - x0 - 0.5 : x1 - x0, 0.6), BAR);
+      g.fillRect(x0, HEAD + 4, x1 - x0 > 3 ? x1 - x0 - 0.5 : x1 - x0, BAR);
     }
     g.font = `11px ${c.mono}`;
     lanes.forEach((lane, i) => {
