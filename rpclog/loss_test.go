@@ -80,6 +80,18 @@ func TestLossOfHeaders(t *testing.T) {
 	}
 }
 
+func TestLossBeforeFin(t *testing.T) {
+	req := callKW("a.b", "read", "[]")
+	c := play(t, ask(req), tell("").after(100), fin(capture.ToClient)).one(t)
+	if c.Gaps != GapResponse || second(c.End) != 3 {
+		t.Errorf("a lost response: gaps %d, end %d", c.Gaps, second(c.End))
+	}
+	c = play(t, ask(req), fin(capture.ToClient)).one(t)
+	if c.Gaps != GapUnanswered || !c.End.IsZero() {
+		t.Errorf("no response: gaps %d, end %d", c.Gaps, second(c.End))
+	}
+}
+
 func TestLossAnywhere(t *testing.T) {
 	// Whatever single range is lost, the call after it is right and no call is silently wrong.
 	req, res := callKW("a.b", "read", "[]"), answer(asJSON, okBody)

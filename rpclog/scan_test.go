@@ -235,12 +235,7 @@ func TestXMLStringsAgreeWithEncodingXML(t *testing.T) {
 func TestQuote(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SliceOf(rapid.SampledFrom([]byte{'"', '\\', '!', '#', '[', ']', 0, 0x80, 0xa2, 0xdc, 0xff, 'a'})).Draw(t, "bytes")
-		want := bytes.IndexAny(b, "\"\\")
-		if i, k := bytes.IndexByte(b, '"'), bytes.IndexByte(b, '\\'); i < 0 || k >= 0 && k < i {
-			want = k
-		} else {
-			want = i
-		}
+		want := slices.IndexFunc(b, func(c byte) bool { return c == '"' || c == '\\' })
 		if want < 0 {
 			want = len(b)
 		}

@@ -41,8 +41,12 @@ func (s *stream) Fin(dir capture.Dir, at time.Time) {
 	if h.state == bodyClose {
 		s.complete(h, h.last)
 	}
+	gap := GapUnanswered
+	if h.state == seeking && h.lossy && h.x == nil { // a response was lost, at least its beginning
+		gap, s.quiet = GapResponse, at
+	}
 	s.stop(h, GapResponse)
-	s.unanswered(0, GapUnanswered)
+	s.unanswered(0, gap)
 }
 
 // Close ends the stream.
