@@ -93,7 +93,7 @@ func TestFingerprintKeepsApart(t *testing.T) {
 
 func TestLiterals(t *testing.T) {
 	for text, want := range map[string][]string{
-		`SELECT 12, 'abc', -34, 2.50`:            {"12", "abc", "-34", "2.5"},
+		`SELECT 12, 'abc', -34, 2.50`:             {"12", "abc", "-34", "2.5"},
 		`SELECT 'it''s', E'a\'b\n', $x$dollar$x$`: {"it's", "a'b\n", "dollar"},
 		`WHERE a ILIKE '%needle%' OR b = '%%'`:    {"needle", "%%"},
 		`SELECT true, NULL, '', "name", 'x'`:      {},

@@ -44,7 +44,7 @@ func TestLossWithinAText(t *testing.T) {
 func lossy(drop ...int) *wire {
 	w := new(wire).startup()
 	for i := range 6 {
-		w.client(query("SELECT " + strings.Repeat("1", i+1))).
+		w.client(query("SELECT "+strings.Repeat("1", i+1))).
 			server(columns(0, "a"), row("10"), tag("SELECT 1"), ready('I'))
 	}
 	missing := map[capture.Dir]int64{}
