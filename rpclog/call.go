@@ -102,7 +102,7 @@ type Message struct {
 	Dir            capture.Dir
 	Time           time.Time // first byte of the frame
 	Opcode         uint8     // RFC 6455, section 5.2
-	Bytes          int64 // of the frame, header included
+	Bytes          int64     // of the frame, header included
 }
 
 // Sink receives what the decoder finds. Pointers are valid until End returns for that call, unless the
