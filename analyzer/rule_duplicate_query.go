@@ -46,7 +46,7 @@ func (r duplicateQuery) Check(t *Trace) []Finding {
 		}
 		found = append(found, Finding{
 			Rule:  r.Name(),
-			Title: fmt.Sprintf("the same %s ran %d times with no write between; the repetitions took %s", describe(sh), len(group), Figure(again)),
+			Title: fmt.Sprintf("the same %s ran %d times; the %d needless ones took %s", describe(sh), len(group), len(group)-1, Figure(again)),
 			Fix:   fmt.Sprintf("Keep the first answer from %s: pass the recordset on, or cache it (ormcache).", tableOf(sh)),
 			Cost:  again,
 			Spans: group,

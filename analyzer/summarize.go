@@ -45,7 +45,7 @@ type Summarizer struct {
 	shapes                           map[sqltrace.Fingerprint]*shapeGroup
 	findings                         map[findingKey]*findingGroup
 	cutStart, cutEnd, lossy          int64 // calls with such gaps
-	anonymous                        int64 // ordinary RPC calls of unknown user
+	anonymous                        int64 // answered calls of models whose user is unknown
 	background                       int64
 	unattributed                     int64 // statements that some call may have sent, unknown which
 }
@@ -199,7 +199,7 @@ func (s *Summarizer) gaps(c *rpclog.Call) {
 	if c.Gaps&(rpclog.GapRequest|rpclog.GapResponse) != 0 {
 		s.lossy++
 	}
-	if c.Class == rpclog.Ordinary && c.Model != "" && c.UID == 0 && c.Login == "" {
+	if c.Class == rpclog.Ordinary && c.Model != "" && c.UID == 0 && c.Login == "" && c.Status < 400 && c.Error == "" {
 		s.anonymous++
 	}
 }

@@ -251,7 +251,11 @@ func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
 	}
 	p.line("%s", p.styled(dim, fmt.Sprintf("%-56s%8s%7s %8s %8s %8s", "STATEMENTS", "times", "calls", "total ", "p95 ", "max ")))
 	for _, g := range list[:min(n, len(list))] {
-		p.line("%s%8s%7s %s %s %s", pad(Brief(g.Text, 55), 56), thousands(g.Statements), thousands(g.Calls), aligned(g.Total), aligned(g.P95), aligned(g.Max))
+		owners := thousands(g.Calls)
+		if g.Calls == 0 {
+			owners = "none"
+		}
+		p.line("%s%8s%7s %s %s %s", pad(Brief(g.Text, 55), 56), thousands(g.Statements), owners, aligned(g.Total), aligned(g.P95), aligned(g.Max))
 	}
 	p.line("")
 }

@@ -18,7 +18,7 @@ import (
 // the time; the limit keeps a large recording within 128 MiB all the same.
 const (
 	gcPercent   = 400
-	memoryLimit = 96 << 20
+	memoryLimit = 84 << 20
 )
 
 // input is one capture to read.
