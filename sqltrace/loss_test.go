@@ -110,6 +110,23 @@ func TestLossOfPackets(t *testing.T) {
 	}
 }
 
+// The answer to the request for encryption is lost: what follows tells that it was no.
+func TestLossOfTheAnswerToSSLRequest(t *testing.T) {
+	for _, data := range []string{"", "S\x00\x00\x00\x06a\x00b\x00"} {
+		w := new(wire).client(&pgproto3.SSLRequest{})
+		rest := new(wire).startup()
+		w.raw(capture.ToClient, data).lose(1)
+		for _, c := range rest.chunks {
+			w.add(c.Dir, c.Data)
+		}
+		w.client(query("SELECT 10")).server(row("10"), tag("SELECT 1"), ready('I'))
+		got, d := play(t, Config{}, false, w.chunks, nil)
+		if len(got.statements) != 1 || got.statements[0].Rows != 1 || got.opened[0].Encrypted || got.opened[0].User != "odoo" {
+			t.Errorf("statements\n%s", summary(got, d))
+		}
+	}
+}
+
 func TestHostileLengths(t *testing.T) {
 	huge := []string{header('Q', 1<<32-1), header('D', 1<<32-1), header('Q', 1<<31), header('d', 1<<30+1), header('Z', 6), header('Q', 3), "\x00\x00\x00\x00\x00"}
 	for _, h := range huge {

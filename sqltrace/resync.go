@@ -50,6 +50,7 @@ func (s *stream) lostRequest(n int64) {
 func (s *stream) lostAnswer(n int64) {
 	h := &s.server
 	s.d.stats.LostBytes += n
+	s.replies = 0
 	switch h.state {
 	case muted:
 		return

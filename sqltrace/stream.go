@@ -172,7 +172,7 @@ func (s *stream) fromClient(data []byte) {
 // fromServer decodes a server's bytes.
 func (s *stream) fromServer(data []byte) {
 	h := &s.server
-	if s.replies > 0 || !s.opened && len(data) == 1 && h.state == atMessage && h.have == 0 && !s.session.Joined {
+	if len(data) > 0 && s.replies > 0 || !s.opened && len(data) == 1 && h.state == atMessage && h.have == 0 && !s.session.Joined {
 		data = s.reply(data)
 	}
 	for len(data) > 0 {
