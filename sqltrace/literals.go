@@ -270,3 +270,27 @@ func typeWord(w []byte) bool {
 	}
 	return false
 }
+
+// integers reads as much of a list of plain integers as follows the value before the comma at s[i], and
+// returns where it ends.
+func (sc *scanner) integers(s []byte, i int) int {
+	for {
+		start := i + 1
+		if start < len(s) && s[start] == ' ' {
+			start++
+		}
+		end := start
+		for end < len(s) && s[end]-'0' <= 9 {
+			end++
+		}
+		if end == start || end == len(s) || s[end] != ',' && s[end] != ')' {
+			return i
+		}
+		if sc.budget > 0 {
+			sc.literal(s[start:end])
+		}
+		if i = end; s[i] == ')' {
+			return i
+		}
+	}
+}

@@ -105,8 +105,15 @@ func (s *stream) complete() *Statement {
 	st := o.st
 	st.Values = values
 	st.End = s.now
-	if st.First.IsZero() {
+	// Packets may be recorded with times that run backwards.
+	if st.End.Before(st.Start) {
+		st.End = st.Start
+	}
+	if st.First.IsZero() || st.First.After(st.End) {
 		st.First = st.End
+	}
+	if st.First.Before(st.Start) {
+		st.First = st.Start
 	}
 	return st
 }
