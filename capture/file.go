@@ -77,7 +77,8 @@ func OpenFile(path string) (*File, error) {
 	return f, nil
 }
 
-// NewFile reads a capture from r, as OpenFile does from a path. Closing the File does not close r.
+// NewFile reads a capture from r, as OpenFile does from a path. Closing the File does not close r, but a
+// compressed capture may be read ahead until one read of r after Close returns.
 func NewFile(r io.Reader) (*File, error) {
 	f, err := newFile("capture", r)
 	if err != nil {
@@ -92,7 +93,10 @@ func newFile(name string, r io.Reader) (*File, error) {
 	magic, err := w.peek(4)
 	if err == nil && bytes.Equal(magic[:3], []byte{0x1f, 0x8b, 8}) {
 		zr, zerr := gzip.NewReader(bufio.NewReaderSize(rest(w), 64<<10))
-		if zerr != nil {
+		switch {
+		case errors.Is(zerr, io.EOF), errors.Is(zerr, io.ErrUnexpectedEOF), errors.Is(zerr, gzip.ErrHeader):
+			return nil, fmt.Errorf("gzip header is damaged: %w", ErrFormat)
+		case zerr != nil:
 			return nil, fmt.Errorf("read gzip: %w", zerr)
 		}
 		ahead := newReadahead(zr)

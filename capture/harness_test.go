@@ -128,7 +128,7 @@ func (s *recorded) Chunk(c Chunk) {
 	s.last[c.Dir] = c.Time
 	if c.Lost > 0 {
 		s.gaps[c.Dir] = append(s.gaps[c.Dir], gap{int64(len(s.data[c.Dir])), c.Lost})
-		if c.Lost < 1<<24 {
+		if c.Lost < 1<<12 {
 			s.data[c.Dir] = append(s.data[c.Dir], make([]byte, c.Lost)...)
 		}
 	}

@@ -84,10 +84,9 @@ func (a *readahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the goroutine and waits for it.
+// Close ends the goroutine. It does not wait for a read that is under way: standard input may never answer.
 func (a *readahead) Close() error {
 	a.once.Do(func() { close(a.stop) })
-	<-a.ended
 	return nil
 }
 

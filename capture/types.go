@@ -31,13 +31,15 @@ type Conn struct {
 	ID             ConnID
 	Client, Server netip.AddrPort
 	Opened         time.Time // first packet seen
-	Joined         bool      // first seen mid-stream: no SYN was captured
+	Joined         bool      // first seen mid-stream: no SYN was captured, or bytes before those claimed are missing
 }
 
-// Chunk is a run of payload bytes of one direction, in order.
+// Chunk is a run of payload bytes of one direction, in order. It comes after the bytes that its sender had
+// acknowledged when sending it, or after the report that these were lost. Where bytes are known to be lost
+// before any after them were seen, or the snap length cut a packet short, a chunk without Data reports it.
 type Chunk struct {
 	Dir  Dir
-	Time time.Time // capture time of the packet that carried Data
+	Time time.Time // capture time of the packet that carried Data; never before that of the chunk before
 	Data []byte    // valid only during the call
 	Lost int64     // bytes missing just before Data; 0 when none
 }
