@@ -43,7 +43,7 @@ test('bytes, clocks, offsets, plurals', () => {
   assert.match(clock(1795330256.9999, 0.1), /:57\.0$/);
   assert.match(clock(1795330256, 60), /^\d\d:\d\d$/);
   assert.equal(offset(0.05, 0.05), '50\u00a0ms');
-  assert.equal(offset(0.0000125, 0.0000025), '12.5\u00a0µs');
+  assert.equal(offset(12.5e-6, 0.5e-6), '12.5\u00a0µs');
   assert.equal(plural(1, 'call'), '1\u00a0call');
   assert.equal(plural(2, 'query', 'queries'), '2\u00a0queries');
 });

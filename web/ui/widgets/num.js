@@ -4,7 +4,7 @@ import { bytes, count, duration, mean, percent } from '../lib/format.js';
 import { html } from './html.js';
 
 /** @param {[string, string]} pair */
-const pair = ([v, u]) => html`<span class=${v === '0' ? 'n zero' : 'n'}>${v}${u && v !== '0' && html`<span class="u">${u}</span>`}</span>`;
+const pair = ([v, u]) => html`<span class=${v === '0' ? 'n zero' : 'n'}>${v}${u && v !== '0' && html`<span class="u">${`\u00a0${u}`}</span>`}</span>`;
 
 /** @param {{s: number|undefined|null}} props seconds */
 export const Dur = ({ s }) => pair(duration(s));
