@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
 )
@@ -70,7 +71,7 @@ func (w *Recorder) callWords(c *rpclog.Call) (ids callIDs, err error) {
 	if err != nil {
 		return ids, err
 	}
-	if k := (methodKey{Name(c), c.Service, c.Method, uint64(model)}); k != (methodKey{}) {
+	if k := (methodKey{analyzer.MethodOf(c), c.Service, c.Method, uint64(model)}); k != (methodKey{}) {
 		id, err := w.methods.id(k, func(id uint64) []any { return []any{id, k.name, k.service, k.model, k.method} })
 		if err != nil {
 			return ids, err

@@ -52,10 +52,9 @@ func TestSpansRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(spans, got, sameSpan, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
-		for n := range blob {
-			if _, _, err := readSpans(blob[:n], nil, nil); err == nil {
-				t.Fatalf("%d of %d bytes are taken for whole", n, len(blob))
-			}
+		cut := rapid.IntRange(0, len(blob)-1).Draw(t, "cut")
+		if _, _, err := readSpans(blob[:cut], nil, nil); err == nil {
+			t.Fatalf("%d of %d bytes are taken for whole", cut, len(blob))
 		}
 		if _, _, err := readSpans(append(blob, 0), nil, nil); err == nil {
 			t.Fatal("a byte too many is overlooked")

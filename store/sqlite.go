@@ -63,15 +63,11 @@ func Create(path string, dict sqltrace.Dictionary, cfg Config) (*Recorder, error
 	return r, nil
 }
 
-// makeRoom makes sure that nothing stands at path.
+// makeRoom makes an empty file at path that its owner alone can read: a recording tells who did what.
 func makeRoom(path string, replace bool) error {
 	_, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		dir := filepath.Dir(path)
-		if _, err := os.Stat(dir); err != nil {
-			return &Error{Op: "create store", Path: path, Hint: "make the folder " + dir + " first", Err: err}
-		}
-		return nil
+		return claim(path)
 	}
 	if err != nil {
 		return &Error{Op: "create store", Path: path, Hint: "choose another path", Err: err}
@@ -91,7 +87,22 @@ func makeRoom(path string, replace bool) error {
 			return fmt.Errorf("remove store: %w", err)
 		}
 	}
-	return nil
+	return claim(path)
+}
+
+func claim(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		return nil
+	}
+	e := &Error{Op: "create store", Path: path, Hint: "choose a folder that you may write to", Err: err}
+	if errors.Is(err, os.ErrNotExist) {
+		e.Hint = "make the folder " + filepath.Dir(path) + " first"
+	}
+	return e
 }
 
 // Open opens an existing store for reading, after bringing an older schema to the present one.

@@ -137,6 +137,49 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestCrash opens what is on disk while a writer is at work: as after its death, all whole batches are there.
+func TestCrash(t *testing.T) {
+	dir, after := t.TempDir(), t.TempDir()
+	sample := storetest.Generate(storetest.SampleConfig{Calls: 90})
+	w, err := store.Create(filepath.Join(dir, "a.perfd"), sample.Dictionary, store.Config{Batch: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tr := range sample.Traces {
+		if err := w.Trace(tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is open to others: %v, %v", f.Name(), info.Mode(), err)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(after, f.Name()), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := store.Open(filepath.Join(after, "a.perfd"), store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := r.Recording(t.Context())
+	if err != nil || rec.Complete || rec.Counts.Calls != 80 {
+		t.Errorf("after a crash: %d calls, complete: %v, %v", rec.Counts.Calls, rec.Complete, err)
+	}
+	if err := errors.Join(r.Close(), w.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDeterministic writes one recording twice and expects equal files.
 func TestDeterministic(t *testing.T) {
 	dir := t.TempDir()

@@ -116,7 +116,7 @@ type Filter struct {
 	Overlap  bool      // calls that overlap [From, To) instead
 
 	Users    []string            // login, uid in decimal, "uid N", or "" for calls without a user
-	Methods  []string            // name as Name makes it, or the bare method
+	Methods  []string            // name as analyzer.MethodOf makes it, or the bare method
 	Models   []string            // model
 	Sessions []rpclog.SessionKey // 0: calls without a session
 	Shapes   []sqltrace.Fingerprint
@@ -156,7 +156,7 @@ type Brief struct {
 	ID         rpclog.CallID
 	Start      time.Time
 	Duration   time.Duration
-	Name       string // see Name
+	Name       string // as analyzer.MethodOf makes it
 	Model      string
 	Method     string
 	User       string // see UserName
@@ -246,18 +246,4 @@ type Background struct {
 	Backend    Backend
 	Statements int64
 	SQL        time.Duration // sum of the statements' durations
-}
-
-// Name is how a call is called in lists: model.method, service.method where no model is named, the
-// method alone, or the path of a plain HTTP route.
-func Name(c *rpclog.Call) string {
-	switch {
-	case c.Method == "":
-		return c.Path
-	case c.Model != "":
-		return c.Model + "." + c.Method
-	case c.Service != "":
-		return c.Service + "." + c.Method
-	}
-	return c.Method
 }

@@ -36,7 +36,7 @@ func testFilters(t *testing.T, r store.Reader, sample *Sample) {
 		{"uid", store.Filter{Users: []string{"7"}}, both(func(tr *analyzer.Trace) bool { return tr.Call.UID == 7 })},
 		{"uid in words", store.Filter{Users: []string{"uid 8"}}, both(func(tr *analyzer.Trace) bool { return tr.Call.UID == 8 })},
 		{"two users", store.Filter{Users: []string{"user01", "user02"}}, both(func(tr *analyzer.Trace) bool { return tr.Call.Login == "user01" || tr.Call.Login == "user02" })},
-		{"name", store.Filter{Methods: []string{"sale.order.web_read"}}, both(func(tr *analyzer.Trace) bool { return store.Name(tr.Call) == "sale.order.web_read" })},
+		{"name", store.Filter{Methods: []string{"sale.order.web_read"}}, both(func(tr *analyzer.Trace) bool { return analyzer.MethodOf(tr.Call) == "sale.order.web_read" })},
 		{"bare method", store.Filter{Methods: []string{"web_read"}}, both(func(tr *analyzer.Trace) bool { return tr.Call.Method == "web_read" })},
 		{"model", store.Filter{Models: []string{"res.partner"}}, both(func(tr *analyzer.Trace) bool { return tr.Call.Model == "res.partner" })},
 		{"session", store.Filter{Sessions: []rpclog.SessionKey{0x9f0c2a55d1e80001}}, both(func(tr *analyzer.Trace) bool { return tr.Call.Session == 0x9f0c2a55d1e80001 })},

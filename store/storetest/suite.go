@@ -21,7 +21,7 @@ type Store struct {
 
 // Run checks that a store keeps what it is given and answers by every filter, sort key and page.
 func Run(t *testing.T, s Store) {
-	sample := Generate(SampleConfig{Seed: 3, Calls: 400, Users: 5, Methods: 20})
+	sample := Generate(SampleConfig{Seed: 3, Calls: 160, Users: 5, Methods: 20})
 	r := s.filled(t, sample)
 	t.Run("calls", func(t *testing.T) { testCalls(t, r, sample) })
 	t.Run("background", func(t *testing.T) { testBackground(t, r, sample) })
@@ -66,7 +66,7 @@ func testCalls(t *testing.T, r store.Reader, sample *Sample) {
 		got := []any{d.ID, d.Start.UnixNano(), d.Duration, d.Transport, d.Class, d.Verb, d.Path, d.Service, d.Model, d.Method, d.Name, d.Database,
 			d.UID, d.Login, d.Session, d.Client, d.Server, d.Status, d.Error, d.IDs, d.RequestBytes, d.ResponseBytes, d.Gaps, d.Time,
 			d.Head, d.Sent, d.First, d.Statements, d.Failed}
-		want := []any{c.ID, c.Start.UnixNano(), c.End.Sub(c.Start), c.Transport, c.Class, c.Verb, c.Path, c.Service, c.Model, c.Method, store.Name(c), c.Database,
+		want := []any{c.ID, c.Start.UnixNano(), c.End.Sub(c.Start), c.Transport, c.Class, c.Verb, c.Path, c.Service, c.Model, c.Method, analyzer.MethodOf(c), c.Database,
 			c.UID, c.Login, c.Session, c.Client.String(), c.Server.String(), c.Status, c.Error, int64(c.IDs), c.RequestBytes, c.ResponseBytes, c.Gaps, tr.Time,
 			c.Head.Sub(c.Start), c.Sent.Sub(c.Start), c.First.Sub(c.Start), int64(len(tr.Spans)), c.Error != "" || c.Status >= 400}
 		equal(t, "call", got, want)
@@ -155,7 +155,7 @@ func testPages(t *testing.T, r store.Reader) {
 		for _, desc := range []bool{false, true} {
 			var all []store.Call
 			for {
-				page, total, err := r.Calls(t.Context(), store.Filter{}, store.Page{Sort: key, Desc: desc, Offset: len(all), Limit: 150})
+				page, total, err := r.Calls(t.Context(), store.Filter{}, store.Page{Sort: key, Desc: desc, Offset: len(all), Limit: 70})
 				must(t, err)
 				if all = append(all, page...); len(page) == 0 {
 					equal(t, "total by "+key, int64(len(all)), total)
@@ -263,7 +263,7 @@ func testUnfinished(t *testing.T, s Store, sample *Sample) {
 	equal(t, "calls", rec.Counts.Calls, int64(len(sample.Traces)))
 	n := 0
 	must(t, r.Scan(t.Context(), store.Filter{AllCalls: true}, func(b *store.Brief) {
-		equal(t, "name", b.Name, store.Name(sample.Traces[n].Call))
+		equal(t, "name", b.Name, analyzer.MethodOf(sample.Traces[n].Call))
 		n++
 	}))
 	equal(t, "scanned", n, len(sample.Traces))
