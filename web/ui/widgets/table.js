@@ -27,6 +27,9 @@ export function Table(props) {
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const [range, setRange] = useState({ a: 0, b: 40 });
   const total = count ?? 24;
+  // Keys may come faster than renders: the row they move from is kept here.
+  const cursor = useRef(selected);
+  cursor.current = selected;
   const measure = () => {
     const el = box.current;
     if (!el) return;
@@ -59,11 +62,14 @@ export function Table(props) {
       const by = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 };
       if (e.key in by && count) {
         e.preventDefault();
-        onSelect(Math.max(0, Math.min(count - 1, (selected < 0 ? (by[e.key] > 0 ? -1 : count) : selected) + by[e.key])));
-      } else if (e.key === 'Enter' && selected >= 0 && !(e.target instanceof Element && e.target.closest('a, button'))) {
-        onOpen?.(selected);
-      } else if (e.key === 'p' && selected >= 0) {
-        onPin?.(selected);
+        const from = cursor.current < 0 ? (by[e.key] > 0 ? -1 : count) : cursor.current;
+        const next = Math.max(0, Math.min(count - 1, from + by[e.key]));
+        onSelect(next);
+        cursor.current = next;
+      } else if (e.key === 'Enter' && cursor.current >= 0 && !(e.target instanceof Element && e.target.closest('a, button'))) {
+        onOpen?.(cursor.current);
+      } else if (e.key === 'p' && cursor.current >= 0) {
+        onPin?.(cursor.current);
       }
     };
     document.addEventListener('keydown', onKey);
