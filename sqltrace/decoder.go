@@ -31,7 +31,8 @@ type Config struct {
 	// Prepared bounds the prepared statements and portals known of one connection, each. The least
 	// recently used is forgotten. Defaults to 1024.
 	Prepared int
-	// Pending bounds the statements of one connection that wait for an answer. Defaults to 1024.
+	// Pending bounds the statements of one connection that wait for an answer. Those beyond it count as
+	// unanswered. Defaults to 16,384.
 	Pending int
 	// Shapes bounds the dictionary. Further fingerprints share one entry. Defaults to 20,000.
 	Shapes int
@@ -48,7 +49,7 @@ func (c Config) withDefaults() Config {
 		value int
 	}{
 		{&c.MaxText, 1 << 20}, {&c.Buffered, 64 << 20}, {&c.Literals, 96}, {&c.Values, 128}, {&c.ValueRows, 64},
-		{&c.Prepared, 1024}, {&c.Pending, 1024}, {&c.Shapes, 20_000}, {&c.Texts, 8192}, {&c.DisplayText, 4 << 10},
+		{&c.Prepared, 1024}, {&c.Pending, 16_384}, {&c.Shapes, 20_000}, {&c.Texts, 8192}, {&c.DisplayText, 4 << 10},
 	} {
 		if *f.field <= 0 {
 			*f.field = f.value

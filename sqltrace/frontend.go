@@ -200,6 +200,9 @@ func (s *stream) sync(size int) {
 	if o := s.first(); o != nil && o.kind == opGhost && !o.at.Before(s.at) {
 		return // the ghost's ReadyForQuery is this one's
 	}
+	if s.full() {
+		return
+	}
 	s.push(op{kind: opSync, at: s.at})
 }
 

@@ -38,11 +38,11 @@ func (f formats) binary(column int) bool {
 
 var allBinary = formats{mask: ^uint64(0), beyond: true}
 
-// push adds an op to the queue. Beyond the bound the oldest one counts as unanswered.
+// full reports whether no further op may wait.
+func (s *stream) full() bool { return len(s.queue)-s.head >= s.d.config.Pending }
+
+// push adds an op to the queue.
 func (s *stream) push(o op) *op {
-	if len(s.queue)-s.head >= s.d.config.Pending {
-		s.drop(s.now, GapUnanswered)
-	}
 	if s.head > 32 && s.head > len(s.queue)/2 {
 		n := copy(s.queue, s.queue[s.head:])
 		clear(s.queue[n:])
@@ -61,6 +61,9 @@ func (s *stream) pop() op {
 	s.queue[s.head] = op{}
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
+		if cap(s.queue) > maxDone {
+			s.queue = nil
+		}
 	}
 	s.front()
 	return o
@@ -218,6 +221,10 @@ func (s *stream) ask(kind opKind) (*Statement, *op) {
 	if !s.answered.IsZero() && !s.at.After(s.answered) {
 		// Part of a pipeline whose answers came first and were taken for its first statement's.
 		st.First, st.End, st.Gaps = s.answered, s.answered, GapResult
+		return st, nil
+	}
+	if s.full() { // those that wait already keep their answers
+		st.First, st.End, st.Gaps = s.now, s.now, GapUnanswered
 		return st, nil
 	}
 	return st, s.push(op{kind: kind, st: st, at: s.at})

@@ -60,7 +60,9 @@ type Session struct {
 // Statement is one Query, Execute or FunctionCall and its result.
 //
 // Start is the first byte of the message that ran it, First the first byte of its first row or command
-// tag, End the ReadyForQuery (simple protocol) or command tag (extended protocol) that closed it.
+// tag, End the ReadyForQuery (simple protocol) or command tag (extended protocol) that closed it. Without row
+// and tag First is the error or, failing that, End. A statement without an answer ends where the connection
+// or the capture does, or, when its answer was lost, where the next one shows that it was over.
 type Statement struct {
 	ID      StatementID
 	Session *Session // shared by the connection's statements; never nil
@@ -70,8 +72,8 @@ type Statement struct {
 	Kind        Kind
 	Fingerprint Fingerprint
 	TextHash    uint64 // of the exact text, parameters included: equal for duplicates
-	TextBytes   int64  // exact length of the text sent, without the ending NUL
-	Rows        int64  // rows returned or affected by the command tag; -1 if it named none
+	TextBytes   int64  // exact length of the text sent (by its Parse, if extended), without the ending NUL
+	Rows        int64  // rows returned or affected by the command tags, added up; -1 if none named any
 	In, Out     int64  // message bytes sent and received
 	SQLState    string // of the error that ended it; empty if none
 	Tx          byte   // transaction status after it: 'I', 'T', 'E'; 0 if unknown

@@ -311,6 +311,24 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+func TestPendingStatementsAreBounded(t *testing.T) {
+	w := new(wire).startup().client(parse("", "SELECT 10"), bind("", ""),
+		&pgproto3.Execute{}, &pgproto3.Execute{}, &pgproto3.Execute{}, &pgproto3.Execute{}, &pgproto3.Sync{}).
+		server(tag("SELECT 1"), tag("SELECT 2"), tag("SELECT 3"), tag("SELECT 4"), ready('I')).
+		client(query("COMMIT")).server(tag("COMMIT"), ready('I'))
+	got, d := play(t, Config{Pending: 2}, false, w.chunks, nil)
+	rows := map[int64]Gap{}
+	for _, st := range got.statements {
+		if st.Kind == Query {
+			rows[st.Rows] |= st.Gaps
+		}
+	}
+	last := got.statements[len(got.statements)-1]
+	if rows[1] != 0 || rows[2] != 0 || rows[-1] != GapUnanswered || last.Kind != Commit || last.Tx != 'I' || last.Gaps != 0 {
+		t.Errorf("statements\n%s", summary(got, d))
+	}
+}
+
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	w := new(wire).startup()
 	for _, name := range []string{"a", "b", "c"} {
