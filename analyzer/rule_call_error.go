@@ -25,9 +25,9 @@ func (r callError) Check(t *Trace) []Finding {
 	}
 	return []Finding{{
 		Rule:  r.Name(),
-		Title: fmt.Sprintf("%s failed with %s after %s", MethodOf(c), name, Figure(c.End.Sub(c.Start))),
+		Title: fmt.Sprintf("%s failed with %s after %s", MethodOf(c), name, Figure(lasted(c))),
 		Fix:   errorFix(name, c.Status),
-		Cost:  c.End.Sub(c.Start),
+		Cost:  lasted(c),
 		Spans: []int{},
 	}}
 }

@@ -42,7 +42,7 @@ func (r duplicateQuery) Check(t *Trace) []Finding {
 		}
 		var again time.Duration
 		for _, i := range group[1:] {
-			again += took(t.Spans[i])
+			again = plus(again, took(t.Spans[i]))
 		}
 		found = append(found, Finding{
 			Rule:  r.Name(),

@@ -21,7 +21,7 @@ var _ Rule = idleInTransaction{}
 func (idleInTransaction) Name() string { return "idle-in-transaction" }
 
 func (r idleInTransaction) Check(t *Trace) []Finding {
-	if t.Call.End.Sub(t.Call.Start) <= r.cfg.Idle {
+	if lasted(t.Call) <= r.cfg.Idle {
 		return nil
 	}
 	last := make(map[int]int) // lease → its last span so far
@@ -33,11 +33,11 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 			before := t.Spans[j].Statement
 			gap := s.Start.Sub(before.End)
 			if gap > r.cfg.Idle && before.Tx == 'T' {
-				sum += gap
+				sum = plus(sum, gap)
 				longest = max(longest, gap)
 				proof = append(proof, j, i)
 				if r.wrote(t, j) {
-					locked += gap
+					locked = plus(locked, gap)
 				}
 			}
 		}

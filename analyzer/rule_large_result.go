@@ -41,7 +41,7 @@ func (r largeResult) Check(t *Trace) []Finding {
 	if c := t.Call; c.ResponseBytes > r.cfg.LargeBytes {
 		var transit time.Duration
 		if !c.First.IsZero() {
-			transit = c.End.Sub(c.First)
+			transit = max(0, c.End.Sub(c.First))
 		}
 		found = append(found, Finding{
 			Rule:  r.Name(),

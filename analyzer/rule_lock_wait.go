@@ -36,7 +36,7 @@ func (r lockWait) Check(t *Trace) []Finding {
 	return []Finding{{
 		Rule: r.Name(),
 		Title: fmt.Sprintf("%s waited for a lock: %s of %s", describe(sh), Figure(t.Time.Lock),
-			Figure(t.Call.End.Sub(t.Call.Start))),
+			Figure(lasted(t.Call))),
 		Fix:   fmt.Sprintf("Find the transaction that holds %s so long and shorten it, or move this write out of the rush.", tableOf(sh)),
 		Cost:  t.Time.Lock,
 		Spans: []int{worst},

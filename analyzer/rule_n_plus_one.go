@@ -20,7 +20,7 @@ func (nPlusOne) Name() string { return "n-plus-one" }
 
 func (r nPlusOne) Check(t *Trace) []Finding {
 	var found []Finding
-	total := t.Call.End.Sub(t.Call.Start)
+	total := lasted(t.Call)
 	groupSpans(t.Spans, r.cfg.RepeatCount, func(i int) uint64 {
 		if s := t.Spans[i].Statement; s.Kind == sqltrace.Query {
 			return uint64(s.Fingerprint)
@@ -31,8 +31,8 @@ func (r nPlusOne) Check(t *Trace) []Finding {
 		sequential, same := 1, true
 		for n, i := range group {
 			s := t.Spans[i].Statement
-			d := s.End.Sub(s.Start)
-			sum += d
+			d := took(t.Spans[i])
+			sum = plus(sum, d)
 			longest = max(longest, d)
 			if n > 0 {
 				before := t.Spans[group[n-1]].Statement

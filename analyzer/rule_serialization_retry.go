@@ -38,7 +38,7 @@ func (r serializationRetry) Check(t *Trace) []Finding {
 				break
 			}
 		}
-		lost += t.Spans[i].Statement.End.Sub(from)
+		lost = plus(lost, max(0, t.Spans[i].Statement.End.Sub(from)))
 	}
 	sh := r.dict.Shape(t.Spans[failed[0]].Statement.Fingerprint)
 	times := "once"
@@ -50,7 +50,7 @@ func (r serializationRetry) Check(t *Trace) []Finding {
 		Title: fmt.Sprintf("%s collided with another transaction %s: %s of work lost and %s asleep before the next try",
 			describe(sh), times, Figure(lost), Figure(t.Time.Retry)),
 		Fix:   fmt.Sprintf("Shorten the transaction that writes %s, or queue such work per record.", tableOf(sh)),
-		Cost:  lost + t.Time.Retry,
+		Cost:  plus(lost, t.Time.Retry),
 		Spans: failed,
 	}}
 }

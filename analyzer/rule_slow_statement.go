@@ -31,10 +31,10 @@ func (r slowStatement) Check(t *Trace) []Finding {
 		sh := r.dict.Shape(t.Spans[group[0]].Statement.Fingerprint)
 		var sum, longest time.Duration
 		for _, i := range group {
-			sum += took(t.Spans[i])
+			sum = plus(sum, took(t.Spans[i]))
 			longest = max(longest, took(t.Spans[i]))
 		}
-		if locked > 0 && locking(sh) && locked >= sum*9/10 {
+		if locked > 0 && locking(sh) && locked >= sum/10*9 {
 			return
 		}
 		title := fmt.Sprintf("%s took %s", describe(sh), Figure(longest))

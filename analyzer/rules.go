@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,10 @@ func DefaultRules(dict sqltrace.Dictionary, cfg RuleConfig) []Rule {
 }
 
 // took is how long a statement ran.
-func took(s Span) time.Duration { return s.Statement.End.Sub(s.Statement.Start) }
+func took(s Span) time.Duration { return max(0, s.Statement.End.Sub(s.Statement.Start)) }
+
+// lasted is how long a call took; 0 where damaged times make it end before it began.
+func lasted(c *rpclog.Call) time.Duration { return max(0, c.End.Sub(c.Start)) }
 
 // groupSpans calls yield with the indices of the spans that share a key, in order of each key's first
 // span; key 0 leaves a span out. The indices are valid only during the call.
@@ -153,13 +157,14 @@ func tableOf(sh sqltrace.Shape) string {
 
 // Figure words a duration with three significant digits and its unit: 340 µs, 18.0 ms, 1.24 s, 12.0 min.
 func Figure(d time.Duration) string {
-	if d < 0 {
-		return "-" + Figure(-d)
-	}
 	us := float64(d) / 1e3
 	switch {
 	case d == 0:
 		return "0 s"
+	case d == math.MinInt64:
+		return "-" + Figure(math.MaxInt64)
+	case d < 0:
+		return "-" + Figure(-d)
 	case us < 999.5:
 		return digits(us) + " µs"
 	case us < 999.5e3:

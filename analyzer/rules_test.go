@@ -1,10 +1,13 @@
 package analyzer
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
@@ -164,7 +167,7 @@ func TestFigure(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 340 * time.Microsecond: "340 µs", 18 * time.Millisecond: "18.0 ms", 1240 * time.Millisecond: "1.24 s",
 		999_600 * time.Nanosecond: "1.00 ms", 500 * time.Nanosecond: "0.500 µs", 12 * time.Minute: "12.0 min", 599 * time.Second: "599 s",
-		11 * time.Hour: "11.0 h", -18 * time.Millisecond: "-18.0 ms",
+		11 * time.Hour: "11.0 h", -18 * time.Millisecond: "-18.0 ms", math.MinInt64: "-2562048 h",
 	} {
 		if got := Figure(d); got != want {
 			t.Errorf("Figure(%d) = %q, want %q", d, got, want)
@@ -184,4 +187,51 @@ func TestMethodOf(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+}
+
+// Damaged recordings hold any times and sizes: rules stay quiet or find something, and a cost is never negative.
+func TestRulesOnDamagedTraces(t *testing.T) {
+	rules := DefaultRules(testShapes, RuleConfig{})
+	sum := NewSummarizer(SummaryConfig{}, testShapes)
+	split := NewSplitter(TimeConfig{}, testShapes)
+	rapid.Check(t, func(t *rapid.T) {
+		instant := rapid.Custom(func(t *rapid.T) time.Time {
+			if rapid.IntRange(0, 9).Draw(t, "zero") == 0 {
+				return time.Time{}
+			}
+			return time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seconds"), 0)
+		})
+		c := &rpclog.Call{
+			ID: 1, Start: instant.Draw(t, "start"), Sent: instant.Draw(t, "sent"), First: instant.Draw(t, "first"), End: instant.Draw(t, "end"),
+			Status: rapid.IntRange(0, 999).Draw(t, "status"), ResponseBytes: rapid.Int64().Draw(t, "bytes"),
+		}
+		tr := &Trace{Call: c}
+		for range rapid.IntRange(0, 20).Draw(t, "spans") {
+			sp := stmt(sqltrace.Fingerprint(rapid.IntRange(0, 7).Draw(t, "shape")), 0, 1)
+			s := sp.Statement
+			s.Start, s.End = instant.Draw(t, "from"), instant.Draw(t, "to")
+			s.Kind = sqltrace.Kind(rapid.IntRange(0, 7).Draw(t, "kind"))
+			s.SQLState = rapid.SampledFrom([]string{"", "40001", "55P03"}).Draw(t, "state")
+			s.TextHash, s.Rows, s.Out = rapid.Uint64Range(0, 2).Draw(t, "text"), rapid.Int64().Draw(t, "rows"), rapid.Int64().Draw(t, "out")
+			sp.Lease = rapid.IntRange(0, 3).Draw(t, "lease")
+			split.Observe(s)
+			tr.Spans = append(tr.Spans, sp)
+		}
+		tr.Time = split.Split(tr)
+		for _, r := range rules {
+			found := r.Check(tr)
+			for _, f := range found {
+				if f.Cost < 0 || f.Spans == nil || f.Title == "" || f.Fix == "" {
+					t.Fatalf("finding %+v", f)
+				}
+			}
+			tr.Findings = append(tr.Findings, found...)
+		}
+		if err := sum.Trace(tr); err != nil {
+			t.Fatal(err)
+		}
+		if got := sum.Summary(Recording{}); got.Waited < 0 || got.Total.Sum() < 0 {
+			t.Fatalf("waited %v in %+v", got.Waited, got.Total)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -111,8 +112,8 @@ func (s *Summarizer) Trace(t *Trace) error {
 	if c.Class != rpclog.Ordinary {
 		return nil
 	}
-	d := max(0, c.End.Sub(c.Start))
-	s.sum.Waited += d
+	d := lasted(c)
+	s.sum.Waited = plus(s.sum.Waited, d)
 	s.sum.Total.Add(t.Time)
 	add := func(g *groups, key string) {
 		if key == "" {
@@ -124,7 +125,7 @@ func (s *Summarizer) Trace(t *Trace) error {
 			x.Errors++
 		}
 		x.Statements += int64(len(t.Spans))
-		x.Total += d
+		x.Total = plus(x.Total, d)
 		x.Max = max(x.Max, d)
 		x.Time.Add(t.Time)
 		x.latency.add(d)
@@ -166,18 +167,31 @@ func sessionName(k rpclog.SessionKey) string { return fmt.Sprintf("%016x", uint6
 
 // Add adds the parts of o to b.
 func (b *Breakdown) Add(o Breakdown) {
-	b.Wait += o.Wait
-	b.Application += o.Application
-	b.SQL += o.SQL
-	b.Lock += o.Lock
-	b.Retry += o.Retry
-	b.Transfer += o.Transfer
-	b.Unknown += o.Unknown
+	b.Wait = plus(b.Wait, o.Wait)
+	b.Application = plus(b.Application, o.Application)
+	b.SQL = plus(b.SQL, o.SQL)
+	b.Lock = plus(b.Lock, o.Lock)
+	b.Retry = plus(b.Retry, o.Retry)
+	b.Transfer = plus(b.Transfer, o.Transfer)
+	b.Unknown = plus(b.Unknown, o.Unknown)
 }
 
 // Sum is the total of the parts.
 func (b Breakdown) Sum() time.Duration {
-	return b.Wait + b.Application + b.SQL + b.Lock + b.Retry + b.Transfer + b.Unknown
+	var sum time.Duration
+	for _, d := range [...]time.Duration{b.Wait, b.Application, b.SQL, b.Lock, b.Retry, b.Transfer, b.Unknown} {
+		sum = plus(sum, d)
+	}
+	return sum
+}
+
+// plus adds durations that are not negative. Damaged timestamps make calls of centuries, whose sum stops at
+// the longest duration there is.
+func plus(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func (s *Summarizer) extend(from, to time.Time) {
@@ -241,14 +255,14 @@ func (s *Summarizer) span(sp *Span, call rpclog.CallID, method string) {
 	x.Statements++
 	x.Rows += max(0, st.Rows)
 	x.Bytes += st.Out
-	x.Total += d
+	x.Total = plus(x.Total, d)
 	x.Max = max(x.Max, d)
 	x.latency.add(d)
 	if st.SQLState != "" {
 		x.Errors++
 	}
 	if call == 0 {
-		x.Background += d
+		x.Background = plus(x.Background, d)
 		return
 	}
 	if x.last != call {
@@ -300,7 +314,7 @@ func (s *Summarizer) finding(f *Finding, t *Trace, method string) {
 		}
 	}
 	x.Calls++
-	x.Cost += f.Cost
+	x.Cost = plus(x.Cost, f.Cost)
 	if x.Title == "" || f.Cost > x.worst {
 		x.Title, x.Fix, x.Example, x.worst = f.Title, f.Fix, uint64(t.Call.ID), f.Cost
 	}

@@ -90,14 +90,14 @@ func (s *Splitter) Split(t *Trace) Breakdown {
 	first := clamp(c.First, start, end, end)
 	sent := clamp(c.Sent, start, first, start)
 	if c.Gaps&(rpclog.GapRequest|rpclog.GapJoined) != 0 {
-		b.Unknown += sent.Sub(start)
+		b.Unknown = plus(b.Unknown, sent.Sub(start))
 	} else {
-		b.Transfer += sent.Sub(start)
+		b.Transfer = plus(b.Transfer, sent.Sub(start))
 	}
 	if c.Gaps&(rpclog.GapResponse|rpclog.GapUnanswered) != 0 {
-		b.Unknown += end.Sub(first)
+		b.Unknown = plus(b.Unknown, end.Sub(first))
 	} else {
-		b.Transfer += end.Sub(first)
+		b.Transfer = plus(b.Transfer, end.Sub(first))
 	}
 
 	spans := t.Spans
@@ -115,12 +115,12 @@ func (s *Splitter) Split(t *Trace) Breakdown {
 		if gap := from.Sub(reach); gap > 0 {
 			switch {
 			case !any:
-				b.Wait += max(0, gap-s.cfg.WaitFloor)
-				b.Application += min(gap, s.cfg.WaitFloor)
+				b.Wait = plus(b.Wait, max(0, gap-s.cfg.WaitFloor))
+				b.Application = plus(b.Application, min(gap, s.cfg.WaitFloor))
 			case retry:
-				b.Retry += gap
+				b.Retry = plus(b.Retry, gap)
 			default:
-				b.Application += gap
+				b.Application = plus(b.Application, gap)
 			}
 			reach = from
 		}
@@ -131,11 +131,11 @@ func (s *Splitter) Split(t *Trace) Breakdown {
 		if d := to.Sub(reach); d > 0 {
 			switch {
 			case st.Gaps&sqltrace.GapUnanswered != 0:
-				b.Unknown += d
+				b.Unknown = plus(b.Unknown, d)
 			case s.Locked(st):
-				b.Lock += d
+				b.Lock = plus(b.Lock, d)
 			default:
-				b.SQL += d
+				b.SQL = plus(b.SQL, d)
 			}
 			reach = to
 		}
@@ -151,9 +151,9 @@ func (s *Splitter) Split(t *Trace) Breakdown {
 	if rest := first.Sub(reach); rest > 0 {
 		switch {
 		case !any && !s.seen, c.Gaps&rpclog.GapUnanswered != 0:
-			b.Unknown += rest
+			b.Unknown = plus(b.Unknown, rest)
 		default:
-			b.Application += rest
+			b.Application = plus(b.Application, rest)
 		}
 	}
 	return b

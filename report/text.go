@@ -213,7 +213,7 @@ func (p *page) bar(list []part, own, full time.Duration, width int) string {
 	drawn, sum := 0, time.Duration(0)
 	for _, x := range list {
 		sum += x.d
-		upTo := int(float64(columns)*float64(sum)/float64(own) + 0.5)
+		upTo := min(int(float64(columns)*float64(sum)/float64(own)+0.5), columns)
 		if n := upTo - drawn; n > 0 {
 			if p.color {
 				out.WriteString(p.styled("38;5;"+x.ansi, strings.Repeat("█", n)))
