@@ -3,6 +3,7 @@
 #
 #   go             the Go toolchain that go.mod asks for (told, not installed)
 #   golangci-lint  the pinned linter, into .tools/bin
+#   postgresql     a PostgreSQL server, which the tests start for themselves
 #   node           Node.js with npm
 #   chromium       a browser for the page tests
 #   ui             the development dependencies of web/ui
@@ -18,10 +19,21 @@ die() {
   exit 1
 }
 
+has_postgresql() {
+  command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+    { command -v pg_config >/dev/null 2>&1 && [ -x "$(pg_config --bindir)/initdb" ]; }
+}
+
 package() { # command, Debian packages
   local command=$1
   shift
   command -v "$command" >/dev/null 2>&1 && return
+  install "$command" "$@"
+}
+
+install() { # what is missing, Debian packages
+  local command=$1
+  shift
   command -v apt-get >/dev/null 2>&1 || die "$command is missing; install it (Debian: $*)"
   [ "$(id -u)" = 0 ] || die "$command is missing; run: sudo apt-get install $*"
   echo "ensure: installing $*" >&2
@@ -38,6 +50,9 @@ for thing in "$@"; do
         echo "ensure: installing golangci-lint $GOLANGCI_LINT" >&2
         GOBIN=$PWD/.tools/bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$GOLANGCI_LINT"
       }
+      ;;
+    postgresql)
+      has_postgresql || install "a PostgreSQL server" postgresql
       ;;
     node)
       package node nodejs npm
