@@ -163,7 +163,11 @@ func testPages(t *testing.T, r store.Reader) {
 				}
 			}
 			checkOrder(t, key, desc, all)
-			for _, i := range []int{0, len(all) / 2, len(all) - 1} {
+			at := []int{len(all) / 2}
+			if key == "" || key == "user" {
+				at = append(at, 0, len(all)-1)
+			}
+			for _, i := range at {
 				prev, next, err := r.Neighbours(t.Context(), all[i].ID, store.Filter{}, store.Page{Sort: key, Desc: desc})
 				must(t, err)
 				var want [2]rpclog.CallID
