@@ -113,7 +113,14 @@ func (w *window) workers() (of map[capture.ConnID]int, ok bool) {
 		of[c] = roots[r]
 	}
 	w.adopt(of)
-	return of, w.serial(of)
+	scheduled := w.scheduled(of)
+	if !w.serial(of) {
+		return of, false
+	}
+	for _, l := range scheduled {
+		l.foreign, l.group = true, "cron"
+	}
+	return of, true
 }
 
 // adopt gives connections without signaling reads (a login's second cursor) to the worker whose leases
@@ -149,23 +156,72 @@ func (w *window) adopt(of map[capture.ConnID]int) {
 	}
 }
 
-// serial reports whether each worker's signaling reads begin while nothing else of it is under way.
+// scheduled takes out the workers that run scheduled actions, nearly all of whose leases lie within one
+// that reads ir_cron, and returns those leases: they are no call's.
+func (w *window) scheduled(of map[capture.ConnID]int) (leases []*lease) {
+	within, total := map[int]float64{}, map[int]float64{}
+	var until int64
+	for i := range w.leases {
+		l := &w.leases[i]
+		worker, known := of[l.conn()]
+		inside := l.end <= until+slack
+		if l.kind == leaseCron && l.end > until {
+			until = l.end
+			inside = true // the scheduler itself
+		}
+		if known {
+			total[worker]++
+			if inside {
+				within[worker]++
+			}
+		}
+	}
+	for i := range w.leases {
+		l := &w.leases[i]
+		if worker, ok := of[l.conn()]; ok && within[worker] >= 0.9*total[worker] {
+			leases = append(leases, l)
+		}
+	}
+	for c, worker := range of {
+		if within[worker] >= 0.9*total[worker] {
+			delete(of, c)
+		}
+	}
+	return leases
+}
+
+// serial reports whether the workers behave like processes that serve one call at a time: each signaling
+// read begins while nothing else of its worker is under way, and is followed on its worker by the work it
+// was made for.
 func (w *window) serial(of map[capture.ConnID]int) bool {
-	busy := map[int]int64{}
-	reads, overlaps := 0.0, 0.0
+	type state struct {
+		until   int64
+		reading bool // the last lease was a signaling read
+	}
+	workers := map[int]*state{}
+	reads, overlaps, barren := 0.0, 0.0, 0.0
 	for i := range w.leases {
 		l := &w.leases[i]
 		worker, ok := of[l.conn()]
-		if !ok || l.foreign {
+		if !ok || l.foreign || l.kind == leaseFilter || l.kind == leaseListen {
 			continue
+		}
+		s := workers[worker]
+		if s == nil {
+			s = &state{}
+			workers[worker] = s
 		}
 		if l.kind == leaseSignaling {
 			reads++
-			if l.start < busy[worker]-slack {
+			if l.start < s.until-slack {
 				overlaps++
 			}
+			if s.reading {
+				barren++
+			}
 		}
-		busy[worker] = max(busy[worker], l.end)
+		s.reading = l.kind == leaseSignaling
+		s.until = max(s.until, l.end)
 	}
-	return reads >= 10 && overlaps <= 0.01*reads
+	return reads >= 10 && overlaps <= 0.01*reads && barren <= 0.02*reads
 }

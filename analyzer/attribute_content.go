@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -10,11 +9,24 @@ import (
 
 // token is one distinct value of a lease: a literal of its statements or a value of its rows.
 type token struct {
-	hash    evidence.Hash
-	id      int32 // in the window's token index
-	feature int32 // the shape it stood in
-	literal bool
+	hash evidence.Hash
+	id   int32 // in the window's token index
+	slot int32 // where it stood: see slotOf
 }
+
+// slots is the number of places in a shape that are told apart: the first literals, one by one, and the
+// values of its result.
+const slots = 9
+
+// slotOf numbers a place in a shape: literal n, or the result for n < 0.
+func slotOf(feature int32, n int) int32 {
+	if n < 0 {
+		n = slots - 1
+	}
+	return feature*slots + int32(min(n, slots-1))
+}
+
+func isValue(slot int32) bool { return slot%slots == slots-1 }
 
 // maxTokens bounds the tokens kept of one lease; those with the lowest hashes stay, as in evidence.Set.
 const maxTokens = 1024
@@ -48,33 +60,32 @@ func (l *lease) tokensOf(feature func(i int) int32) {
 	if n == 0 {
 		return
 	}
-	tokens := make([]token, 0, n)
+	keys := make([]uint64, 0, n) // hash and slot, to sort by both
 	for i, s := range l.statements {
 		f := feature(i)
-		for _, h := range s.Literals {
-			tokens = append(tokens, token{hash: h, feature: f, literal: true})
+		for n, h := range s.Literals {
+			keys = append(keys, uint64(h)<<32|uint64(slotOf(f, min(n, slots-2))))
 		}
 		for _, h := range s.Values {
-			tokens = append(tokens, token{hash: h, feature: f})
+			keys = append(keys, uint64(h)<<32|uint64(slotOf(f, -1)))
 		}
 	}
-	slices.SortFunc(tokens, func(a, b token) int {
-		if c := cmp.Compare(a.hash, b.hash); c != 0 {
-			return c
-		}
-		if a.literal != b.literal {
-			if a.literal {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.feature, b.feature)
+	slices.Sort(keys)
+	keys = slices.CompactFunc(keys, func(a, b uint64) bool {
+		return a>>32 == b>>32 && isValue(int32(uint32(a))) == isValue(int32(uint32(b)))
 	})
-	tokens = slices.CompactFunc(tokens, func(a, b token) bool { return a.hash == b.hash && a.literal == b.literal })
-	if len(tokens) > maxTokens {
-		tokens = tokens[:maxTokens]
+	if len(keys) > maxTokens {
+		keys = keys[:maxTokens]
 	}
-	l.tokens = slices.Clip(tokens)
+	for i, k := range keys {
+		keys[i] = k<<32 | k>>32
+	}
+	slices.Sort(keys) // by slot: its tokens are judged together
+	tokens := make([]token, len(keys))
+	for i, k := range keys {
+		tokens[i] = token{hash: evidence.Hash(uint32(k)), slot: int32(k >> 32)}
+	}
+	l.tokens = tokens
 }
 
 // newContent indexes the tokens of all leases and finds which owners show them.
@@ -158,35 +169,39 @@ type presence struct{ shown, judged float64 }
 func (p presence) rate(prior float64) float64 { return (p.shown + 5*prior) / (p.judged + 5) }
 
 const (
-	priorLiteral = 0.3
-	priorValue   = 0.5
+	priorLiteral = 0.15
+	priorValue   = 0.3
 )
 
 // score is the log likelihood ratio that the owner whose marks are shown ran the lease, from shared values
-// alone. Values of one lease are correlated, so the sum grows with the root of their number.
+// alone. Values of one place are correlated, so their sum grows with the root of their number.
 func (c *content) score(l *lease, o *owner, k *knowledge) float64 {
-	var sum float64
-	n := 0
-	for _, t := range l.tokens {
-		mark := c.mark[t.id]
-		r := k.rates[t.feature]
-		shown, hidden := r.value, r.valueAbsent
-		if t.literal {
-			shown, hidden = r.literal, r.literalAbsent
+	limit := min(o.requestLimit, o.responseLimit)
+	var total float64
+	for i := 0; i < len(l.tokens); {
+		slot := l.tokens[i].slot
+		r := k.rates[slot]
+		var sum float64
+		n := 0
+		for ; i < len(l.tokens) && l.tokens[i].slot == slot; i++ {
+			t := &l.tokens[i]
+			if c.mark[t.id] != 0 {
+				sum += max(float64(c.rarity[t.id])+r.shown, 0.02)
+				n++
+			} else if uint32(t.hash) <= limit {
+				sum += r.hidden
+				n++
+			}
 		}
-		if mark != 0 {
-			sum += max(float64(c.rarity[t.id])+shown, 0.02)
-			n++
-		} else if uint32(t.hash) <= o.responseLimit && uint32(t.hash) <= o.requestLimit {
-			sum += hidden
-			n++
+		if n > 0 {
+			total += sum * math.Sqrt(contentWeight/(contentWeight+float64(n)))
 		}
 	}
-	if n == 0 {
-		return 0
-	}
-	return min(max(sum*math.Sqrt(6/(6+float64(n))), -15), 45)
+	return min(max(total, -10), 60)
 }
+
+// contentWeight is the number of values of one place from which on more of them count less.
+const contentWeight = 4
 
 // hashIndex numbers hashes from 0 in order of first appearance: an open-addressing table, because the
 // window looks up a hash for every value of every response.

@@ -18,15 +18,16 @@ type knowledge struct {
 	profileLease  []float64           // by profile
 	profileShapes []map[int32]float64 // by profile: leases by feature
 
-	literals, values []presence // by feature
-	rates            []rates    // by feature, derived
-	overall          [2]presence
+	seen    []presence // by slot
+	rates   []rate     // by slot, derived
+	overall [2]presence
 
 	tables map[string]int32
 	table  presence // how often a call's lease names its model's table
 }
 
-type rates struct{ literal, literalAbsent, value, valueAbsent float64 }
+// rate is what a token tells of an owner that shows it, and of one that does not, in log likelihood.
+type rate struct{ shown, hidden float64 }
 
 func newKnowledge() *knowledge {
 	return &knowledge{
@@ -45,15 +46,25 @@ func (k *knowledge) feature(f uint64) int32 {
 	id := int32(len(k.featureLease))
 	k.features[f] = id
 	k.featureLease = append(k.featureLease, 0)
-	k.literals = append(k.literals, presence{})
-	k.values = append(k.values, presence{})
-	k.rates = append(k.rates, ratesOf(priorLiteral, priorValue))
+	for n := range slots {
+		k.seen = append(k.seen, presence{})
+		k.rates = append(k.rates, rateOf(priorOf(int32(n))))
+	}
 	return id
 }
 
-func ratesOf(literal, value float64) rates {
-	literal, value = min(max(literal, 0.01), 0.97), min(max(value, 0.01), 0.97)
-	return rates{math.Log(literal), math.Log(1 - literal), math.Log(value), math.Log(1 - value)}
+func priorOf(slot int32) float64 {
+	if isValue(slot) {
+		return priorValue
+	}
+	return priorLiteral
+}
+
+// rateOf bounds a learned rate: a token that is shown speaks for its owner even where the place's tokens
+// seemed not to be shown so far, because what was learned may rest on wrong answers.
+func rateOf(p float64) rate {
+	p = min(max(p, 0.01), 0.97)
+	return rate{shown: math.Log(max(p, 0.3)), hidden: math.Log(1 - p)}
 }
 
 // profile numbers a name under which calls run alike: model and method, or a path.
@@ -109,8 +120,7 @@ func (k *knowledge) learn(w *window) {
 	for _, m := range k.profileShapes {
 		clear(m)
 	}
-	clear(k.literals)
-	clear(k.values)
+	clear(k.seen)
 	k.overall = [2]presence{}
 	k.leases = 0
 	k.table = presence{}
@@ -145,28 +155,95 @@ func (k *knowledge) learn(w *window) {
 		}
 		c.hide(int32(id))
 	}
-	literal, value := k.overall[0].rate(priorLiteral), k.overall[1].rate(priorValue)
-	for f := range k.rates {
-		k.rates[f] = ratesOf(k.literals[f].rate(literal), k.values[f].rate(value))
+	k.derive()
+}
+
+// derive computes the rates from what was seen.
+func (k *knowledge) derive() {
+	overall := [2]float64{k.overall[0].rate(priorLiteral), k.overall[1].rate(priorValue)}
+	for slot := range k.rates {
+		prior := overall[0]
+		if isValue(int32(slot)) {
+			prior = overall[1]
+		}
+		k.rates[slot] = rateOf(k.seen[slot].rate(prior))
 	}
 }
 
 func (k *knowledge) observe(c *content, l *lease, o *owner) {
+	limit := min(o.requestLimit, o.responseLimit)
 	for _, t := range l.tokens {
-		if uint32(t.hash) > o.responseLimit || uint32(t.hash) > o.requestLimit || c.rarity[t.id] < 1.5 {
+		if uint32(t.hash) > limit || c.rarity[t.id] < 1.2 {
 			continue
 		}
-		p, all := &k.values[t.feature], &k.overall[1]
-		if t.literal {
-			p, all = &k.literals[t.feature], &k.overall[0]
-		}
-		p.judged++
-		all.judged++
+		shown := 0.0
 		if c.mark[t.id] != 0 {
-			p.shown++
-			all.shown++
+			shown = 1
+		}
+		k.note(t.slot, shown, 1)
+	}
+}
+
+func (k *knowledge) note(slot int32, shown, judged float64) {
+	all := &k.overall[0]
+	if isValue(slot) {
+		all = &k.overall[1]
+	}
+	k.seen[slot].shown += shown
+	k.seen[slot].judged += judged
+	all.shown += shown
+	all.judged += judged
+}
+
+// anticipate estimates, before anything is assigned, how often the tokens of each place are shown by the
+// owner: the share that any candidate shows, less what chance would show.
+func (k *knowledge) anticipate(w *window) {
+	c := w.content
+	anyone := make([][]uint8, len(w.leases)) // by lease and token: how many candidates show it
+	for i := range w.leases {
+		anyone[i] = make([]uint8, len(w.leases[i].tokens))
+	}
+	for id := range w.owners[:w.none] {
+		if w.owners[id].call == nil {
+			continue
+		}
+		c.show(int32(id))
+		for _, at := range w.wanted[id] {
+			for _, li := range w.units[at.unit].leases {
+				marks := anyone[li]
+				for n, t := range w.leases[li].tokens {
+					if c.mark[t.id] != 0 {
+						marks[n] = 1
+					}
+				}
+			}
+		}
+		c.hide(int32(id))
+	}
+	clear(k.seen)
+	k.overall = [2]presence{}
+	for i := range w.units {
+		u := &w.units[i]
+		n := 0
+		for _, cand := range u.cands {
+			if w.owners[cand.owner].call != nil {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		for _, li := range u.leases {
+			for j, t := range w.leases[li].tokens {
+				if c.rarity[t.id] < 0.7 {
+					continue
+				}
+				chance := 1 - math.Pow(1-math.Exp(-float64(c.rarity[t.id])), float64(n))
+				k.note(t.slot, max(float64(anyone[li][j])-chance, 0), 1-chance)
+			}
 		}
 	}
+	k.derive()
 }
 
 // tableScore compares the tables a lease names with the model the call names.

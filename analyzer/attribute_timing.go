@@ -8,6 +8,8 @@ type timing struct {
 	gaps     [routes][gapKinds]gapModel
 	patterns [routes]map[uint64]float64 // log probability by pattern
 	unseen   [routes]float64            // log probability of a pattern never seen
+	usual    [routes]float64            // mean number of leases
+	spread   [routes]float64            // its variance
 	same     float64                    // log odds that the next lease is on the same connection
 	other    float64                    // … that it is on another one
 }
@@ -64,6 +66,8 @@ func newTiming() *timing {
 		t.patterns[r] = map[uint64]float64{}
 		t.unseen[r] = -7
 	}
+	t.spread = [routes]float64{routeWeb: 0.4, routeLogin: 3, routeAPI: 1.5, routeTryton: 0.5, routeTrytonLogin: 1, routeSocket: 1, routeCron: 1}
+	t.usual = [routes]float64{routeWeb: 2, routeLogin: 7, routeAPI: 5, routeTryton: 3, routeTrytonLogin: 2, routeSocket: 2}
 	for r, known := range priorPatterns {
 		for text, logP := range known {
 			t.patterns[r][uint64(patternOf(text))] = logP
@@ -76,11 +80,11 @@ func newTiming() *timing {
 // Capitals are nested leases; the letters are symbols.
 var priorPatterns = map[route]map[string]float64{
 	routeWeb:         {"sm": -0.1, "se": -3, "sb": -3.2, "sc": -4, "s": -5, "": -6, "dse": -5, "smm": -6},
-	routeLogin:       {"smMMMMM": -1, "smMMMM": -1, "dseM": -2, "dsmMMMMM": -3, "dsmMMMM": -3, "sm": -5, "": -7},
-	routeAPI:         {"smsm": -1.5, "dsesm": -1.5, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -5},
+	routeLogin:       {"smMMMMM": -1, "smMMMM": -1, "dseM": -2, "dsmMMMMM": -3, "dsmMMMM": -3, "sm": -5, "": -12},
+	routeAPI:         {"smsm": -1.5, "dsesm": -1.5, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -9},
 	routeTryton:      {"kmr": -0.5, "kmmr": -2, "km": -3, "": -5, "k": -4},
-	routeTrytonLogin: {"m": -2, "mm": -2, "mmm": -2.5, "": -5},
-	routeSocket:      {"smb": -1.5, "sm": -2, "smm": -2, "s": -3, "smd": -2.5, "smbd": -3, "": -3},
+	routeTrytonLogin: {"m": -2, "mm": -2, "mmm": -2.5, "": -7},
+	routeSocket:      {"smb": -1.5, "smbb": -3, "sm": -2, "smm": -2, "s": -3, "smd": -2.5, "smbd": -3, "": -3},
 	routeCron:        {"": -1},
 }
 
@@ -100,18 +104,27 @@ func patternOf(text string) pattern {
 	return p
 }
 
-func (t *timing) pattern(r route, p pattern) float64 {
+// pattern is the log probability of a pattern of n leases. One never seen is the less likely the more its
+// length differs from the usual.
+func (t *timing) pattern(r route, p pattern, n int) float64 {
 	if v, ok := t.patterns[r][uint64(p)]; ok {
 		return v
 	}
-	return t.unseen[r]
+	d := float64(n) - t.usual[r]
+	return t.unseen[r] - d*d/(2*t.spread[r])
+}
+
+// knows reports whether a pattern is one servers are known to show, or has shown often.
+func (t *timing) knows(r route, p pattern) bool {
+	v, ok := t.patterns[r][uint64(p)]
+	return ok && v > -5.5
 }
 
 // learn re-estimates everything from the window's current assignment.
 func (t *timing) learn(w *window) {
 	var sums [routes][gapKinds]struct{ n, sum float64 }
 	var counts [routes]map[uint64]float64
-	var totals [routes]float64
+	var totals, lengths, squares [routes]float64
 	var same, pairs float64
 	for r := range counts {
 		counts[r] = map[uint64]float64{}
@@ -123,7 +136,7 @@ func (t *timing) learn(w *window) {
 	}
 	for i := range w.owners[:w.none] {
 		o := &w.owners[i]
-		if o.open || o.call == nil && o.route != routeSocket {
+		if o.open || o.call == nil && (o.route != routeSocket || len(o.units) > 5) {
 			continue
 		}
 		w.collect(o)
@@ -148,6 +161,8 @@ func (t *timing) learn(w *window) {
 			note(o.route, gapLast, o.until-end)
 		}
 		counts[o.route][uint64(p)]++
+		lengths[o.route] += float64(len(w.buf))
+		squares[o.route] += float64(len(w.buf) * len(w.buf))
 		totals[o.route]++
 	}
 	for r := range sums {
@@ -158,19 +173,22 @@ func (t *timing) learn(w *window) {
 			t.gaps[r][k] = newGapModel(math.Max(mean, 1e5))
 		}
 		prior := priorPatterns[route(r)]
-		const weight = 3
+		const weight = 20 // of the prior, in calls
 		learned := make(map[uint64]float64, len(counts[r])+len(prior))
 		for text, logP := range prior {
 			key := uint64(patternOf(text))
 			learned[key] = math.Log((counts[r][key] + weight*math.Exp(logP)) / (totals[r] + weight))
 		}
 		for key, n := range counts[r] {
-			if _, ok := learned[key]; !ok {
-				learned[key] = math.Log((n*0.5 + weight*0.001) / (totals[r] + weight))
+			if _, ok := learned[key]; !ok && n >= 4 && n >= 0.02*totals[r] { // rarer ones may be mistakes
+				learned[key] = math.Log((n*0.5 + weight*0.0002) / (totals[r] + weight))
 			}
 		}
 		t.patterns[r] = learned
-		t.unseen[r] = math.Log(weight * 0.001 / (totals[r] + weight))
+		squares[r] += weight * (t.spread[r] + t.usual[r]*t.usual[r])
+		t.usual[r] = (lengths[r] + weight*t.usual[r]) / (totals[r] + weight)
+		t.spread[r] = max(0.2, squares[r]/(totals[r]+weight)-t.usual[r]*t.usual[r])
+		t.unseen[r] = math.Log(weight * 0.0002 / (totals[r] + weight))
 	}
 	chance := w.sameChance()
 	p := (same + 2) / (pairs + 4)

@@ -36,6 +36,7 @@ func (w *window) weigh(counted bool) {
 	for i := range w.units {
 		u := &w.units[i]
 		u.cands[len(u.cands)-1].weight = u.alone(w)
+		u.judged = 0
 	}
 }
 
@@ -48,15 +49,17 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 		case o.route == routeCron:
 			if l.start == o.head+slack && l.end == o.until {
 				sum += 6 // the lease that reads ir_cron is cron itself
-			} else if l.kind == leaseWork || l.kind == leaseSignaling || l.kind == leaseCron {
-				sum -= 5
+			} else if l.kind == leaseWork || l.kind == leaseCron {
+				sum -= 6 // what it runs
 			} else {
-				sum -= 8
+				sum -= 10
 			}
 		case l.kind == leaseCron:
 			sum -= 4
 		case l.kind == leaseBus && o.route == routeSocket:
-			sum += 3
+			sum -= 2
+		case l.kind == leaseWork && o.route == routeSocket:
+			sum -= 14
 		}
 	}
 	return sum
@@ -71,11 +74,11 @@ func (u *unit) alone(w *window) float64 {
 		case leaseCron:
 			sum -= 2
 		case leaseFilter, leaseBus:
-			sum -= 9
+			sum -= 14
 		case leaseSignaling, leaseEmpty:
-			sum -= 10
+			sum -= 16
 		default:
-			sum -= 12
+			sum -= 25
 		}
 	}
 	return sum
@@ -106,14 +109,16 @@ func (w *window) search(temperatures []float64) {
 		changed := false
 		for i := range w.units {
 			u := &w.units[i]
-			if len(u.cands) == 1 || u.fixed {
+			if len(u.cands) == 1 || u.fixed || w.frozen(u, temperature) {
 				continue
 			}
 			options = w.options(int32(i), options[:0])
 			best, bestScore := option{}, noise(rng, temperature)
 			found := false
+			u.judged, u.margin = w.tick, math.Inf(-1)
 			for _, o := range options {
 				s := o.delta
+				u.margin = max(u.margin, s)
 				if temperature > 0 {
 					s += noise(rng, temperature)
 				}
@@ -130,6 +135,20 @@ func (w *window) search(temperatures []float64) {
 			return
 		}
 	}
+}
+
+// frozen reports whether weighing a unit's options again is idle: nothing around it changed since they were
+// weighed last, and the best of them was out of reach at this temperature.
+func (w *window) frozen(u *unit, temperature float64) bool {
+	if u.judged == 0 || u.margin > -1e-9-8*temperature {
+		return false
+	}
+	for _, c := range u.cands {
+		if c.owner != w.none && w.owners[c.owner].changed > u.judged {
+			return false
+		}
+	}
+	return true
 }
 
 // noise draws from a Gumbel distribution: adding it to log likelihoods and taking the greatest samples

@@ -31,7 +31,8 @@ type lease struct {
 	statements []*sqltrace.Statement
 	start, end int64 // Unix nanoseconds
 	kind       leaseKind
-	foreign    bool // of a client that is not the application server
+	foreign    bool   // no call's: of another client, or of a process that serves none
+	group      string // of a foreign lease: client, cron
 
 	tables   []int32 // of the table index, sorted
 	features []int32 // fingerprints of its queries, as profile features, sorted
@@ -145,7 +146,7 @@ func markersOf(s sqltrace.Shape) (m marker) {
 			signaling++
 		case t == "ir_cron" && s.Written == "":
 			m |= markCron | markServer
-		case t == "bus_bus" && s.Written == "":
+		case (t == "bus_bus" || t == "bus_presence") && s.Written == "":
 			m |= markBus | markServer
 		case t == "ir_session":
 			m |= markSession | markServer
@@ -157,6 +158,9 @@ func markersOf(s sqltrace.Shape) (m marker) {
 	return m
 }
 
+// cronHead is how many queries into a lease a scheduler has looked at ir_cron.
+const cronHead = 3
+
 // classify settles a closed lease's kind.
 func (l *lease) classify(markers func(sqltrace.Fingerprint) marker) {
 	var all marker
@@ -166,8 +170,11 @@ func (l *lease) classify(markers func(sqltrace.Fingerprint) marker) {
 		switch s.Kind {
 		case sqltrace.Query, sqltrace.Copy, sqltrace.Other, sqltrace.Savepoint:
 			m := markers(s.Fingerprint)
-			all |= m
 			queries++
+			if queries > cronHead {
+				m &^= markCron // business code reads scheduled actions too, but not first thing
+			}
+			all |= m
 			if m&markSignaling != 0 {
 				signaling++
 			}

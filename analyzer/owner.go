@@ -39,8 +39,9 @@ type owner struct {
 
 	requestLimit, responseLimit uint32
 
-	units []int32 // current assignment
-	score float64
+	units   []int32 // current assignment
+	score   float64
+	changed int32 // tick of the last change
 }
 
 func ownerOf(c *rpclog.Call, ended bool) owner {
@@ -85,6 +86,8 @@ type unit struct {
 	kind       leaseKind
 	owner      int32       // current; none is the window's last owner
 	fixed      bool        // the search leaves it alone
+	judged     int32       // tick at which the search last weighed its options
+	margin     float64     // gain of the best of them then
 	cands      []candidate // by owner, ascending; the last is always none
 }
 

@@ -69,10 +69,10 @@ func (s *solver) solve(j job) (left []*lease) {
 	for _, c := range j.open {
 		owners = append(owners, s.owner(c, false))
 	}
-	const socketWork = int64(5 * time.Second) // the longest a frame's work is expected to take
+	const socketWork = int64(2 * time.Second) // the longest a frame's work is expected to take
 	for _, m := range j.sockets {
 		at := m.Time.UnixNano()
-		owners = append(owners, owner{group: "websocket", route: routeSocket, profile: s.known.profile("websocket"), table: -1, head: at, until: at + socketWork})
+		owners = append(owners, owner{group: "websocket", route: routeSocket, profile: -1, table: -1, head: at, until: at + socketWork})
 	}
 	w := newWindow(owners, leases, s.known)
 	w.solve()
@@ -167,9 +167,9 @@ func (s *solver) judge(leases []lease) {
 		switch {
 		case l.session.Application == "":
 		case !app.server && servers > 0:
-			l.foreign = true
+			l.foreign, l.group = true, "client"
 		case servers > 1 && app.cron >= 0.3*app.work && app.cron > 0:
-			l.foreign = true
+			l.foreign, l.group = true, "cron"
 		}
 	}
 }
@@ -239,6 +239,8 @@ func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease
 // groupOf names the source of a lease that no call owns.
 func groupOf(l *lease, o *owner) string {
 	switch {
+	case l.foreign:
+		return l.group
 	case o.group != "":
 		return o.group
 	case l.kind == leaseListen:
@@ -247,8 +249,6 @@ func groupOf(l *lease, o *owner) string {
 		return "cron"
 	case l.kind == leaseBus:
 		return "bus"
-	case l.foreign:
-		return "client"
 	}
 	return "unattributed"
 }

@@ -20,6 +20,9 @@ type window struct {
 	learned *knowledge
 	content *content
 	wanted  [][]wish // by owner
+
+	meetings [][]meeting // by lease, then by the distance of the other one
+	tick     int32       // counts changes of the assignment
 	buf     []int32  // leases of the owner being scored, by start
 	trial   []int32  // units of an owner under trial
 }
@@ -43,9 +46,10 @@ func newWindow(calls []owner, leases []lease, k *knowledge) *window {
 
 // schedules are the temperatures of the search, round by round; between rounds the window is learned from.
 var schedules = [...][]float64{
-	{1, 0.5, 0, 0, 0},
-	{2, 1.5, 1, 0.7, 0.5, 0.25, 0, 0, 0},
-	{1, 0.7, 0.5, 0.25, 0, 0, 0, 0},
+	{4, 3, 3, 2, 2, 2, 1, 1, 1, 0.5, 0, 0, 0},
+	{6, 5, 4, 4, 3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
+	{4, 4, 3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
+	{3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
 }
 
 // solve assigns every unit to an owner.
@@ -54,6 +58,8 @@ func (w *window) solve() {
 	w.candidates()
 	w.want()
 	w.content = newContent(w)
+	w.meetings = make([][]meeting, len(w.leases))
+	w.learned.anticipate(w)
 	for round, temperatures := range schedules {
 		w.weigh(round > 0)
 		if round == 0 {
@@ -100,20 +106,42 @@ func (w *window) candidates() {
 	}
 }
 
-// settle gives units that only one call could own, in a recording where nothing else could have caused
-// them, to that call for good.
+// settle gives to a call for good the units that only this call could own, if no other call could own
+// anything of it and its leases then follow a pattern that is known.
 func (w *window) settle() {
-	for i := range w.owners[:w.none] {
-		w.rescore(&w.owners[i])
-	}
 	for i := range w.units {
-		u := &w.units[i]
-		if len(u.cands) == 2 && w.owners[u.cands[0].owner].call != nil && u.cands[0].weight-u.cands[1].weight > 0 {
-			w.place(int32(i), u.cands[0].owner)
-			u.fixed = true
+		w.units[i].fixed = len(w.units[i].cands) == 1
+	}
+	var p pattern
+	for id := range w.owners[:w.none] {
+		o := &w.owners[id]
+		if o.call == nil || len(w.wanted[id]) == 0 {
+			continue
 		}
-		if len(u.cands) == 1 {
-			u.fixed = true
+		alone := true
+		w.trial = w.trial[:0]
+		for _, wish := range w.wanted[id] {
+			alone = alone && len(w.units[wish.unit].cands) == 2
+			w.trial = append(w.trial, wish.unit)
+		}
+		if !alone {
+			continue
+		}
+		w.gather(w.trial)
+		p = 0
+		end := o.head
+		for n, li := range w.buf {
+			l := &w.leases[li]
+			p = p.with(l.kind, n > 0 && l.start < end-slack)
+			end = max(end, l.end)
+		}
+		if !w.timing.knows(o.route, p) {
+			continue
+		}
+		for _, wish := range w.wanted[id] {
+			u := &w.units[wish.unit]
+			u.owner, u.fixed = int32(id), true
+			o.units = append(o.units, wish.unit)
 		}
 	}
 }
@@ -133,7 +161,11 @@ func (w *window) place(u, to int32) {
 	}
 }
 
-func (w *window) rescore(o *owner) { o.score = w.scoreOf(o, o.units) }
+func (w *window) rescore(o *owner) {
+	o.score = w.scoreOf(o, o.units)
+	w.tick++
+	o.changed = w.tick
+}
 
 // collect puts the leases of an owner's units into w.buf, by start.
 func (w *window) collect(o *owner) { w.gather(o.units) }
@@ -157,10 +189,10 @@ func (w *window) gather(units []int32) {
 func (w *window) scoreOf(o *owner, units []int32) float64 {
 	t := w.timing
 	if o.route == routeCron {
-		return 0
+		return w.scoreOfScheduler(units)
 	}
 	if len(units) == 0 {
-		return t.pattern(o.route, 0)
+		return t.pattern(o.route, 0, 0)
 	}
 	w.gather(units)
 	gaps := &t.gaps[o.route]
@@ -175,14 +207,22 @@ func (w *window) scoreOf(o *owner, units []int32) float64 {
 			end = l.end
 			continue
 		}
-		prev := &w.leases[w.buf[n-1]]
 		nested := l.start < end-slack
 		p = p.with(l.kind, nested)
 		if nested {
-			sum += w.overlap(prev, l, o.route)
+			depth := 0
+			for _, before := range w.buf[:n] {
+				if b := &w.leases[before]; b.end > l.start+slack {
+					sum += w.overlap(before, id, o.route)
+					depth++
+				}
+			}
+			if depth > 1 {
+				sum -= 8 * float64(depth-1)
+			}
 		} else {
 			sum += gaps[gapNext].score(l.start - end)
-			if l.conn() == prev.conn() {
+			if l.conn() == w.leases[w.buf[n-1]].conn() {
 				sum += t.same
 			} else {
 				sum += t.other
@@ -193,31 +233,94 @@ func (w *window) scoreOf(o *owner, units []int32) float64 {
 	if o.answer {
 		sum += gaps[gapLast].score(o.until - end)
 	}
-	return sum + t.pattern(o.route, p)
+	return sum + t.pattern(o.route, p, len(w.buf))
 }
 
-// overlap judges two leases of one owner that overlap in time: a single thread runs one statement at a time.
-func (w *window) overlap(a, b *lease, r route) float64 {
-	const impossible, unusual, usual = -25, -3, -0.5
-	if b.end > a.end+slack && a.end > b.start+slack && r != routeLogin && r != routeTryton && r != routeTrytonLogin {
-		return impossible / 2
+// scoreOfScheduler judges the leases of a scheduled action: one thread runs them within the lease that
+// reads ir_cron, one after the other.
+func (w *window) scoreOfScheduler(units []int32) (sum float64) {
+	const usual = 8 // leases of one action
+	w.gather(units)
+	var end int64
+	last := int32(-1)
+	for n, id := range w.buf {
+		l := &w.leases[id]
+		if n > usual {
+			sum--
+		}
+		if l.kind == leaseCron {
+			continue
+		}
+		if last >= 0 && l.start < end-slack {
+			sum += w.overlap(last, id, routeCron) - 6
+		}
+		if l.end > end {
+			end, last = l.end, id
+		}
 	}
-	i, j := 0, 0
-	for i < len(a.statements) && j < len(b.statements) {
-		x, y := a.statements[i], b.statements[j]
-		if x.Start.Before(y.End.Add(-slack)) && y.Start.Before(x.End.Add(-slack)) {
-			return impossible
-		}
-		if x.End.Before(y.End) {
-			i++
-		} else {
-			j++
-		}
+	return sum
+}
+
+// overlap judges two leases of one owner that overlap in time, a beginning first: a single thread runs one
+// statement at a time, and closes cursors in the reverse order of opening them.
+func (w *window) overlap(a, b int32, r route) float64 {
+	const impossible, crossing, unusual, usual = -25, -12.5, -6, -0.5
+	switch w.meeting(a, b) {
+	case meetBusy:
+		return impossible
+	case meetCross:
+		return crossing
 	}
 	if r == routeWeb || r == routeAPI {
 		return unusual
 	}
 	return usual
+}
+
+// meeting is how two leases overlap.
+type meeting uint8
+
+const (
+	meetUnknown meeting = iota
+	meetNested          // b lies in an idle stretch of a
+	meetCross           // a ends first
+	meetBusy            // statements of both run at once
+)
+
+// meeting looks up how leases a and b, a < b, overlap; the search asks for the same pairs again and again.
+func (w *window) meeting(a, b int32) meeting {
+	row := w.meetings[a]
+	at := int(b - a - 1)
+	if at < len(row) && row[at] != meetUnknown {
+		return row[at]
+	}
+	m := meet(&w.leases[a], &w.leases[b])
+	if at >= len(row) {
+		row = append(row, make([]meeting, at+1-len(row))...)
+		w.meetings[a] = row
+	}
+	row[at] = m
+	return m
+}
+
+func meet(a, b *lease) meeting {
+	if b.end > a.end+slack {
+		return meetCross
+	}
+	i, j := 0, 0
+	for i < len(a.statements) && j < len(b.statements) {
+		x, y := a.statements[i], b.statements[j]
+		xs, xe, ys, ye := x.Start.UnixNano(), x.End.UnixNano(), y.Start.UnixNano(), y.End.UnixNano()
+		if xs < ye-slack && ys < xe-slack {
+			return meetBusy
+		}
+		if xe < ye {
+			i++
+		} else {
+			j++
+		}
+	}
+	return meetNested
 }
 
 // sameChance is the probability that two random consecutive leases share a connection.

@@ -153,3 +153,8 @@ func (s *Set) Hashes() []Hash {
 
 // Len is the number of hashes held, repetitions included until Hashes is called.
 func (s *Set) Len() int { return len(s.hashes) }
+
+// Clone returns a copy that shares nothing with s.
+func (s *Set) Clone() Set {
+	return Set{hashes: slices.Clone(s.hashes), budget: s.budget, limit: s.limit}
+}
