@@ -315,17 +315,24 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   for (const width of [1280, 1600, 390]) {
     await check(`${scheme} at ${width} px: every page fits and shows no stray value`, async () => {
       const p = await open({ colorScheme: scheme, viewport: { width, height: width < 500 ? 844 : 900 }, hasTouch: width < 500 });
+      await p.addInitScript(() => {
+        Object.assign(window, { jumps: 0 });
+        new PerformanceObserver((l) => l.getEntries().forEach((e) => {
+          /** @type {any} */ (window).jumps += /** @type {any} */ (e).value;
+        })).observe({ type: 'layout-shift', buffered: true });
+      });
       for (const path of PAGES) {
         await p.goto(base + path);
         await settled(p, '.tr .n, .sentence b, .timeline canvas, table.plain td, .findings-list li, .empty, pre.sql');
         const seen = await p.evaluate(() => ({
-          theme: document.documentElement.dataset.theme, text: document.body.innerText, wide: document.documentElement.scrollWidth - innerWidth,
+          jumps: /** @type {any} */ (window).jumps, theme: document.documentElement.dataset.theme, text: document.body.innerText, wide: document.documentElement.scrollWidth - innerWidth,
           ground: getComputedStyle(document.body).backgroundColor, unlabelled: [...document.querySelectorAll('button, a, input')].filter((e) => !(/** @type {HTMLElement} */ (e).innerText ?? '').trim() && !e.getAttribute('aria-label')).map((e) => e.outerHTML.slice(0, 120)),
         }));
         assert.equal(seen.theme, scheme);
         assert.ok(!/\bNaN\b|\bundefined\b|\[object|\bInfinity\b/.test(seen.text), `${path}: ${/.{30}(NaN|undefined|\[object|Infinity).{30}/s.exec(seen.text)?.[0]}`);
         assert.ok(seen.wide <= 0, `${path} is ${seen.wide} px too wide`);
         assert.deepEqual(seen.unlabelled, [], path);
+        assert.ok(seen.jumps < 0.05, `${path}: content jumped by ${seen.jumps}`);
         if (shots) {
           mkdirSync(shots, { recursive: true });
           await p.waitForTimeout(300);

@@ -61,7 +61,7 @@ export function Calls({ source }) {
     { key: 'bar', label: '', width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
   const phone = useMemo(() => innerWidth < 760, []);
-  const shown = phone ? PHONE.map((k) => ({ ...columns.find((c) => c.key === k), ...(k === 'name' ? { width: '176px' } : k === 'bar' ? { width: '112px' } : {}) })) : columns;
+  const shown = phone ? PHONE.map((k) => ({ ...columns.find((c) => c.key === k), ...(k === 'name' ? { width: '160px' } : k === 'duration' ? { width: '72px' } : k === 'bar' ? { width: '98px' } : {}) })) : columns;
   const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
   const hover = (/** @type {number} */ i) => tip(() => {
     const c = list.row(i);

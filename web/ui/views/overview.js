@@ -80,7 +80,7 @@ function Figures({ d, source }) {
     ${cell('slowest', () => html`<${Dur} s=${d?.max} />`)}
     ${cell('errors', () => html`<a class=${d?.errors ? 'harm' : ''} href=${link('/calls', { filter: withTerm(here().query.get('filter') ?? '', 'error', 'any') })}><${Count} n=${d?.errors} /></a>`)}
     ${cell('statements', () => html`<${Count} n=${d?.statements} />`)}
-    ${cell('attributed', () => html`<${Percent} x=${share} />`, 'share of all statements in the recording that were given to a call')}
+    ${cell('of them in calls', () => html`<${Percent} x=${share} />`, 'share of all statements in the recording that belong to a call; the others are background')}
     ${cell('recorded', () => html`<${Bytes} n=${source?.bytes} />`, source ? `${join(count(source.packets))} packets` : '')}
   </dl>`;
 }

@@ -48,7 +48,10 @@ export function FilterBox({ rules }) {
     setCaret(position);
     setAt(-1);
     setOpen(true);
-    send(value, delay);
+    // A term that is still being typed would match nothing: it counts from the next blank, Enter or choice.
+    const begun = /\S*$/.exec(value.slice(0, position))?.[0] ?? '';
+    if (delay > 0 && begun.includes(':')) clearTimeout(timer.current);
+    else send(value, delay);
   };
   const take = (/** @type {number} */ i) => {
     const value = text.slice(0, from) + items[i].insert + text.slice(to);
@@ -87,7 +90,10 @@ export function FilterBox({ rules }) {
     setUsed(true);
     setOpen(true);
     setCaret(input.current?.selectionStart ?? 0);
-  }} onBlur=${() => setOpen(false)} onClick=${() => setCaret(input.current?.selectionStart ?? 0)} />
+  }} onBlur=${() => {
+    setOpen(false);
+    if (text.trim() !== sent.current) send(text, 0);
+  }} onClick=${() => setCaret(input.current?.selectionStart ?? 0)} />
     ${text ? html`<button type="button" class="tool clear" onClick=${() => {
     change('', 0, 0);
     setOpen(false);

@@ -88,7 +88,7 @@ function TimeRange({ source }) {
         const d = (b[p][i] / sums[i]) * tall;
         if (d <= 0) return;
         g.fillStyle = c.part[k];
-        g.fillRect(x0, y - d, Math.max(1, x1 - x0 - (x1 - x0 > 3 ? 1 : 0)), d);
+        g.fillRect(x0, y - d, Math.max(1.5, x1 - x0 - (x1 - x0 > 3 ? 1 : 0)), d);
         y -= d;
       });
     }
@@ -105,18 +105,20 @@ function TimeRange({ source }) {
   </div>`;
 }
 
+/** @type {[string[], string][]} keys, ~words between them, and what they do */
 const KEYS = [
-  ['/', 'focus the filter'],
-  ['?', 'this help'],
-  ['j k', 'next and previous row'],
-  ['Enter', 'open the row'],
-  ['p or Shift-click', 'pin a call to compare'],
-  ['[ ]', 'previous and next call on a call’s page'],
-  ['W A S D', 'zoom and pan in timelines'],
-  ['wheel, drag', 'zoom around the pointer, pan'],
-  ['0 or double click', 'show all'],
-  ['Esc', 'close, clear the selection'],
-  ['g then o c s m u q f b', 'go to a page: Overview, Calls, Sessions, Methods, Users, SQL, Findings, Background'],
+  [['/'], 'focus the filter'],
+  [['?'], 'this help'],
+  [['j', 'k'], 'next and previous row'],
+  [['Enter'], 'open the row'],
+  [['p', '~or Shift-click'], 'pin a call to compare'],
+  [['[', ']'], 'previous and next call'],
+  [['W', 'A', 'S', 'D'], 'zoom and pan a timeline'],
+  [['~wheel, drag'], 'zoom around the pointer, pan'],
+  [['0', '~or double click'], 'show all of it'],
+  [['f'], 'fold runs of equal statements'],
+  [['Esc'], 'close, clear the selection'],
+  [['g', 'o'], 'Overview; then c Calls, s Sessions, m Methods, u Users, q SQL, f Findings, b Background'],
 ];
 
 const FILTERS = [
@@ -142,7 +144,7 @@ export function Help({ open, onClose }) {
     <div class="help-body">
       <div class="help-head"><h2 id="help-title">Keys and filter</h2><button type="button" class="tool" onClick=${onClose} aria-label="Close"><${Icon} name="close" /></button></div>
       <div class="help-columns">
-        <dl>${KEYS.map(([k, v]) => html`<dt>${k.split(/(?<=\S) (?=\S$)|(?<=^\S) /).map((x) => html`<kbd>${x}</kbd> `)}</dt><dd>${v}</dd>`)}</dl>
+        <dl>${KEYS.map(([k, v]) => html`<dt>${k.map((x) => (x.startsWith('~') ? html`<span class="dim">${x.slice(1)}</span> ` : html`<kbd>${x}</kbd> `))}</dt><dd>${v}</dd>`)}</dl>
         <dl>${FILTERS.map(([k, v]) => html`<dt><code>${k}</code></dt><dd>${v}</dd>`)}</dl>
       </div>
     </div>

@@ -14,7 +14,14 @@ import { hideTip } from './tip.js';
  */
 export function useGestures(opts) {
   const now = useRef(opts);
-  now.current = opts;
+  // Events may come faster than renders: each starts from what the one before it left.
+  now.current = {
+    ...opts,
+    onChange: (v) => {
+      now.current.view = v;
+      opts.onChange(v);
+    },
+  };
   useEffect(() => {
     const el = /** @type {HTMLElement|null} */ (opts.ref.current);
     if (!el) return undefined;

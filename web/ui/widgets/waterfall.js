@@ -64,12 +64,14 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
       g.fillStyle = c['ink-2'];
       g.fillText('call', 0, HEAD + 4 + BAR / 2);
       lanes.forEach((l, i) => {
-        g.font = `11px ${c.mono}`;
-        g.fillStyle = c['ink-3'];
-        g.fillText(fit(g, l.label.replace(/^127\.0\.0\.1(?=:)/, ''), 58), 48, HEAD + OWN + i * LANE + 6 + BAR / 2);
+        const y = HEAD + OWN + i * LANE + 6 + BAR / 2;
         g.font = `12px ${c.font}`;
         g.fillStyle = c['ink-2'];
-        g.fillText(`lease ${i + 1}`, 0, HEAD + OWN + i * LANE + 6 + BAR / 2);
+        g.fillText(`lease ${i + 1}`, 0, y);
+        const used = Math.max(48, g.measureText(`lease ${i + 1}`).width + 8);
+        g.font = `11px ${c.mono}`;
+        g.fillStyle = c['ink-3'];
+        g.fillText(fit(g, l.label.replace(/^127\.0\.0\.1(?=:)/, ''), gutter - used - 12), used, y);
       });
     }
     g.save();
