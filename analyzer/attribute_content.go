@@ -197,8 +197,15 @@ func (c *content) score(l *lease, o *owner, k *knowledge) float64 {
 			total += sum * math.Sqrt(contentWeight/(contentWeight+float64(n)))
 		}
 	}
+	if total > contentSure {
+		total = contentSure + 0.3*(total-contentSure)
+	}
 	return min(max(total, -10), 60)
 }
+
+// contentSure is the score from which on more shared values hardly add: a scheduled action may read the
+// very records that a call names.
+const contentSure = 25
 
 // contentWeight is the number of values of one place from which on more of them count less.
 const contentWeight = 4

@@ -109,7 +109,7 @@ func (k *knowledge) profileScore(l *lease, profile int32, own bool) float64 {
 		own := (max(shapes[f]-left, 0) + weight*base) / (runs + weight)
 		sum += math.Log(own / base)
 	}
-	return min(max(1.3*sum/math.Sqrt(float64(len(l.features))), -9), 9)
+	return min(max(1.8*sum/math.Sqrt(float64(len(l.features))), -14), 14)
 }
 
 // learn takes the window's current assignment as the truth to learn from.

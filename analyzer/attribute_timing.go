@@ -54,9 +54,9 @@ type pattern uint64
 func (p pattern) with(k leaseKind, nested bool) pattern {
 	v := pattern(k) + 1
 	if nested {
-		v += 10
+		v += pattern(len(symbols))
 	}
-	return p*23 + v // wraps for very long calls: then it is a hash
+	return p*29 + v // wraps for very long calls: then it is a hash
 }
 
 func newTiming() *timing {
@@ -84,7 +84,7 @@ var priorPatterns = map[route]map[string]float64{
 	routeAPI:         {"smsm": -1.5, "dsesm": -1.5, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -9},
 	routeTryton:      {"kmr": -0.5, "kmmr": -2, "km": -3, "": -5, "k": -4},
 	routeTrytonLogin: {"m": -2, "mm": -2, "mmm": -2.5, "": -7},
-	routeSocket:      {"smb": -1.5, "smbb": -3, "sm": -2, "smm": -2, "s": -3, "smd": -2.5, "smbd": -3, "": -3},
+	routeSocket:      {"smb": -1.5, "smbb": -3, "sm": -2, "smm": -2, "s": -3, "sp": -1.5, "spd": -2, "smbd": -3, "": -3},
 	routeCron:        {"": -1},
 }
 

@@ -49,15 +49,21 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 		case o.route == routeCron:
 			if l.start == o.head+slack && l.end == o.until {
 				sum += 6 // the lease that reads ir_cron is cron itself
+			} else if l.kind == leaseJob {
+				sum -= 1
 			} else if l.kind == leaseWork || l.kind == leaseCron {
-				sum -= 6 // what it runs
+				sum -= 6 // what it may run
 			} else {
 				sum -= 10
 			}
 		case l.kind == leaseCron:
 			sum -= 4
+		case l.kind == leaseJob:
+			sum -= 30
 		case l.kind == leaseBus && o.route == routeSocket:
-			sum -= 2
+			sum -= 4
+		case l.kind == leasePresence && o.route != routeSocket:
+			sum -= 20
 		case l.kind == leaseWork && o.route == routeSocket:
 			sum -= 14
 		}

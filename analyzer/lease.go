@@ -20,10 +20,12 @@ const (
 	leaseCron                // reads ir_cron
 	leaseBus                 // reads bus_bus
 	leaseListen              // LISTEN: held for as long as the server lives
+	leaseJob                 // what a scheduled action runs, where it keeps its progress
+	leasePresence            // keeps a websocket user\'s presence
 )
 
 // symbols are the letters of patterns, by kind.
-const symbols = "msedkrcbl"
+const symbols = "msedkrcbljp"
 
 // lease is a PostgreSQL connection from its reset (or startup) to the next one. It belongs to one owner.
 type lease struct {
@@ -117,13 +119,15 @@ func (b *leaseBuilder) close() *lease {
 func (b *leaseBuilder) idle() bool { return b.current == nil || !b.inTx }
 
 // marker is what one statement shape says about the lease that runs it.
-type marker uint8
+type marker uint16
 
 const (
 	markSignaling marker = 1 << iota
 	markCron
 	markBus
 	markListen
+	markJob
+	markPresence
 	markSession // Tryton's ir_session
 	markServer  // only an application server sends this
 	markDiscard
@@ -146,8 +150,12 @@ func markersOf(s sqltrace.Shape) (m marker) {
 			signaling++
 		case t == "ir_cron" && s.Written == "":
 			m |= markCron | markServer
-		case (t == "bus_bus" || t == "bus_presence") && s.Written == "":
+		case t == "bus_presence":
+			m |= markPresence | markServer
+		case t == "bus_bus" && s.Written == "":
 			m |= markBus | markServer
+		case t == "ir_cron_progress" && s.Written == t:
+			m |= markJob
 		case t == "ir_session":
 			m |= markSession | markServer
 		}
@@ -200,6 +208,10 @@ func (l *lease) classify(markers func(sqltrace.Fingerprint) marker) {
 		l.kind = leaseTouch
 	case all&markCron != 0:
 		l.kind = leaseCron
+	case all&markJob != 0:
+		l.kind = leaseJob
+	case all&markPresence != 0:
+		l.kind = leasePresence
 	case all&markBus != 0:
 		l.kind = leaseBus
 	}

@@ -23,8 +23,8 @@ type window struct {
 
 	meetings [][]meeting // by lease, then by the distance of the other one
 	tick     int32       // counts changes of the assignment
-	buf     []int32  // leases of the owner being scored, by start
-	trial   []int32  // units of an owner under trial
+	buf      []int32     // leases of the owner being scored, by start
+	trial    []int32     // units of an owner under trial
 }
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
@@ -264,7 +264,7 @@ func (w *window) scoreOfScheduler(units []int32) (sum float64) {
 // overlap judges two leases of one owner that overlap in time, a beginning first: a single thread runs one
 // statement at a time, and closes cursors in the reverse order of opening them.
 func (w *window) overlap(a, b int32, r route) float64 {
-	const impossible, crossing, unusual, usual = -25, -12.5, -6, -0.5
+	const impossible, crossing, unusual, usual = -100, -12.5, -8, -0.5
 	switch w.meeting(a, b) {
 	case meetBusy:
 		return impossible
