@@ -27,25 +27,29 @@ const (
 // sum of exponentials does not care which of two crossing pairs is which), and capped so that one late
 // lease does not outweigh everything else.
 type gapModel struct {
-	mean float64 // nanoseconds
-	base float64 // log density at 0, per millisecond
+	mean, scale float64 // nanoseconds, and their inverse
+	base        float64 // log density at 0, per millisecond
 }
 
 const (
-	gapStiffness = 1.15
+	gapStiffness = 0.08
 	gapCap       = 12
+	gapKnee      = 7.5 // where the cap is reached: x(1 + stiffness·x) = cap
 )
 
 func newGapModel(mean float64) gapModel {
-	return gapModel{mean: mean, base: -math.Log(mean / 1e6)}
+	return gapModel{mean: mean, scale: 1 / mean, base: -math.Log(mean / 1e6)}
 }
 
 func (g gapModel) score(gap int64) float64 {
 	if gap <= 0 {
 		return g.base
 	}
-	x := float64(gap) / g.mean
-	return g.base - math.Min(x*(1+0.08*math.Min(x, 8)), gapCap)
+	x := float64(gap) * g.scale
+	if x >= gapKnee {
+		return g.base - gapCap
+	}
+	return g.base - x*(1+gapStiffness*x)
 }
 
 // pattern accumulates the kinds of a call's leases in order; nested leases count apart.
@@ -66,7 +70,7 @@ func newTiming() *timing {
 		t.patterns[r] = map[uint64]float64{}
 		t.unseen[r] = -7
 	}
-	t.spread = [routes]float64{routeWeb: 0.4, routeLogin: 3, routeAPI: 1.5, routeTryton: 0.5, routeTrytonLogin: 1, routeSocket: 1, routeCron: 1}
+	t.spread = priorSpread
 	t.usual = [routes]float64{routeWeb: 2, routeLogin: 7, routeAPI: 5, routeTryton: 3, routeTrytonLogin: 2, routeSocket: 2}
 	for r, known := range priorPatterns {
 		for text, logP := range known {
@@ -74,6 +78,11 @@ func newTiming() *timing {
 		}
 	}
 	return t
+}
+
+// priorSpread is the variance of the number of leases a call takes, by route; what is learned never exceeds it.
+var priorSpread = [routes]float64{
+	routeWeb: 0.4, routeLogin: 2, routeAPI: 1.5, routeTryton: 0.5, routeTrytonLogin: 1, routeSocket: 1, routeCron: 1,
 }
 
 // priorPatterns are the patterns servers of known versions show, with log probabilities to begin with.
@@ -187,7 +196,7 @@ func (t *timing) learn(w *window) {
 		t.patterns[r] = learned
 		squares[r] += weight * (t.spread[r] + t.usual[r]*t.usual[r])
 		t.usual[r] = (lengths[r] + weight*t.usual[r]) / (totals[r] + weight)
-		t.spread[r] = max(0.2, squares[r]/(totals[r]+weight)-t.usual[r]*t.usual[r])
+		t.spread[r] = min(max(0.2, squares[r]/(totals[r]+weight)-t.usual[r]*t.usual[r]), priorSpread[r])
 		t.unseen[r] = math.Log(weight * 0.0002 / (totals[r] + weight))
 	}
 	chance := w.sameChance()

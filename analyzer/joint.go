@@ -62,6 +62,8 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 			sum -= 30
 		case l.kind == leaseBus && o.route == routeSocket:
 			sum -= 4
+		case l.kind == leaseBus && o.route == routeLogin:
+			sum -= 8
 		case l.kind == leasePresence && o.route != routeSocket:
 			sum -= 20
 		case l.kind == leaseWork && o.route == routeSocket:
@@ -163,8 +165,16 @@ func noise(rng *rand.Rand, temperature float64) float64 {
 	if temperature == 0 {
 		return 0
 	}
-	return -temperature * math.Log(-math.Log(rng.Float64()+1e-12)+1e-12)
+	return temperature * gumbel[rng.Uint32()%uint32(len(gumbel))]
 }
+
+// gumbel holds equally likely values of the standard Gumbel distribution.
+var gumbel = func() (table [4096]float64) {
+	for i := range table {
+		table[i] = -math.Log(-math.Log((float64(i) + 0.5) / float64(len(table))))
+	}
+	return table
+}()
 
 // option is one way to change the owner of a unit.
 type option struct {

@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/perfd/perfd/rpclog"
@@ -97,10 +96,19 @@ type candidate struct {
 	weight float64
 }
 
-func (u *unit) weight(owner int32) (float64, bool) {
-	i, ok := slices.BinarySearchFunc(u.cands, owner, func(c candidate, o int32) int { return int(c.owner) - int(o) })
-	if !ok {
-		return 0, false
+// weight returns the weight of an owner among the unit's candidates; ok is false if it is none of them.
+func (u *unit) weight(owner int32) (w float64, ok bool) {
+	lo, hi := 0, len(u.cands)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if u.cands[mid].owner < owner {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
 	}
-	return u.cands[i].weight, true
+	if lo < len(u.cands) && u.cands[lo].owner == owner {
+		return u.cands[lo].weight, true
+	}
+	return 0, false
 }

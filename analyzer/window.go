@@ -222,7 +222,9 @@ func (w *window) scoreOf(o *owner, units []int32) float64 {
 			}
 		} else {
 			sum += gaps[gapNext].score(l.start - end)
-			if l.conn() == w.leases[w.buf[n-1]].conn() {
+		}
+		if prev := &w.leases[w.buf[n-1]]; prev.end <= l.start+slack {
+			if l.conn() == prev.conn() {
 				sum += t.same
 			} else {
 				sum += t.other
