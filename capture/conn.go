@@ -55,6 +55,8 @@ type half struct {
 	fin     bool   // end is valid
 	ended   bool   // all bytes up to end were passed
 	missing bool   // proven is valid and beyond next
+	reset   bool   // the sender ended the connection by RST
+	doubt   uint32 // an implausible number seen before
 	finLost bool   // what was acknowledged beyond next seems to be a FIN that was not recorded
 
 	joinedAt     int64 // engine's clock
@@ -108,6 +110,13 @@ func (c *conn) handshake(s *segment) (late bool) {
 // start sets the number of a direction's first byte.
 func (h *half) start(seq uint32) {
 	h.started, h.next, h.isn = true, seq, seq-1
+}
+
+// confirms tells whether an implausible number is close to the one before, and remembers it.
+func (h *half) confirms(seq uint32) bool {
+	before := h.doubt
+	h.doubt = seq
+	return seq != before && seq-before < closeBy
 }
 
 // restart sets the number of a direction's first byte as the handshake says it, unless bytes were passed

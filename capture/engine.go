@@ -12,6 +12,11 @@ const (
 	maxBack    = 1 << 26
 	maxLateSYN = 1 << 20 // distance of the first bytes recorded from a SYN recorded after them
 
+	// A number farther than plausible from where a direction stands may be damaged or forged: it takes a
+	// second one close to it to be believed.
+	plausible = 64 << 10
+	closeBy   = 1 << 20
+
 	sweepInterval = 256        // packets between looks for idle connections
 	minWake       = int64(1e6) // shortest time between two looks at waiting connections
 	never         = int64(1<<63 - 1)
@@ -189,7 +194,10 @@ func (e *Engine) isReuse(c *conn, s *segment) bool {
 		return false
 	}
 	d := int32(s.seq - h.next)
-	return d > maxAhead || d < -maxBack
+	if d > maxAhead || d < -maxBack {
+		return h.confirms(s.seq)
+	}
+	return d >= 0 && (h.ended || h.reset && c.state == closed) // its sender had ended it
 }
 
 // ignoredSegment keeps count of a connection nobody wants, without reassembling it.

@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,7 +78,13 @@ func TestOrder(t *testing.T) {
 		{"reset before the last bytes", []packet{a, {from: client, seq: 107, flags: flagRST}, b},
 			[]string{`1 to server "aaa" lost 0`, `1 to server "bbb" lost 0`, `1 close`}},
 		{"data after the end", []packet{a, {from: client, seq: 104, ack: 501, flags: flagACK | flagFIN}, c},
-			[]string{`1 to server "aaa" lost 0`, `1 to server fin`, `1 close`}},
+			[]string{`1 to server "aaa" lost 0`, `1 to server fin`, `1 close`, `2 to server "ccc" lost 0`, `2 close`}},
+		{"damaged number", []packet{a, {from: client, seq: 104 + 1<<22, ack: 501, flags: flagACK, data: []byte("???")}, late(b, ms(700)), late(c, ms(701))},
+			[]string{`1 to server "aaa" lost 0`, `1 to server "bbb" lost 0`, `1 to server "ccc" lost 0`, `1 close`}},
+		{"number damaged beyond the connection", []packet{a, {from: client, seq: 1 << 30, ack: 501, flags: flagACK, data: []byte("???")}, b},
+			[]string{`1 to server "aaa" lost 0`, `1 to server "bbb" lost 0`, `1 close`}},
+		{"damaged acknowledgement", []packet{{from: server, seq: 501, ack: 101 + 1<<22, flags: flagACK}, late(a, ms(700)), late(b, ms(701))},
+			[]string{`1 to server "aaa" lost 0`, `1 to server "bbb" lost 0`, `1 close`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,6 +92,30 @@ func TestOrder(t *testing.T) {
 			wantLog(t, r, tt.want...)
 		})
 	}
+}
+
+// TestBothDirectionsWait: losses on both sides that wait for each other end while the recording goes on.
+func TestBothDirectionsWait(t *testing.T) {
+	packets := append(opening(),
+		data(client, 101, 501, "aaa"), // 104 to 107 are lost
+		data(server, 501, 107, "ok"),
+		data(client, 107, 503, "ccc"), // 503 to 505 are lost
+		data(client, 110, 505, "ddd"),
+		data(server, 505, 113, "OK"))
+	packets = append(packets, packet{port: 9, from: client, seq: 1, flags: flagSYN})
+	for i := range 50 {
+		packets = append(packets, packet{port: 9, from: client, seq: uint32(2 + i), flags: flagACK, data: []byte("."), at: ms(3 * i)})
+	}
+	r, _ := run(t, Config{}, packets...)
+	var got []string
+	for i, line := range r.log {
+		if strings.HasPrefix(line, "1 ") && i < len(r.log)-10 {
+			got = append(got, line)
+		}
+	}
+	r.log = got
+	wantLog(t, r, `1 to server "aaa" lost 0`, `1 to server "" lost 3`, `1 to client "ok" lost 0`,
+		`1 to server "ccc" lost 0`, `1 to client "" lost 2`, `1 to server "ddd" lost 0`, `1 to client "OK" lost 0`)
 }
 
 func TestGiantSegment(t *testing.T) {
@@ -126,9 +157,10 @@ func TestPortReuse(t *testing.T) {
 	// The SYN was not recorded, but its answer was.
 	r, _ = run(t, Config{}, append(packets, second[1:]...)...)
 	wantLog(t, r, `1 to server "old" lost 0`, `1 close`, `2 to server "new" lost 0`, `2 close`)
-	// Neither was: only the distance tells.
-	far := packet{from: client, seq: 1 << 30, ack: 1 << 29, flags: flagACK, data: []byte("new")}
-	r, st = run(t, Config{}, append(packets, far)...)
+	// Neither was: only the distance tells, and one segment could be damaged.
+	far := packet{from: client, seq: 1 << 30, ack: 1 << 29, flags: flagACK, data: []byte("damaged")}
+	near := packet{from: client, seq: 1<<30 + 7, ack: 1 << 29, flags: flagACK, data: []byte("new")}
+	r, st = run(t, Config{}, append(packets, far, near)...)
 	wantLog(t, r, `1 to server "old" lost 0`, `1 close`, `2 to server "new" lost 0`, `2 close`)
 	if st.Joined != 1 {
 		t.Errorf("joined = %d", st.Joined)

@@ -70,6 +70,7 @@ func feed(e *Engine, packets ...packet) {
 type recorder struct {
 	t       testing.TB
 	claims  func(Conn, []byte) Verdict
+	watch   func(Chunk)
 	streams []*recorded
 	log     []string
 }
@@ -126,6 +127,9 @@ func (s *recorded) Chunk(c Chunk) {
 		s.r.t.Errorf("chunk %s: lost %d, time %v after %v", c.Dir, c.Lost, c.Time, s.last[c.Dir])
 	}
 	s.last[c.Dir] = c.Time
+	if s.r.watch != nil {
+		s.r.watch(c)
+	}
 	if c.Lost > 0 {
 		s.gaps[c.Dir] = append(s.gaps[c.Dir], gap{int64(len(s.data[c.Dir])), c.Lost})
 		if c.Lost < 1<<12 {

@@ -117,19 +117,24 @@ func (e *Engine) wake() {
 func (e *Engine) due(c *conn) bool {
 	for side := range uint8(2) {
 		h := &c.half[side]
-		switch {
-		case h.joining:
+		if h.joining {
 			if e.waited(h.joinedAt, h.joinedPacket, e.cfg.JoinHold) {
 				h.joining = false
 				return true
 			}
-		case h.missing && e.waited(h.provenAt, h.provenPacket, e.cfg.AckHold):
-			return e.skipGap(c, side)
-		case len(h.held) > 0 && e.clock >= h.gapSince+int64(e.cfg.HoldTime):
+			continue
+		}
+		if h.lacks() && e.waited(h.provenAt, h.provenPacket, e.cfg.AckHold) ||
+			len(h.held) > 0 && e.clock >= h.gapSince+int64(e.cfg.HoldTime) {
 			return e.force(c, side)
 		}
 	}
 	return false
+}
+
+// lacks tells whether bytes proven to have been sent are neither passed nor held.
+func (h *half) lacks() bool {
+	return h.missing && (len(h.held) == 0 || h.held[0].seq != h.next)
 }
 
 // waited tells whether a wait since a time and a packet count has been long enough: both the time soon and
@@ -155,7 +160,7 @@ func (c *conn) deadline(e *Engine) (at, packet int64) {
 		if h.joining {
 			wait(h.joinedAt, h.joinedPacket, e.cfg.JoinHold)
 		}
-		if h.missing {
+		if h.lacks() {
 			wait(h.provenAt, h.provenPacket, e.cfg.AckHold)
 		}
 		if len(h.held) > 0 {

@@ -1,5 +1,7 @@
 package capture
 
+import "slices"
+
 // trackedSegment puts a segment in order. Data that is next in line goes to the stream at once, uncopied.
 func (e *Engine) trackedSegment(c *conn, s *segment, now int64) {
 	h, o := &c.half[s.side], &c.half[1-s.side]
@@ -55,6 +57,7 @@ func (e *Engine) acknowledged(c *conn, o *half, s *segment) {
 	}
 	d := int32(s.ack - o.next)
 	switch {
+	case d > plausible && !o.holdsUpTo(s.ack) && !o.confirms(s.ack):
 	case d > 0:
 		e.prove(c, o, s.ack)
 	case d < 0 && s.wire > 0 && o.mayStart(s.ack):
@@ -279,10 +282,36 @@ func (e *Engine) force(c *conn, side uint8) bool {
 		} else if !o.missing || !e.skipGap(c, 1-side) {
 			h.held[0].hasAck = false
 		}
+	case len(h.held) > 0 && h.implausible():
+		e.stats.Dropped += int64(len(h.held[0].data))
+		e.release(h, h.held[0].data)
+		e.buffers.put(h.held[0].data)
+		h.held = slices.Delete(h.held, 0, 1)
+		if len(h.held) > 0 {
+			h.gapSince = h.held[0].arrived
+		}
 	case !e.skipGap(c, side):
 		return false
 	}
 	return true
+}
+
+// implausible tells whether the first held run stands alone and far ahead, with no acknowledgement to show
+// that what is before it was ever sent.
+func (h *half) implausible() bool {
+	first := &h.held[0]
+	return first.seq-h.next > plausible && !h.missing &&
+		(len(h.held) == 1 || h.held[1].seq-first.seq-first.wire > plausible)
+}
+
+// holdsUpTo tells whether data right before an acknowledged number is held.
+func (h *half) holdsUpTo(ack uint32) bool {
+	for i := len(h.held) - 1; i >= 0; i-- {
+		if s := &h.held[i]; ack-s.seq <= s.wire {
+			return true
+		}
+	}
+	return false
 }
 
 // resetBy ends a connection by RST, after the bytes before it.
@@ -294,6 +323,7 @@ func (e *Engine) resetBy(c *conn, h *half, s *segment) {
 		}
 		e.prove(c, h, s.seq)
 	}
+	h.reset = true
 	if !c.reset {
 		c.reset = true
 		e.stats.Resets++
