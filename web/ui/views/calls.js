@@ -2,9 +2,10 @@
 
 import { usePages, useAPI } from '../api.js';
 import { clock, durationText, plural } from '../lib/format.js';
+import { terms } from '../lib/filter.js';
 import { position } from '../lib/scale.js';
 import { LABEL, PARTS } from '../lib/parts.js';
-import { filterParams, go, link, patch, usePlace } from '../state.js';
+import { filterParams, go, here, link, patch, usePlace } from '../state.js';
 import { Legend, PartsBar } from '../widgets/bar.js';
 import { Empty, Failure } from '../widgets/empty.js';
 import { narrowed, PageHead } from '../widgets/frame.js';
@@ -18,8 +19,8 @@ import { PartsTip, tip } from '../widgets/tip.js';
 /** @typedef {import('../lib/types.js').Call} Call */
 
 const MAX_PINS = 6;
-/** Columns on a phone, what matters most first. */
-const PHONE = ['name', 'duration', 'bar', 'user', 'start', 'error', 'statements', 'sql', 'wait', 'findings'];
+/** What comes first on a phone, and how wide it is there. */
+const PHONE = { name: '160px', duration: '72px', bar: '98px', user: '80px' };
 
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 export function Calls({ source }) {
@@ -60,8 +61,6 @@ export function Calls({ source }) {
     { key: 'duration', label: 'Duration', width: '88px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
     { key: 'bar', label: '', width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
-  const phone = useMemo(() => innerWidth < 760, []);
-  const shown = phone ? PHONE.map((k) => ({ ...columns.find((c) => c.key === k), ...(k === 'name' ? { width: '160px' } : k === 'duration' ? { width: '72px' } : k === 'bar' ? { width: '98px' } : {}) })) : columns;
   const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
   const hover = (/** @type {number} */ i) => tip(() => {
     const c = list.row(i);
@@ -72,7 +71,7 @@ export function Calls({ source }) {
   if (list.error) body = html`<${Failure} error=${list.error} retry=${list.retry} />`;
   else if (list.total === 0) body = html`<${NoCalls} source=${source} />`;
   else {
-    body = html`<${Table} label="Calls" columns=${shown} count=${list.total} row=${row} need=${list.need} sort=${sort} order=${order} fill keys
+    body = html`<${Table} label="Calls" columns=${columns} phone=${PHONE} count=${list.total} row=${row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${open} onPin=${pin} hover=${hover}
       rowClass=${(/** @type {number} */ i) => (pins.includes(/** @type {Call} */ (list.row(i)).id) ? 'is-pinned' : '')} />`;
@@ -97,7 +96,9 @@ function Result({ call }) {
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 function NoCalls({ source }) {
   if (narrowed()) {
-    return html`<${Empty} title="No call matches">Nothing in the recording fits the filter and the time range. <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all calls</button><//>`;
+    const exact = terms(here().query.get('filter') ?? '').find((t) => ['user', 'method', 'model'].includes(t.field));
+    return html`<${Empty} title="No call matches">Nothing in the recording fits the filter and the time range.
+      ${exact && html` <code>${exact.field}:</code> takes a whole name; for a part of one write it alone: <code>${exact.value}</code>.`} <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all calls</button><//>`;
   }
   return html`<${Empty} title="No calls in this recording" icon="calls" command="perfd analyze FILE --rpc-port 8069">${source && source.packets > 0
     ? 'There are packets, but no HTTP request was found in them. If Odoo listens on another port, name it:' : 'The recording holds no packets of HTTP traffic.'}<//>`;

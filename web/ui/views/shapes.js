@@ -43,7 +43,7 @@ export function Shapes({ source }) {
     body = narrowed() || kind ? html`<${Empty} title="No statement matches">Nothing fits the filter. <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null, kind: null })}>Show all statements</button><//>`
       : html`<${NoSQL} source=${source} />`;
   } else {
-    body = html`<${Table} label="SQL statements" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
+    body = html`<${Table} label="SQL statements" phone=${{ text: '188px', total: '64px', bar: '78px' }} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${q.has('row') ? Number(q.get('row')) : -1} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })}
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Shape} */ (list.row(i))))} />`;

@@ -12,6 +12,9 @@ import { Table } from './table.js';
 
 /** @typedef {import('../lib/types.js').Group} Group */
 
+/** What comes first on a phone, and how wide it is there. */
+const PHONE = { name: '176px', total: '64px', bar: '92px', calls: '48px' };
+
 /**
  * A link to the calls of a group, within the filter that stands.
  * @param {string} field of the filter
@@ -53,7 +56,7 @@ export function GroupPage({ title, path, field, unit, tools, name, extra = [] })
     body = narrowed() ? html`<${Empty} title="Nothing matches">No call fits the filter and the time range. <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all</button><//>`
       : html`<${Empty} title="No calls in this recording" icon="calls" command="perfd analyze FILE --rpc-port 8069">If Odoo listens on another port, name it:<//>`;
   } else {
-    body = html`<${Table} label=${title} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
+    body = html`<${Table} label=${title} phone=${PHONE} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
       selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })}
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Group} */ (list.row(i))))} />`;

@@ -1,5 +1,6 @@
 // The table of every page: fixed columns, a header that stays, only the rows in view in the document.
 
+import { hideTip } from './tip.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './html.js';
 
 /**
@@ -16,14 +17,23 @@ const keepFocus = (e) => e.preventDefault();
 /** Widths of the bars in cells that are still on their way. */
 const WIDTHS = [62, 38, 74, 50, 45, 68, 33, 57];
 
+/** @param {Column[]} columns @param {Record<string, string>} [phone] @returns {Column[]} */
+function arrange(columns, phone) {
+  if (!phone || innerWidth > 760) return columns;
+  const first = Object.keys(phone).flatMap((k) => columns.filter((c) => c.key === k).map((c) => ({ ...c, width: phone[k] })));
+  return [...first, ...columns.filter((c) => !(c.key in phone))];
+}
+
 /**
  * @param {{label: string, columns: Column[], count: number|null, row: (i: number) => any, need?: (a: number, b: number) => void,
  *   sort?: string, order?: string, onSort?: (sort: string, order: string) => void, selected?: number,
  *   onSelect?: (i: number) => void, onOpen?: (i: number) => void, onPin?: (i: number) => void, hover?: (i: number) => any,
- *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, children?: any}} props
+ *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, phone?: Record<string, string>, children?: any}} props
+ *   phone names the columns that come first on a narrow screen, with their widths there
  */
 export function Table(props) {
-  const { label, columns, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, keys, fill } = props;
+  const { label, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, keys, fill } = props;
+  const columns = arrange(props.columns, props.phone);
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const [range, setRange] = useState({ a: 0, b: 40 });
   const total = count ?? 24;
@@ -43,6 +53,7 @@ export function Table(props) {
     if (box.current) o.observe(box.current);
     return () => o.disconnect();
   }, []);
+  useEffect(() => hideTip, [count, sort, order]);
   const a = Math.min(range.a, Math.max(0, total - 1));
   const b = Math.min(range.b, total);
   useEffect(() => need?.(a, b), [a, b, need]);
@@ -98,7 +109,7 @@ export function Table(props) {
   const rows = [];
   for (let i = a; i < b; i++) {
     const data = row(i);
-    rows.push(html`<div role="row" key=${i} aria-rowindex=${i + 2} aria-selected=${i === selected ? 'true' : undefined}
+    rows.push(html`<div role="row" key=${i} aria-rowindex=${i + 2} aria-current=${i === selected ? 'true' : undefined}
       class="tr ${i === selected ? 'selected' : ''} ${onOpen ? 'opens' : ''} ${data && rowClass ? rowClass(i) : ''}" style=${fill ? { ...grid, top: `${i * ROW}px` } : grid}
       onMouseDown=${onPin ? (/** @type {MouseEvent} */ e) => e.shiftKey && e.preventDefault() : undefined}
       onClick=${(/** @type {MouseEvent} */ e) => data && click(e, i)} ...${data && hover ? hover(i) : {}}>
