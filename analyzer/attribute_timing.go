@@ -17,15 +17,17 @@ type timing struct {
 type gapKind uint8
 
 const (
-	gapHead gapKind = iota // request head to first lease
-	gapNext                // lease to lease
-	gapLast                // last lease to the response's first byte
+	gapHead  gapKind = iota // request head to first lease
+	gapSame                 // lease to lease on the same connection
+	gapOther                // lease to lease on another one
+	gapLast                 // last lease to the response's first byte
 	gapKinds
 )
 
 // gapModel is an exponential density, slightly stiffened so that first come, first served wins ties (a
 // sum of exponentials does not care which of two crossing pairs is which), and capped so that one late
-// lease does not outweigh everything else.
+// lease does not outweigh everything else. Heavier tails fit single delays better and assign worse: they
+// prefer one tiny delay and one huge one to two middling ones.
 type gapModel struct {
 	mean, scale float64 // nanoseconds, and their inverse
 	base        float64 // log density at 0, per millisecond
@@ -41,7 +43,8 @@ func newGapModel(mean float64) gapModel {
 	return gapModel{mean: mean, scale: 1 / mean, base: -math.Log(mean / 1e6)}
 }
 
-func (g gapModel) score(gap int64) float64 {
+// score is the log density of a delay.
+func (g *gapModel) score(gap int64) float64 {
 	if gap <= 0 {
 		return g.base
 	}
@@ -50,6 +53,15 @@ func (g gapModel) score(gap int64) float64 {
 		return g.base - gapCap
 	}
 	return g.base - x*(1+gapStiffness*x)
+}
+
+// delays adds up what was seen of a delay.
+type delays struct{ n, sum float64 }
+
+// model estimates the density, with the prior counting as a few observations.
+func (d *delays) model(prior gapModel) gapModel {
+	const weight = 4
+	return newGapModel(max((d.sum+weight*prior.mean)/(d.n+weight), 1e5))
 }
 
 // pattern accumulates the kinds of a call's leases in order; nested leases count apart.
@@ -66,7 +78,7 @@ func (p pattern) with(k leaseKind, nested bool) pattern {
 func newTiming() *timing {
 	t := &timing{same: math.Log(4), other: math.Log(0.4)}
 	for r := range t.gaps {
-		t.gaps[r] = [gapKinds]gapModel{newGapModel(8e6), newGapModel(4e6), newGapModel(6e6)}
+		t.gaps[r] = [gapKinds]gapModel{newGapModel(8e6), newGapModel(4e6), newGapModel(4e6), newGapModel(6e6)}
 		t.patterns[r] = map[uint64]float64{}
 		t.unseen[r] = -7
 	}
@@ -131,7 +143,7 @@ func (t *timing) knows(r route, p pattern) bool {
 
 // learn re-estimates everything from the window's current assignment.
 func (t *timing) learn(w *window) {
-	var sums [routes][gapKinds]struct{ n, sum float64 }
+	var seen [routes][gapKinds]delays
 	var counts [routes]map[uint64]float64
 	var totals, lengths, squares [routes]float64
 	var same, pairs float64
@@ -139,9 +151,8 @@ func (t *timing) learn(w *window) {
 		counts[r] = map[uint64]float64{}
 	}
 	note := func(r route, k gapKind, gap int64) {
-		s := &sums[r][k]
-		s.n++
-		s.sum += math.Min(math.Max(float64(gap), 0), 20*t.gaps[r][k].mean)
+		seen[r][k].n++
+		seen[r][k].sum += min(max(float64(gap), 0), 20*t.gaps[r][k].mean)
 	}
 	for i := range w.owners[:w.none] {
 		o := &w.owners[i]
@@ -158,10 +169,12 @@ func (t *timing) learn(w *window) {
 			if n == 0 {
 				note(o.route, gapHead, l.start-o.head)
 			} else if !nested {
-				note(o.route, gapNext, l.start-end)
 				pairs++
 				if l.conn() == w.leases[w.buf[n-1]].conn() {
 					same++
+					note(o.route, gapSame, l.start-end)
+				} else {
+					note(o.route, gapOther, l.start-end)
 				}
 			}
 			end = max(end, l.end)
@@ -174,12 +187,9 @@ func (t *timing) learn(w *window) {
 		squares[o.route] += float64(len(w.buf) * len(w.buf))
 		totals[o.route]++
 	}
-	for r := range sums {
-		for k := range sums[r] {
-			s := sums[r][k]
-			const weight = 4 // of the prior, in observations
-			mean := (s.sum + weight*t.gaps[r][k].mean) / (s.n + weight)
-			t.gaps[r][k] = newGapModel(math.Max(mean, 1e5))
+	for r := range seen {
+		for k := range seen[r] {
+			t.gaps[r][k] = seen[r][k].model(t.gaps[r][k])
 		}
 		prior := priorPatterns[route(r)]
 		const weight = 20 // of the prior, in calls

@@ -113,7 +113,9 @@ func (w *window) tableShares() func(int32) float64 {
 func (w *window) search(temperatures []float64) {
 	rng := rand.New(rand.NewPCG(0x70657266, 0x64)) // a fixed seed: the same file gives the same answer
 	var options []option
-	for _, temperature := range temperatures {
+	repeat := min(max(4000/(len(w.units)+1), 1), 4) // a small window can afford a slower fall
+	for n := range repeat * len(temperatures) {
+		temperature := temperatures[n/repeat]
 		changed := false
 		for i := range w.units {
 			u := &w.units[i]
@@ -204,11 +206,13 @@ func (w *window) options(ui int32, out []option) []option {
 			out = append(out, option{w.none, -1, gain + fromWithout - fromScore})
 			continue
 		}
-		to := &w.owners[c.owner]
-		if from == w.none && gain < -30 {
+		if gain < hopeless {
 			continue
 		}
-		out = append(out, option{c.owner, -1, gain + fromWithout - fromScore + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		to := &w.owners[c.owner]
+		if from == w.none || !w.crowded(to, u.kind) {
+			out = append(out, option{c.owner, -1, gain + fromWithout - fromScore + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		}
 		if fo == nil {
 			for _, vi := range to.units { // take its place; the other becomes unowned
 				v := &w.units[vi]
@@ -232,7 +236,7 @@ func (w *window) options(ui int32, out []option) []option {
 			}
 			was, _ := v.weight(c.owner)
 			allGain += back - was
-			if v.kind != u.kind && (v.kind == leaseSignaling) != (u.kind == leaseSignaling) {
+			if (v.kind == leaseSignaling) != (u.kind == leaseSignaling) || gain+back-was < hopeless {
 				continue
 			}
 			delta := gain + back - was - fromScore - to.score +
@@ -257,6 +261,22 @@ func (w *window) options(ui int32, out []option) []option {
 		}
 	}
 	return out
+}
+
+// hopeless is the loss of evidence that no improvement in time and order makes up for.
+const hopeless = -30
+
+// crowded reports whether an owner that takes one lease of a kind has it already.
+func (w *window) crowded(o *owner, kind leaseKind) bool {
+	if o.route != routeWeb && o.route != routeTryton {
+		return false
+	}
+	for _, u := range o.units {
+		if k := w.units[u].kind; k == kind && (k == leaseSignaling || k == leaseCheck || k == leaseTouch) {
+			return true
+		}
+	}
+	return false
 }
 
 // variant returns an owner's units without one and with another (-1 for neither), in a shared buffer.

@@ -46,10 +46,10 @@ func newWindow(calls []owner, leases []lease, k *knowledge) *window {
 
 // schedules are the temperatures of the search, round by round; between rounds the window is learned from.
 var schedules = [...][]float64{
-	{4, 3, 3, 2, 2, 2, 1, 1, 1, 0.5, 0, 0, 0},
-	{6, 5, 4, 4, 3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
-	{4, 4, 3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
-	{3, 3, 3, 2, 2, 2, 2, 1.5, 1, 1, 1, 1, 0.7, 0.5, 0.25, 0, 0, 0},
+	{3, 2, 1, 0.5, 0},
+	{4, 3, 3, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
+	{3, 2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
+	{2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0.25, 0, 0},
 }
 
 // solve assigns every unit to an owner.
@@ -220,14 +220,17 @@ func (w *window) scoreOf(o *owner, units []int32) float64 {
 			if depth > 1 {
 				sum -= 8 * float64(depth-1)
 			}
-		} else {
-			sum += gaps[gapNext].score(l.start - end)
 		}
 		if prev := &w.leases[w.buf[n-1]]; prev.end <= l.start+slack {
+			kind := gapOther
 			if l.conn() == prev.conn() {
 				sum += t.same
+				kind = gapSame
 			} else {
 				sum += t.other
+			}
+			if !nested {
+				sum += gaps[kind].score(l.start - end)
 			}
 		}
 		end = max(end, l.end)
