@@ -13,7 +13,8 @@ type route uint8
 const (
 	routeWeb route = iota
 	routeLogin
-	routeAPI // stateless services: /jsonrpc, XML-RPC, /json/2
+	routeAPI        // stateless services: /jsonrpc, XML-RPC, /json/2
+	routeAPISession // the same with a session cookie
 	routeTryton
 	routeTrytonLogin
 	routeSocket // frames of a websocket
@@ -64,7 +65,12 @@ func routeOf(c *rpclog.Call) route {
 		return routeTrytonLogin
 	case c.Transport == rpclog.Tryton:
 		return routeTryton
-	case c.Transport == rpclog.XMLRPC, c.Transport == rpclog.JSON2, c.Path == "/jsonrpc", c.Session == 0:
+	case c.Transport == rpclog.XMLRPC, c.Transport == rpclog.JSON2, c.Path == "/jsonrpc":
+		if c.Session != 0 {
+			return routeAPISession
+		}
+		return routeAPI
+	case c.Session == 0:
 		return routeAPI
 	case strings.HasPrefix(c.Path, "/web/session/authenticate"), c.Path == "/web/login":
 		return routeLogin

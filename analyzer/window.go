@@ -276,7 +276,7 @@ func (w *window) overlap(a, b int32, r route) float64 {
 	case meetCross:
 		return crossing
 	}
-	if r == routeWeb || r == routeAPI {
+	if r == routeWeb || r == routeAPI || r == routeAPISession {
 		return unusual
 	}
 	return usual
