@@ -197,8 +197,9 @@ func (s *jsonScanner) text(v []byte) {
 	}
 }
 
+// value shows a scalar, cut alike whether it was seen in one piece or kept from several.
 func (s *jsonScanner) value(k kind, v []byte) {
-	s.scalar(s.base, s.now, s.depth, k, v)
+	s.scalar(s.base, s.now, s.depth, k, v[:min(len(v), jsonBuf)])
 }
 
 // keep appends to the scalar at hand as far as there is room.
