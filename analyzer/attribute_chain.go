@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"math"
 	"slices"
 
 	"github.com/perfd/perfd/capture"
@@ -16,14 +15,10 @@ import (
 // server is threaded, and every lease is a unit of its own.
 func (w *window) chain() {
 	workers, ok := w.workers()
-	single := func(i int) unit {
-		l := &w.leases[i]
-		return unit{leases: []int32{int32(i)}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind}
-	}
 	w.units = make([]unit, 0, len(w.leases))
 	if !ok {
 		for i := range w.leases {
-			w.units = append(w.units, single(i))
+			w.units = append(w.units, w.single(int32(i)))
 		}
 		return
 	}
@@ -32,7 +27,7 @@ func (w *window) chain() {
 		l := &w.leases[i]
 		worker, known := workers[l.conn()]
 		if !known || l.kind == leaseFilter || l.kind == leaseListen || l.foreign {
-			w.units = append(w.units, single(i))
+			w.units = append(w.units, w.single(int32(i)))
 			continue
 		}
 		current, begun := last[worker]
@@ -49,7 +44,7 @@ func (w *window) chain() {
 			u.before = l.start
 		}
 		last[worker] = len(w.units)
-		w.units = append(w.units, single(i))
+		w.units = append(w.units, w.single(int32(i)))
 	}
 }
 

@@ -83,7 +83,7 @@ func (b *leaseBuilder) add(s *sqltrace.Statement, discard bool) (closed *lease) 
 	}
 	l := b.current
 	l.statements = append(l.statements, s)
-	l.end = max(l.end, s.End.UnixNano())
+	l.extend(s)
 	if s.Kind != sqltrace.Reset {
 		b.busy = true
 	}
@@ -97,6 +97,46 @@ func (b *leaseBuilder) add(s *sqltrace.Statement, discard bool) (closed *lease) 
 		b.inTx = s.Tx != 'I'
 	}
 	return closed
+}
+
+// extend moves a lease's end to that of a statement. The end of one whose answer was lost is not known:
+// its start has to do.
+func (l *lease) extend(s *sqltrace.Statement) {
+	end := s.End
+	if s.Gaps&(sqltrace.GapResult|sqltrace.GapUnanswered) != 0 || end.Before(s.Start) {
+		end = s.Start
+	}
+	l.end = max(l.end, end.UnixNano())
+}
+
+// transactions cuts a lease at each BEGIN that follows the end of a transaction.
+func (l *lease) transactions() (parts []*lease) {
+	from, ended := 0, false
+	for i, s := range l.statements {
+		if ended && s.Kind == sqltrace.Begin {
+			parts = append(parts, l.part(from, i))
+			from = i
+		}
+		if s.Kind == sqltrace.Commit || s.Kind == sqltrace.Rollback {
+			ended = true
+		} else if s.Kind != sqltrace.Reset {
+			ended = false
+		}
+	}
+	return append(parts, l.part(from, len(l.statements)))
+}
+
+// part is a lease of some of l's statements.
+func (l *lease) part(from, to int) *lease {
+	p := &lease{session: l.session, statements: l.statements[from:to:to], start: l.statements[from].Start.UnixNano()}
+	if from == 0 {
+		p.start = l.start
+	}
+	p.end = p.start
+	for _, s := range p.statements {
+		p.extend(s)
+	}
+	return p
 }
 
 func (b *leaseBuilder) open(at int64) {

@@ -25,6 +25,9 @@ const (
 // slack is how much capture times of two sockets may disagree with the order of events, in nanoseconds.
 const slack = 300_000
 
+// loose is the same where packets were lost or recorded out of order.
+const loose = 25_000_000
+
 // owner is what leases are given to: a call, or a source of background work.
 type owner struct {
 	call    *rpclog.Call // nil for a source of background work
@@ -76,11 +79,6 @@ func routeOf(c *rpclog.Call) route {
 		return routeLogin
 	}
 	return routeWeb
-}
-
-// admits reports whether a unit that spans [start, end] could be the owner's.
-func (o *owner) admits(start, end int64) bool {
-	return start >= o.head-slack && (o.until == math.MaxInt64 || end <= o.until+slack)
 }
 
 // unit is what the search moves: a lease, or the leases of a worker between two signaling reads.

@@ -56,12 +56,6 @@ func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
 // solve assigns a job's leases, delivers what is settled, and returns the leases of calls still open.
 func (s *solver) solve(j job) (left []*lease) {
 	calls, fronts := hops(j.ended)
-	leases := make([]lease, len(j.leases))
-	for i, l := range j.leases {
-		s.prepare(l)
-		leases[i] = *l
-	}
-	s.judge(leases)
 	owners := make([]owner, 0, len(calls)+len(j.open)+len(j.sockets))
 	for _, c := range calls {
 		owners = append(owners, s.owner(c, true))
@@ -74,6 +68,28 @@ func (s *solver) solve(j job) (left []*lease) {
 		at := m.Time.UnixNano()
 		owners = append(owners, owner{group: "websocket", route: routeSocket, profile: -1, table: -1, head: at, until: at + socketWork})
 	}
+	leases := make([]lease, 0, len(j.leases))
+	holds := intervals(owners)
+	for _, l := range j.leases {
+		s.prepare(l)
+		if l.kind == leaseWork && !holds(l.start+loose, l.end-loose) {
+			if parts := l.transactions(); len(parts) > 1 { // the reset between two leases was lost
+				for _, p := range parts {
+					s.prepare(p)
+					leases = append(leases, *p)
+				}
+				continue
+			}
+		}
+		leases = append(leases, *l)
+	}
+	for i := range leases {
+		for _, st := range leases[i].statements {
+			st.Literals, st.Values = nil, nil // they served; what is held back need not carry them
+			s.split.Observe(st)
+		}
+	}
+	s.judge(leases)
 	w := newWindow(owners, leases, s.known)
 	w.solve()
 	left = s.deliver(w, fronts)
@@ -83,6 +99,31 @@ func (s *solver) solve(j job) (left []*lease) {
 	}
 	s.release(hold)
 	return left
+}
+
+// intervals returns whether a call could have owned what spans [start, end].
+func intervals(owners []owner) func(start, end int64) bool {
+	calls := make([]owner, 0, len(owners))
+	for _, o := range owners {
+		if o.call != nil {
+			calls = append(calls, o)
+		}
+	}
+	slices.SortFunc(calls, func(a, b owner) int { return cmp.Compare(a.head, b.head) })
+	latest := make([]int64, len(calls))
+	for i, o := range calls {
+		latest[i] = o.until
+		if i > 0 {
+			latest[i] = max(latest[i], latest[i-1])
+		}
+	}
+	return func(start, end int64) bool {
+		n, _ := slices.BinarySearchFunc(calls, start, func(o owner, at int64) int { return cmp.Compare(o.head, at) })
+		for n < len(calls) && calls[n].head <= start {
+			n++
+		}
+		return n > 0 && latest[n-1] >= end
+	}
 }
 
 // prepare derives what attribution needs of a lease.
@@ -111,10 +152,6 @@ func (s *solver) prepare(l *lease) {
 	l.tables = slices.Compact(l.tables)
 	if l.kind != leaseSignaling {
 		l.tokensOf(func(i int) int32 { return s.info(l.statements[i].Fingerprint).feature })
-	}
-	for _, st := range l.statements {
-		st.Literals, st.Values = nil, nil
-		s.split.Observe(st)
 	}
 }
 

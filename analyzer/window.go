@@ -79,31 +79,71 @@ func (w *window) solve() {
 	w.search([]float64{0, 0, 0})
 }
 
-// candidates finds the owners each unit could have.
+// candidates finds the owners each unit could have. A unit that no call could own, because packets were
+// lost or recorded out of order, is taken apart and gets a second chance with loose times.
 func (w *window) candidates() {
-	// Owners are sorted by head; low is the first whose end is not yet past.
-	active := make([]int32, 0, 64)
-	next := int32(0)
-	for i := range w.units {
-		u := &w.units[i]
-		for next < w.none && w.owners[next].head-slack <= u.start {
-			active = append(active, next)
-			next++
+	latest := make([]int64, w.none) // the latest end of an owner and those before it
+	for i := range latest {
+		latest[i] = w.owners[i].until
+		if i > 0 {
+			latest[i] = max(latest[i], latest[i-1])
 		}
-		active = slices.DeleteFunc(active, func(o int32) bool {
-			return w.owners[o].until != math.MaxInt64 && w.owners[o].until+slack < u.start
-		})
-		background := w.leases[u.leases[0]].foreign || u.kind == leaseListen
-		for _, id := range active {
-			o := &w.owners[id]
-			if background || !o.admits(u.start, u.end) || o.until > u.before && o.answer {
-				continue
-			}
-			u.cands = append(u.cands, candidate{owner: id})
-		}
-		u.cands = append(u.cands, candidate{owner: w.none})
-		u.owner = w.none
 	}
+	units := w.units
+	w.units = make([]unit, 0, len(units))
+	for _, u := range units {
+		first := &w.leases[u.leases[0]]
+		if first.foreign || u.kind == leaseListen {
+			w.add(u)
+			continue
+		}
+		if w.admit(&u, latest, slack) {
+			w.add(u)
+			continue
+		}
+		for _, l := range u.leases {
+			single := w.single(l)
+			if !w.admit(&single, latest, slack) {
+				single.cands = single.cands[:0]
+				w.admit(&single, latest, loose)
+			}
+			w.add(single)
+		}
+	}
+}
+
+// add appends a unit; none is always a candidate.
+func (w *window) add(u unit) {
+	u.cands = append(u.cands, candidate{owner: w.none})
+	u.owner = w.none
+	w.units = append(w.units, u)
+}
+
+// single is the unit of one lease.
+func (w *window) single(id int32) unit {
+	l := &w.leases[id]
+	return unit{leases: []int32{id}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind}
+}
+
+// admit collects the owners whose interval holds a unit, give or take some nanoseconds, and reports whether
+// a call is among them.
+func (w *window) admit(u *unit, latest []int64, give int64) (call bool) {
+	n, _ := slices.BinarySearchFunc(w.owners[:w.none], u.start+give, func(o owner, at int64) int {
+		if o.head <= at {
+			return -1
+		}
+		return 1
+	})
+	for i := n - 1; i >= 0 && latest[i] >= u.end-give; i-- {
+		o := &w.owners[i]
+		if o.until < u.end-give || o.answer && o.until > u.before {
+			continue
+		}
+		u.cands = append(u.cands, candidate{owner: int32(i)})
+		call = call || o.call != nil
+	}
+	slices.Reverse(u.cands)
+	return call
 }
 
 // settle gives to a call for good the units that only this call could own, if no other call could own
