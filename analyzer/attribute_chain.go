@@ -46,6 +46,36 @@ func (w *window) chain() {
 		last[worker] = len(w.units)
 		w.units = append(w.units, w.single(int32(i)))
 	}
+	units := w.units
+	w.units = make([]unit, 0, len(units))
+	for _, u := range units {
+		if len(u.leases) == 1 || w.usual(&u) {
+			w.units = append(w.units, u)
+			continue
+		}
+		for _, l := range u.leases { // a signaling read was lost, or this is something new
+			s := w.single(l)
+			s.before = u.before
+			w.units = append(w.units, s)
+		}
+	}
+}
+
+// usual reports whether the leases of a unit follow a pattern that a call is known to show.
+func (w *window) usual(u *unit) bool {
+	var p pattern
+	var end int64
+	for n, id := range u.leases {
+		l := &w.leases[id]
+		p = p.with(l.kind, n > 0 && l.start < end-slack)
+		end = max(end, l.end)
+	}
+	for _, r := range []route{routeWeb, routeLogin, routeAPI, routeAPISession} {
+		if w.timing.knows(r, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // workers groups connections by the single-threaded process that uses them; ok is false where the

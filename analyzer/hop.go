@@ -63,6 +63,7 @@ func hops(calls []*rpclog.Call) (inner []*rpclog.Call, fronts map[*rpclog.Call]*
 		return inner.Forwarded && !outer.Forwarded && (outer.BodyHash == 0 || inner.BodyHash == 0) &&
 			outer.Path == inner.Path && outer.Session == inner.Session
 	})
+	joinHarmed(calls, fronts, matched)
 	inner = make([]*rpclog.Call, 0, len(calls))
 	for _, c := range calls {
 		if !matched[c] {
@@ -70,6 +71,60 @@ func hops(calls []*rpclog.Call) (inner []*rpclog.Call, fronts map[*rpclog.Call]*
 		}
 	}
 	return inner, fronts
+}
+
+// joinHarmed joins what is left where bytes were lost, between servers already known to be a proxy and the
+// server behind it: an outer exchange and the one within it that answered last before it did, whose paths
+// and sessions do not disagree.
+func joinHarmed(calls []*rpclog.Call, fronts map[*rpclog.Call]*Hop, matched map[*rpclog.Call]bool) {
+	behind := map[[2]uint16]bool{}
+	for c, f := range fronts {
+		behind[[2]uint16{f.Server.Port(), c.Server.Port()}] = true
+	}
+	for i, outer := range calls {
+		if matched[outer] || fronts[outer] != nil || outer.End.IsZero() || outer.Status == 101 {
+			continue
+		}
+		var best *rpclog.Call
+		for _, c := range calls[i+1:] {
+			if c.Start.After(outer.End) {
+				break
+			}
+			if matched[c] || fronts[c] != nil || outer.Gaps|c.Gaps == 0 || !within(c, outer) ||
+				!behind[[2]uint16{outer.Server.Port(), c.Server.Port()}] ||
+				outer.Path != c.Path && outer.Path != "" && c.Path != "" ||
+				outer.Session != c.Session && outer.Session != 0 && c.Session != 0 {
+				continue
+			}
+			if best == nil || c.First.After(best.First) {
+				best = c
+			}
+		}
+		if best != nil {
+			matched[outer] = true
+			fronts[best] = &Hop{Client: outer.Client, Server: outer.Server, Start: outer.Start, End: outer.End}
+			complete(best, outer)
+		}
+	}
+}
+
+// complete fills what was lost of the inner exchange from the outer one.
+func complete(inner, outer *rpclog.Call) {
+	if inner.Path == "" {
+		inner.Path, inner.Verb, inner.Transport = outer.Path, outer.Verb, outer.Transport
+	}
+	if inner.Model == "" && inner.Method == "" {
+		inner.Service, inner.Model, inner.Method, inner.IDs = outer.Service, outer.Model, outer.Method, outer.IDs
+	}
+	if inner.Session == 0 {
+		inner.Session = outer.Session
+	}
+	if inner.UID == 0 {
+		inner.UID, inner.Login = outer.UID, outer.Login
+	}
+	if inner.Status == 0 {
+		inner.Status, inner.Error = outer.Status, outer.Error
+	}
 }
 
 // within reports whether the inner exchange lies within the outer one, give or take capture order.

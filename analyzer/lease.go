@@ -33,6 +33,7 @@ type lease struct {
 	statements []*sqltrace.Statement
 	start, end int64 // Unix nanoseconds
 	kind       leaseKind
+	mixed      bool   // reads signaling sequences and does other work: a reset between two leases was lost
 	foreign    bool   // no call's: of another client, or of a process that serves none
 	group      string // of a foreign lease: client, cron
 
@@ -233,6 +234,7 @@ func (l *lease) classify(markers func(sqltrace.Fingerprint) marker) {
 			begun = true
 		}
 	}
+	l.mixed = signaling > 0 && signaling < queries
 	switch {
 	case all&markListen != 0:
 		l.kind = leaseListen

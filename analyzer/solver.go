@@ -72,8 +72,8 @@ func (s *solver) solve(j job) (left []*lease) {
 	holds := intervals(owners)
 	for _, l := range j.leases {
 		s.prepare(l)
-		if l.kind == leaseWork && !holds(l.start+loose, l.end-loose) {
-			if parts := l.transactions(); len(parts) > 1 { // the reset between two leases was lost
+		if l.mixed || l.kind == leaseWork && !holds(l.start+loose, l.end-loose) {
+			if parts := l.transactions(); len(parts) > 1 {
 				for _, p := range parts {
 					s.prepare(p)
 					leases = append(leases, *p)
