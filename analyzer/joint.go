@@ -81,7 +81,9 @@ func (u *unit) alone(w *window) float64 {
 		case leaseListen:
 		case leaseCron:
 			sum -= 2
-		case leaseFilter, leaseBus:
+		case leaseFilter:
+			sum -= 25
+		case leaseBus:
 			sum -= 14
 		case leaseSignaling, leaseEmpty:
 			sum -= 16

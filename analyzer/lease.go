@@ -59,6 +59,9 @@ type leaseBuilder struct {
 
 // add appends a statement and returns the lease that it closed, if any.
 func (b *leaseBuilder) add(s *sqltrace.Statement, discard bool) (closed *lease) {
+	if b.pooled && s.Gaps&sqltrace.GapText != 0 && b.ended {
+		discard = true // its text was lost, but only the pool speaks between transactions
+	}
 	cut := false
 	switch {
 	case b.current == nil:

@@ -176,7 +176,8 @@ func (s *solver) judge(leases []lease) {
 		name := l.session.Application
 		app := s.apps[name]
 		if app == nil {
-			app = &appInfo{}
+			// The default names; ODOO_PGAPPNAME and TRYTOND_APPNAME change them.
+			app = &appInfo{server: strings.HasPrefix(name, "odoo-") || strings.HasPrefix(name, "trytond")}
 			s.apps[name] = app
 		}
 		for _, st := range l.statements {
@@ -218,6 +219,12 @@ func (s *solver) owner(c *rpclog.Call, ended bool) owner {
 	}
 	o.profile = s.known.profile(MethodOf(c))
 	o.requestLimit, o.responseLimit = uint32(c.Request.Limit()), uint32(c.Response.Limit())
+	if c.Gaps&rpclog.GapRequest != 0 {
+		o.requestLimit = 0 // what it does not show may have been lost
+	}
+	if c.Gaps&(rpclog.GapResponse|rpclog.GapUnanswered) != 0 {
+		o.responseLimit = 0
+	}
 	return o
 }
 
