@@ -157,3 +157,11 @@ export function offset(t, step) {
 export function plural(n, one, many = one + 's') {
   return `${join(count(n))}\u00a0${n === 1 ? one : many}`;
 }
+
+/**
+ * A sentence with a capital at its beginning, unless it begins with a name (sale.order, /web, res_partner).
+ * @param {string} text
+ */
+export function sentence(text) {
+  return /^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+}

@@ -62,7 +62,7 @@ export function lines(text) {
   /** @type {Line} */
   let line = { indent: 0, tokens: [] };
   let depth = 0;
-  /** @type {{select: boolean, base: number}[]} */
+  /** @type {{select: boolean, group: boolean, base: number}[]} */
   const open = [];
   let base = 0;
   let between = false;
@@ -74,13 +74,17 @@ export function lines(text) {
   for (let i = 0; i < all.length; i++) {
     const t = all[i];
     const low = t.kind === 'key' ? t.text.toLowerCase() : '';
-    const flat = open.length === 0 || open[open.length - 1].select;
+    const inner = open[open.length - 1];
+    const flat = !inner || inner.select;
     if (t.text === '(') {
       const select = all[i + 1]?.kind === 'key' && /^(SELECT|WITH|VALUES)$/.test(all[i + 1].text);
-      open.push({ select, base });
+      // Parentheses around conditions: AND and OR within them begin lines too.
+      const group = !select && (/^(WHERE|AND|OR|NOT|HAVING)$/.test(all[i - 1]?.text ?? '') || (all[i - 1]?.text === '(' && Boolean(inner?.group)));
+      open.push({ select, group, base });
       depth++;
       line.tokens.push(t);
       if (select) {
+        for (let g = open.length - 2; g >= 0 && open[g].group; g--) base++;
         base++;
         flush(base);
       }
@@ -91,7 +95,9 @@ export function lines(text) {
       depth = Math.max(0, depth - 1);
       if (was?.select) {
         base = was.base;
-        flush(base);
+        let groups = 0;
+        while (groups < open.length && open[open.length - 1 - groups].group) groups++;
+        flush(base + groups);
       }
       line.tokens.push(t);
       continue;
@@ -107,6 +113,10 @@ export function lines(text) {
         (low === 'order' && before.text === 'WITHIN') || (low === 'set' && before.text !== 'UPDATE' && all[0].text !== 'UPDATE' && before.text !== 'DO');
       if (BREAKS.has(low) && !joined && !within) flush(base);
       else if ((low === 'and' || low === 'or') && !between) flush(base + 1);
+    } else if (inner?.group && (low === 'and' || low === 'or') && !between) {
+      let groups = 0;
+      while (groups < open.length && open[open.length - 1 - groups].group) groups++;
+      flush(base + groups);
     }
     if (low === 'and') between = false;
     line.tokens.push(t);
@@ -141,4 +151,41 @@ export function brief(text, tables = []) {
   if (/^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK)$/.test(verb)) return table ? `${verb} ${table}` : verb;
   const second = all[1];
   return second && /^(SET|RESET|DISCARD|LISTEN|NOTIFY|CREATE|ALTER|DROP|CLOSE)$/.test(verb) && second.kind !== 'op' ? `${verb} ${second.text}` : verb;
+}
+
+/** Columns that Odoo names in nearly every statement: they come last. */
+const COMMON = new Set(['active', 'company_id', 'partner_share', 'write_date', 'write_uid', 'create_date', 'create_uid']);
+
+/**
+ * What tells statements of the same name apart, in at most a few words: the columns an UPDATE sets, what a
+ * SELECT counts and by which columns it looks. Empty where there is nothing to say.
+ * @param {string} text
+ */
+export function about(text) {
+  const all = tokens(text);
+  const verb = all.find((t) => /^(SELECT|INSERT|UPDATE|DELETE)$/.test(t.text))?.text ?? '';
+  const column = (/** @type {number} */ i) => (all[i]?.kind === 'text' || all[i]?.kind === 'name') && all[i + 1]?.text !== '(' && all[i + 1]?.text !== '.' ? all[i].text.replaceAll('"', '') : '';
+  /** @type {string[]} */
+  const names = [];
+  const add = (/** @type {string} */ name) => name && !names.includes(name) && names.push(name);
+  const few = () => [...names.filter((n) => !COMMON.has(n)), ...names.filter((n) => COMMON.has(n))].slice(0, 3).join(', ');
+  const at = (/** @type {string} */ word) => all.findIndex((t) => t.kind === 'key' && t.text === word);
+  if (verb === 'UPDATE') {
+    const from = at('SET');
+    if (from < 0) return '';
+    for (let i = from + 1, depth = 0; i < all.length && !(depth === 0 && /^(FROM|WHERE|RETURNING)$/.test(all[i].text)); i++) {
+      depth += all[i].text === '(' ? 1 : all[i].text === ')' ? -1 : 0;
+      if (depth === 0 && all[i + 1]?.text === '=') add(column(i));
+    }
+    return names.length ? `set ${few()}` : '';
+  }
+  if (verb !== 'SELECT' && verb !== 'DELETE') return '';
+  const from = at('WHERE');
+  if (from >= 0) {
+    for (let i = from + 1; i < all.length && !/^(GROUP|ORDER|LIMIT|FOR|UNION)$/.test(all[i].text); i++) {
+      if (!/^(FROM|JOIN|AS)$/.test(all[i - 1].text) && /^(=|<>|!=|<|>|<=|>=|IN|LIKE|ILIKE|IS|NOT|BETWEEN|\)|->>|\|\|)$/.test(all[i + 1]?.text ?? '')) add(column(i));
+    }
+  }
+  const counts = verb === 'SELECT' && all[at('SELECT') + 1]?.text.toLowerCase() === 'count';
+  return [counts ? 'count' : '', names.length ? `by ${few()}` : ''].filter(Boolean).join(' ');
 }

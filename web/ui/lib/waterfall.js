@@ -9,7 +9,8 @@ import { brief } from './sql.js';
  * @typedef {{part: Part, start: number, end: number}} Interval
  * @typedef {{spans: number[], start: number, end: number, busy: number, label: string, exact: boolean,
  *   probability: number, failed: boolean, minor: boolean}} Item a span, or a run of spans if there are several
- * @typedef {{lease: number, label: string, items: Item[]}} Lane
+ * @typedef {{lease: number, label: string, items: Item[],
+ *   exact: boolean, busy: number, count: number}} Lane
  */
 
 /** So many equal statements in a row become one bar. */
@@ -28,7 +29,7 @@ export const end = (s) => s.start + (s.duration ?? 0);
  */
 export function lanes(d, fold) {
   /** @type {Lane[]} */
-  const out = d.leases.map((l, i) => ({ lease: i, label: l.client || `lease ${i + 1}`, items: [] }));
+  const out = d.leases.map((l, i) => ({ lease: i, label: l.client || `lease ${i + 1}`, items: [], exact: true, busy: 0, count: 0 }));
   /** @type {number[][]} */
   const byLease = out.map(() => []);
   d.spans.forEach((s, i) => byLease[s.lease]?.push(i));
@@ -37,7 +38,11 @@ export function lanes(d, fold) {
       let j = i + 1;
       if (fold) while (j < indices.length && d.spans[indices[j]].shape === d.spans[indices[i]].shape) j++;
       const n = j - i >= FOLD ? j - i : 1;
-      out[lane].items.push(item(d, indices.slice(i, i + n)));
+      const it = item(d, indices.slice(i, i + n));
+      out[lane].items.push(it);
+      out[lane].exact &&= it.exact;
+      out[lane].busy += it.busy;
+      out[lane].count += n;
       i += n;
     }
   });

@@ -1,7 +1,7 @@
 // One call: a sentence, the waterfall, what is selected in it, findings, and all statements as a table.
 
 import { useAPI } from '../api.js';
-import { bytes, clock, day, duration, durationText, join, percent, plural } from '../lib/format.js';
+import { bytes, clock, day, duration, durationText, join, percent, plural, sentence } from '../lib/format.js';
 import { withTerm } from '../lib/filter.js';
 import { brief, pretty } from '../lib/sql.js';
 import { holder, lanes as layLanes } from '../lib/waterfall.js';
@@ -14,6 +14,7 @@ import { html, useEffect, useMemo, useRef, useState } from '../widgets/html.js';
 import { Icon } from '../widgets/icons.js';
 import { Bytes, Count, Dur, Percent } from '../widgets/num.js';
 import { SQL } from '../widgets/sqlview.js';
+import { StatementName } from '../widgets/name.js';
 import { Table } from '../widgets/table.js';
 import { Waterfall } from '../widgets/waterfall.js';
 
@@ -94,19 +95,20 @@ function Body({ d }) {
     <${Meta} d=${d} />
     <div class="call-grid">
       <div class="main-side">
-      <section class="panel" aria-label="Waterfall">
+      <section class="panel waterfall-panel" aria-label="Waterfall">
         <div class="panel-head"><h2>Waterfall</h2><${Legend} parts=${c.parts} brief=${true} />
+          ${d.spans.length > 0 && html`<span class="edges"><i class="edge exact" />exact<i class="edge" />inferred</span>`}
           ${folded && html`<button type="button" class="button small" aria-pressed=${fold ? 'true' : 'false'} title="Fold runs of equal statements (f)" onClick=${() => patch({ fold: fold ? '0' : null }, { replace: true })}>${fold ? 'Unfold runs' : 'Fold runs'}</button>`}</div>
         <${Waterfall} detail=${d} fold=${fold} view=${view} full=${full} onView=${zoomTo} selected=${selected} onSelect=${select} />
         ${d.spans.length === 0 && html`<p class="note">No SQL statement belongs to this call.</p>`}
       </section>
     ${d.findings.length > 0 && html`<section class="panel" aria-label="Findings"><div class="panel-head"><h2>Findings</h2></div>
-      <ul class="sentences own">${d.findings.map((f) => html`<li key=${f.rule + f.title}><span class="cost num">${f.cost > 0 ? html`<${Dur} s=${f.cost} />` : html`<span class="faint">–</span>`}</span><div><p>${f.title}</p><p class="dim">${f.fix}</p></div>
-        <span class="where"><span class="tag">${f.rule}</span>${f.spans.length > 0 && html` <button type="button" class="link-button" onClick=${() => select(f.spans[0])}>show</button>`}</span></li>`)}</ul></section>`}
+      <ul class="sentences own">${d.findings.map((f) => html`<li key=${f.rule + f.title}><span class="cost num">${f.cost > 0 ? html`<${Dur} s=${f.cost} />` : html`<span class="faint">–</span>`}</span><div><p>${sentence(f.title)}</p><p class="dim">${f.fix}${f.spans.length > 0 && html` <button type="button" class="link-button" onClick=${() => select(f.spans[0])}>Show it</button>`}</p></div>
+        <span class="where"><span class="tag">${f.rule}</span></span></li>`)}</ul></section>`}
+      ${d.spans.length > 0 && html`<${Statements} d=${d} selected=${selected} onSelect=${select} />`}
       </div>
       <aside class="panel side" aria-label="Selection">${selected >= 0 && selected < d.spans.length ? html`<${SpanPanel} d=${d} i=${selected} fold=${fold} onSelect=${select} />` : html`<${CallPanel} d=${d} />`}</aside>
     </div>
-    ${d.spans.length > 0 && html`<${Statements} d=${d} selected=${selected} onSelect=${select} />`}
   </div>`;
 }
 
@@ -217,15 +219,14 @@ function Statements({ d, selected, onSelect }) {
   const most = Math.max(...d.spans.map((s) => s.duration ?? 0), 1e-12);
   const span = (/** @type {number} */ i) => d.spans[ranks[i]];
   const columns = [
-    { key: 'start', label: 'At', width: '84px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.start} />` },
-    { key: 'duration', label: 'Duration', width: '88px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.duration} />` },
-    { key: 'bar', label: '', width: '90px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<div class="bar"><div class="bar-fill" style=${{ width: `${Math.max(1, ((s.duration ?? 0) / most) * 100)}%` }}><i class=${s.sqlstate ? 'p-lock' : 'p-sql'} style=${{ flexGrow: 1 }} /></div></div>` },
-    { key: 'shape', label: 'Statement', width: 'minmax(240px, 1fr)', cell: (/** @type {Span} */ s) => html`<span class="cut mono" title=${d.shapes[s.shape].text.slice(0, 500)}>${brief(d.shapes[s.shape].text, d.shapes[s.shape].tables)}</span>` },
-    { key: 'rows', label: 'Rows', width: '68px', num: true, cell: (/** @type {Span} */ s) => html`<${Count} n=${s.rows} />` },
-    { key: 'lease', label: 'Lease', width: '56px', num: true, sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="n dim">${s.lease + 1}</span>` },
-    { key: 'by', label: 'Evidence', width: '92px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class=${s.exact ? 'evidence exact' : 'evidence'}>${s.by}</span>` },
-    { key: 'probability', label: 'Sure', width: '64px', num: true, cell: (/** @type {Span} */ s) => html`<${Percent} x=${s.probability} />` },
-    { key: 'state', label: 'State', width: '64px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="harm n">${s.sqlstate}</span>` },
+    { key: 'start', label: 'At', width: '68px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.start} />` },
+    { key: 'duration', label: 'Duration', width: '72px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.duration} />` },
+    { key: 'bar', label: '', width: '72px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<div class="bar"><div class="bar-fill" style=${{ width: `${Math.max(1, ((s.duration ?? 0) / most) * 100)}%` }}><i class=${s.sqlstate ? 'p-lock' : 'p-sql'} style=${{ flexGrow: 1 }} /></div></div>` },
+    { key: 'shape', label: 'Statement', width: 'minmax(200px, 1fr)', cell: (/** @type {Span} */ s) => html`<span class="cut" title=${d.shapes[s.shape].text.slice(0, 500)}><${StatementName} text=${d.shapes[s.shape].text} tables=${d.shapes[s.shape].tables} /></span>` },
+    { key: 'rows', label: 'Rows', width: '48px', num: true, cell: (/** @type {Span} */ s) => html`<${Count} n=${s.rows} />` },
+    { key: 'lease', label: 'Lease', width: '40px', num: true, sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="n dim">${s.lease + 1}</span>` },
+    { key: 'probability', label: 'Evidence', width: '112px', title: 'How the statement is known to be of this call; sorts by how sure that is', cell: (/** @type {Span} */ s) => html`<span class=${s.exact ? 'evidence exact' : 'evidence'}>${s.by}</span>${!s.exact && html`<span class="dim"><${Percent} x=${s.probability} /></span>`}` },
+    ...(d.spans.some((s) => s.sqlstate) ? [{ key: 'state', label: 'Error', width: '52px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="harm n">${s.sqlstate}</span>` }] : []),
   ];
   return html`<section class="panel statements" aria-label="Statements"><div class="panel-head"><h2>Statements</h2><span class="dim n">${d.spans.length}</span></div>
     <div class="statements-box" style=${{ height: `${Math.min(20, d.spans.length + 1) * 28 + 2}px` }}><${Table} label="Statements of the call" columns=${columns} count=${d.spans.length} row=${span} fill keys sort=${sort} order=${order}

@@ -1,7 +1,7 @@
 // Findings as sentences, the costliest first.
 
 import { useAPI } from '../api.js';
-import { plural } from '../lib/format.js';
+import { plural, sentence } from '../lib/format.js';
 import { withTerm } from '../lib/filter.js';
 import { filterParams, link, patch, usePlace } from '../state.js';
 import { Empty, Failure, Skeleton } from '../widgets/empty.js';
@@ -31,7 +31,7 @@ export function Findings({ source }) {
     body = html`<ol class="findings-list">${rows.map((f) => html`<li key=${f.rule + f.name + f.title}>
       <div class="cost"><${Dur} s=${f.cost} /><i class="cost-bar"><i style=${{ width: `${Math.max(1, (f.cost / most) * 100)}%` }} /></i></div>
       <div class="what">
-        <p class="title">${f.title}</p>
+        <p class="title">${sentence(f.title)}</p>
         <p class="fix">${f.fix}</p>
         <p class="meta"><span class="tag">${f.rule}</span>
           <a class="link" href=${link('/calls', { filter: withTerm(withTerm('', 'method', f.name), 'finding', f.rule), sort: 'duration', order: 'desc' })}>${f.name} · ${plural(f.calls, 'call')}</a>

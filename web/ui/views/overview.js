@@ -1,10 +1,9 @@
 // The first page: who waited, on what, in one sentence; then the pictures, the lists and the findings.
 
 import { useAPI } from '../api.js';
-import { count, duration, durationText, join, percent, plural } from '../lib/format.js';
+import { count, duration, durationText, join, percent, plural, sentence } from '../lib/format.js';
 import { withTerm } from '../lib/filter.js';
 import { IN_WORDS } from '../lib/parts.js';
-import { brief } from '../lib/sql.js';
 import { filterParams, here, link, patch, usePlace } from '../state.js';
 import { Legend, PartsBar } from '../widgets/bar.js';
 import { Empty, Failure } from '../widgets/empty.js';
@@ -12,7 +11,7 @@ import { narrowed, useTitle } from '../widgets/frame.js';
 import { callsOf } from '../widgets/groups.js';
 import { Heatmap } from '../widgets/heatmap.js';
 import { html } from '../widgets/html.js';
-import { MethodName } from '../widgets/name.js';
+import { MethodName, StatementName } from '../widgets/name.js';
 import { Bytes, Count, Dur, Percent } from '../widgets/num.js';
 import { Strip } from '../widgets/strip.js';
 
@@ -46,14 +45,14 @@ export function Overview({ source }) {
     <div class="lists">
       <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${source?.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />
       <${List} title="Users" href=${link('/users')} all=${d?.users_top} more=${source?.users} of=${(/** @type {any} */ g) => ({ key: g.name, name: g.name || html`<span class="dim">no user</span>`, text: g.name || 'no user', href: g.name ? callsOf('user', g.name) : link('/users'), parts: g.parts, total: g.total, calls: g.calls })} />
-      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes} more=${source?.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<span class="mono">${brief(s.text, s.tables)}</span>`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, unit: 'runs' })}
+      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes} more=${source?.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
         empty=${html`<p class="note">No SQL was seen. ${source?.notices[0]?.fix ?? ''}</p>`} />
     </div>
     <section class="panel" aria-label="Findings">
       <div class="panel-head"><h2>Findings</h2><a class="link" href=${link('/findings')}>all findings</a></div>
       ${d && (d.findings.length === 0 ? html`<p class="note">No rule fired${narrowed() ? ' for what is selected' : ''}.</p>`
     : html`<ul class="sentences">${d.findings.slice(0, 6).map((f) => html`<li key=${f.rule + f.name}><span class="cost num"><${Dur} s=${f.cost} /></span>
-        <a class="cut" href=${f.examples.length ? link(`/calls/${f.examples[0]}`) : link('/findings')} title=${`${f.title} ${f.fix}`}>${f.title} <span class="dim">${f.fix}</span></a>
+        <a class="cut" href=${f.examples.length ? link(`/calls/${f.examples[0]}`) : link('/findings')} title=${`${f.title} ${f.fix}`}>${sentence(f.title)} <span class="dim">${f.fix}</span></a>
         <span class="dim cut where">${f.name}</span></li>`)}</ul>`)}
     </section>
     <${Lacking} source=${source} />
@@ -92,7 +91,7 @@ function List({ title, href, all, more, of, empty }) {
   return html`<section class="panel list" aria-label=${title}>
     <div class="panel-head"><h2>${title}</h2><a class="link" href=${href}>${more ? `all ${join(count(more))}` : 'all'}</a></div>
     ${all && rows.length === 0 ? empty ?? html`<p class="note">None.</p>` : html`<ul>${(all ? rows : Array.from({ length: 8 }, () => null)).map((r, i) => html`<li key=${r?.key ?? i}>${r ? html`<a href=${r.href} title=${r.text}>
-      <span class="cut">${r.name}</span><${PartsBar} parts=${r.parts} width=${r.total / most} title=${html`<span class="clamp">${r.text}</span>`} total=${r.total} /><${Dur} s=${r.total} /></a>` : html`<i class="ghost" style=${{ width: `${70 - i * 5}%` }} />`}</li>`)}</ul>`}
+      <span class="cut">${r.name}</span><${PartsBar} parts=${r.parts} width=${r.total / most} light=${r.light} title=${html`<span class="clamp">${r.text}</span>${r.light && html`<span class="tip-foot">mostly in the background: no call owns it</span>`}`} total=${r.total} /><${Dur} s=${r.total} /></a>` : html`<i class="ghost" style=${{ width: `${70 - i * 5}%` }} />`}</li>`)}</ul>`}
   </section>`;
 }
 

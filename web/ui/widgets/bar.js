@@ -7,10 +7,10 @@ import { PartsTip, tip } from './tip.js';
 import { Dur, Percent } from './num.js';
 
 /**
- * @param {{parts: import('../lib/parts.js').Parts, width?: number, title?: any, total?: number}} props width is a share of
- *   the room, 0 to 1
+ * @param {{parts: import('../lib/parts.js').Parts, width?: number, title?: any, total?: number, light?: boolean}} props width is a share of
+ *   the room, 0 to 1; light is for what no call owns
  */
-export function PartsBar({ parts, width = 1, title, total }) {
+export function PartsBar({ parts, width = 1, title, total, light }) {
   const all = segments(parts);
   // A bar of a few pixels has no room for segments: it shows what took most.
   const list = width < 0.02 && all.length > 1 ? [[...all].sort((a, b) => b.share - a.share)[0]] : all;
@@ -18,7 +18,7 @@ export function PartsBar({ parts, width = 1, title, total }) {
   const hover = title ? tip(() => html`<${PartsTip} title=${title} parts=${parts} total=${total} />`) : {};
   return html`<div class="bar" role="img" aria-label=${label} ...${hover}>
     <div class="bar-fill" style=${{ width: `${Math.max(0.5, width * 100)}%` }}>
-      ${list.map((g) => html`<i class="p-${g.part}" style=${{ flexGrow: g.share }} />`)}
+      ${list.map((g) => html`<i class="p-${g.part} ${light ? 'light' : ''}" style=${{ flexGrow: g.share }} />`)}
     </div>
   </div>`;
 }

@@ -4,7 +4,7 @@ import { lines, spaced, tokens } from '../lib/sql.js';
 import { html } from './html.js';
 
 /** @param {import('../lib/sql.js').Token[]} list */
-const line = (list) => list.map((t, i) => html`${i > 0 && spaced(list[i - 1], t) ? ' ' : ''}<span class="k-${t.kind}">${t.text}</span>`);
+const line = (list) => list.map((t, i) => html`${i > 0 && spaced(list[i - 1], t) ? ' ' : ''}<span class="k-${list[i + 1]?.text === '.' ? 'qualifier' : t.kind}">${t.text}</span>`);
 
 /** @param {{text: string}} props */
 export function SQL({ text }) {

@@ -1,6 +1,6 @@
 // One call over time: its own parts, a lane for each lease, folded runs as one patterned bar.
 
-import { offset } from '../lib/format.js';
+import { durationText, offset, plural } from '../lib/format.js';
 import { LABEL, PARTS } from '../lib/parts.js';
 import { ticks } from '../lib/scale.js';
 import { lanes as layLanes, ownParts } from '../lib/waterfall.js';
@@ -18,11 +18,15 @@ import { Minimap, useGestures } from './viewport.js';
  */
 
 const HEAD = 26;
-const OWN = 30;
-const LANE = 32;
-const BAR = 20;
-const GUTTER = 132;
+const OWN = 42;
+const LANE = 44;
+const TOP = 6;
+const BAR = 24;
+const GUTTER = 148;
 const NARROW = 600;
+const DASHES = [4, 3];
+/** Text on bars, in both themes. */
+const INK = 'oklch(0.16 0.03 185)';
 
 /**
  * @param {{detail: CallDetail, fold: boolean, view: Range, full: Range, onView: (v: Range) => void, selected: number,
@@ -34,7 +38,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
   const theme = useTheme();
   const lanes = useMemo(() => layLanes(detail, fold), [detail, fold]);
   const own = useMemo(() => ownParts(detail), [detail]);
-  const height = HEAD + OWN + Math.max(1, lanes.length) * LANE + 6;
+  const height = HEAD + OWN + Math.max(1, lanes.length) * LANE + TOP;
   const gutter = innerWidth < NARROW ? 0 : GUTTER;
   const pattern = useMemo(() => {
     const c = colours();
@@ -62,16 +66,22 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     if (gutter) {
       g.font = `12px ${c.font}`;
       g.fillStyle = c['ink-2'];
-      g.fillText('call', 0, HEAD + 4 + BAR / 2);
+      g.fillStyle = c.ink;
+      g.fillText('call', 0, HEAD + TOP + 5);
+      g.font = `11px ${c.font}`;
+      g.fillStyle = c['ink-3'];
+      g.fillText(fit(g, durationText(detail.call.duration), gutter - 12), 0, HEAD + TOP + 20);
       lanes.forEach((l, i) => {
-        const y = HEAD + OWN + i * LANE + 6 + BAR / 2;
+        const y = HEAD + OWN + i * LANE + TOP;
         g.font = `12px ${c.font}`;
-        g.fillStyle = c['ink-2'];
-        g.fillText(`lease ${i + 1}`, 0, y);
-        const used = Math.max(48, g.measureText(`lease ${i + 1}`).width + 8);
+        g.fillStyle = c.ink;
+        g.fillText(`lease ${i + 1}`, 0, y + 5);
+        const used = g.measureText(`lease ${i + 1}`).width + 8;
         g.font = `11px ${c.mono}`;
         g.fillStyle = c['ink-3'];
-        g.fillText(fit(g, l.label.replace(/^127\.0\.0\.1(?=:)/, ''), gutter - used - 12), used, y);
+        g.fillText(fit(g, l.label.replace(/^127\.0\.0\.1(?=:)/, ''), gutter - used - 12), used, y + 5.5);
+        g.font = `11px ${c.font}`;
+        g.fillText(fit(g, `${plural(l.count, 'statement')} · ${durationText(l.busy)}`, gutter - 12), 0, y + 20);
       });
     }
     g.save();
@@ -83,16 +93,32 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
       const x1 = Math.min(w + 2, x(p.end));
       if (x1 < gutter || x0 > w) continue;
       g.fillStyle = c.part[PARTS.indexOf(p.part)];
-      g.fillRect(x0, HEAD + 4, x1 - x0 > 3 ? x1 - x0 - 0.5 : x1 - x0, BAR);
+      g.fillRect(x0, HEAD + TOP, x1 - x0 > 3 ? x1 - x0 - 0.5 : x1 - x0, BAR);
+      if (x1 - x0 > 64) {
+        g.font = `11px ${c.mono}`;
+        const text = fit(g, `${LABEL[p.part].replace(' for a worker', '')} ${durationText(p.end - p.start)}`, Math.min(x1, w) - Math.max(x0, gutter) - 12);
+        g.fillStyle = INK;
+        if (text && p.part !== 'unknown') g.fillText(text, Math.max(x0, gutter) + 6, HEAD + TOP + BAR / 2 + 0.5);
+      }
     }
     g.font = `11px ${c.mono}`;
     lanes.forEach((lane, i) => {
-      const y = HEAD + OWN + i * LANE + 6;
+      const y = HEAD + OWN + i * LANE + TOP;
       const l = detail.leases[i];
       const a = x(l.start);
       const b = x(l.end);
-      g.fillStyle = c.line;
-      g.fillRect(Math.max(gutter, a), y + BAR / 2, Math.min(w, b) - Math.max(gutter, a), 1);
+      // While the call held the connection; the line under it says how sure that is.
+      g.fillStyle = c.hover;
+      g.fillRect(Math.max(gutter, a), y, Math.max(1, Math.min(w, b) - Math.max(gutter, a)), BAR);
+      g.strokeStyle = c['sql-ink'];
+      g.lineWidth = 1.5;
+      g.setLineDash(lane.exact ? [] : DASHES);
+      g.beginPath();
+      g.moveTo(Math.max(gutter - 8, a), y + BAR + 4);
+      g.lineTo(Math.max(Math.min(w + 8, b), a + 2), y + BAR + 4);
+      g.stroke();
+      g.setLineDash([]);
+      g.lineWidth = 1;
       let last = -1;
       for (const it of lane.items) {
         const x0 = Math.max(gutter - 4, x(it.start));
@@ -111,7 +137,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     const inset = it.minor ? 3 : 0;
     const top = y + inset;
     const h = BAR - 2 * inset;
-    g.globalAlpha = it.minor ? 0.65 : it.exact ? 1 : 0.72;
+    g.globalAlpha = it.minor ? 0.65 : it.exact || w <= 5 ? 1 : 0.7;
     g.fillStyle = it.failed ? c.lock : it.spans.length > 1 ? pattern : c.sql;
     g.fillRect(x0, top, w, h);
     g.globalAlpha = 1;
@@ -139,7 +165,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
           g.fillStyle = c.sql;
           g.fillRect(x0 + 4, top + 3, g.measureText(text).width + 8, h - 6);
         }
-        g.fillStyle = 'oklch(0.16 0.03 185)';
+        g.fillStyle = INK;
         g.textAlign = 'left';
         g.fillText(text, x0 + (it.spans.length > 1 ? 8 : 5), y + BAR / 2 + 0.5);
       }
@@ -152,7 +178,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     const y = e.clientY - r.top - HEAD;
     const slack = ((view[1] - view[0]) / width) * 3;
     if (e.clientX - r.left < gutter) return { t, item: null, part: null };
-    if (y >= 0 && y < OWN) return { t, item: null, part: own.find((p) => t >= p.start && t < p.end) ?? null };
+    if (y >= 0 && y < OWN) return { t, item: null, part: own.find((p) => t >= p.start && t < p.end) ?? own.find((p) => t >= p.start - slack && t < p.end + slack) ?? null };
     const lane = lanes[Math.floor((y - OWN) / LANE)];
     let best = null;
     let gap = slack;
@@ -200,7 +226,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     });
   };
   return html`<div class="waterfall">
-    <${Minimap} class="mini" draw=${mini} deps=${[detail, lanes]} view=${view} full=${full} onChange=${onView} label="The whole call" />
+    <div style=${{ paddingLeft: `${gutter}px` }}><${Minimap} class="mini" draw=${mini} deps=${[detail, lanes]} view=${view} full=${full} onChange=${onView} label="The whole call" /></div>
     <div style=${{ height: `${height}px` }}><${Canvas} draw=${draw} deps=${[detail, lanes, own, view, selected, hover, pattern]} canvasRef=${box}
       label="Waterfall of the call: ${lanes.length} leases. The table of statements below holds the same." onPointerMove=${move} onPointerLeave=${() => {
     setHover(null);
