@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -45,18 +44,17 @@ type Analyzer struct {
 
 	open    map[*rpclog.Call]struct{}
 	calls   []*rpclog.Call // ended, not yet assigned
-	carried map[*rpclog.Call]struct{}
 	sockets []rpclog.Message // client frames
 	leases  []*lease         // closed, not yet assigned
 	conns   map[*sqltrace.Session]*leaseBuilder
 	pending int // statements of leases and conns
+	handed  int // leases already handed over for preparation
 
 	resets map[sqltrace.Fingerprint]bool // reset shapes: is it DISCARD ALL?
 	solver *solver
 	jobs   chan job
 	back   chan []*lease // leases that a solved window hands to the next one
 	busy   bool
-	err    error
 }
 
 var (
@@ -64,8 +62,10 @@ var (
 	_ sqltrace.Sink = (*Analyzer)(nil)
 )
 
-// job is a window to solve.
+// job is a window to solve, or, where prepare is set, leases of the next window to prepare.
 type job struct {
+	prepare []*lease
+
 	ended   []*rpclog.Call
 	open    []*rpclog.Call // copies
 	sockets []rpclog.Message
@@ -89,7 +89,7 @@ func New(cfg Config, dict sqltrace.Dictionary, identify func(*rpclog.Call), sink
 		conns:  map[*sqltrace.Session]*leaseBuilder{},
 		resets: map[sqltrace.Fingerprint]bool{},
 		solver: newSolver(cfg, dict, sink),
-		jobs:   make(chan job),
+		jobs:   make(chan job, 4),
 		back:   make(chan []*lease, 1),
 	}
 	go a.run()
@@ -100,6 +100,12 @@ func New(cfg Config, dict sqltrace.Dictionary, identify func(*rpclog.Call), sink
 func (a *Analyzer) run() {
 	defer close(a.back)
 	for j := range a.jobs {
+		if j.prepare != nil {
+			for _, l := range j.prepare {
+				a.solver.prepare(l)
+			}
+			continue
+		}
 		a.back <- a.solver.solve(j)
 	}
 }
@@ -175,6 +181,11 @@ func (a *Analyzer) Closed(s *sqltrace.Session, _ time.Time) {
 // consider cuts the window where it is full: at the first moment without open calls, or anyway when it is
 // full twice over.
 func (a *Analyzer) consider() {
+	const batch = 128 // leases prepared at a time, while decoding goes on
+	if n := len(a.leases); n-a.handed >= batch {
+		a.jobs <- job{prepare: slices.Clone(a.leases[a.handed:n])}
+		a.handed = n
+	}
 	full := max(len(a.leases)*100/a.cfg.Leases, a.pending*100/a.cfg.Statements, len(a.calls)*100/a.cfg.Leases)
 	if full >= 200 || full >= 100 && len(a.open) == 0 {
 		a.cut()
@@ -209,7 +220,7 @@ func (a *Analyzer) cut() {
 		}
 		slices.SortFunc(list, func(x, y *rpclog.Call) int { return cmp.Compare(x.ID, y.ID) })
 	}
-	a.calls, a.sockets, a.leases, a.pending = nil, nil, nil, 0
+	a.calls, a.sockets, a.leases, a.pending, a.handed = nil, nil, nil, 0, 0
 	for _, b := range a.conns {
 		if b.current != nil {
 			a.pending += len(b.current.statements)
@@ -222,7 +233,9 @@ func (a *Analyzer) cut() {
 // await takes back what the window under way leaves over.
 func (a *Analyzer) await() {
 	if a.busy {
-		a.leases = append(<-a.back, a.leases...)
+		left := <-a.back
+		a.leases = append(left, a.leases...)
+		a.handed += len(left)
 		a.busy = false
 	}
 }
@@ -238,5 +251,5 @@ func (a *Analyzer) Flush() error {
 	a.await()
 	close(a.jobs)
 	<-a.back
-	return errors.Join(a.err, a.solver.finish())
+	return a.solver.finish()
 }

@@ -38,6 +38,8 @@ func (w *window) weigh(counted bool) {
 		u.cands[len(u.cands)-1].weight = u.alone(w)
 		u.judged = 0
 	}
+	w.tick++
+	w.weighed = w.tick
 }
 
 // affinity is what a unit's kind says about an owner's route.
@@ -109,14 +111,20 @@ func (w *window) tableShares() func(int32) float64 {
 	return func(t int32) float64 { return n[t] / total }
 }
 
+// effort is the number of judgements per unit after which the search no longer repeats sweeps.
+const effort = 150
+
 // search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
 // it for a unit of the other owner, and exchanging everything, and draws among these by a falling
 // temperature. The last sweeps take the best.
 func (w *window) search(temperatures []float64) {
 	rng := rand.New(rand.NewPCG(0x70657266, 0x64)) // a fixed seed: the same file gives the same answer
 	var options []option
-	repeat := min(max(4000/(len(w.units)+1), 1), 4) // a small window can afford a slower fall
+	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
 	for n := range repeat * len(temperatures) {
+		if n%repeat != 0 && w.effort > effort*len(w.units) {
+			continue
+		}
 		temperature := temperatures[n/repeat]
 		changed := false
 		for i := range w.units {
@@ -187,80 +195,88 @@ type option struct {
 	delta float64
 }
 
-// options lists the ways to give a unit another owner.
+// options lists the ways to give a unit another owner. What was computed for a candidate holds until
+// either of the two owners changes.
 func (w *window) options(ui int32, out []option) []option {
 	u := &w.units[ui]
-	from := u.owner
-	have, _ := u.weight(from)
-	fromScore, fromWithout := 0.0, 0.0
-	var fo *owner
-	if from != w.none {
-		fo = &w.owners[from]
-		fromScore = fo.score
-		fromWithout = w.scoreOf(fo, w.variant(fo, ui, -1))
+	from := &w.owners[u.owner]
+	fresh := max(from.changed, u.moved, w.weighed)
+	for i := range u.cands {
+		c := &u.cands[i]
+		if c.owner == u.owner {
+			continue
+		}
+		if c.judged < max(fresh, w.owners[c.owner].changed) || c.judged == 0 {
+			c.options = w.judge(ui, c, c.options[:0])
+			c.judged = w.tick
+		}
+		out = append(out, c.options...)
 	}
-	for _, c := range u.cands {
-		if c.owner == from {
-			continue
-		}
-		gain := c.weight - have
-		if c.owner == w.none {
-			out = append(out, option{w.none, -1, gain + fromWithout - fromScore})
-			continue
-		}
-		if gain < hopeless {
-			continue
-		}
-		to := &w.owners[c.owner]
-		if from == w.none || !w.crowded(to, u.kind) {
-			out = append(out, option{c.owner, -1, gain + fromWithout - fromScore + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
-		}
-		if fo == nil {
-			for _, vi := range to.units { // take its place; the other becomes unowned
-				v := &w.units[vi]
-				if v.fixed || v.kind != u.kind {
-					continue
-				}
-				alone, _ := v.weight(w.none)
-				was, _ := v.weight(c.owner)
-				out = append(out, option{c.owner, vi, gain + alone - was + w.scoreOf(to, w.variant(to, vi, ui)) - to.score})
-			}
-			continue
-		}
-		all := len(to.units) > 0 && len(fo.units) > 1
-		allGain := 0.0
-		for _, vi := range to.units {
+	return out
+}
+
+// judge lists the ways to give a unit to one candidate.
+func (w *window) judge(ui int32, c *candidate, out []option) []option {
+	w.effort++
+	u := &w.units[ui]
+	from, to := &w.owners[u.owner], &w.owners[c.owner]
+	have, _ := u.weight(u.owner)
+	gain := c.weight - have
+	if gain < hopeless && c.owner != w.none {
+		return out
+	}
+	if u.owner == w.none {
+		out = append(out, option{c.owner, -1, gain + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		for _, vi := range to.units { // take its place; the other becomes unowned
 			v := &w.units[vi]
-			back, ok := v.weight(from)
-			if !ok || v.fixed {
-				all = false
+			if v.fixed || v.kind != u.kind {
 				continue
 			}
+			alone, _ := v.weight(w.none)
 			was, _ := v.weight(c.owner)
-			allGain += back - was
-			if (v.kind == leaseSignaling) != (u.kind == leaseSignaling) || gain+back-was < hopeless {
-				continue
-			}
-			delta := gain + back - was - fromScore - to.score +
-				w.scoreOf(fo, w.variant(fo, ui, vi)) + w.scoreOf(to, w.variant(to, vi, ui))
-			out = append(out, option{c.owner, vi, delta})
+			out = append(out, option{c.owner, vi, gain + alone - was + w.scoreOf(to, w.variant(to, vi, ui)) - to.score})
 		}
-		if !all {
+		return out
+	}
+	if u.left < max(from.changed, u.moved) || u.left == 0 {
+		u.without, u.left = w.scoreOf(from, w.variant(from, ui, -1)), w.tick
+	}
+	if c.owner == w.none {
+		return append(out, option{w.none, -1, gain + u.without - from.score})
+	}
+	if !w.crowded(to, u.kind) {
+		out = append(out, option{c.owner, -1, gain + u.without - from.score + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+	}
+	all := len(to.units) > 0 && len(from.units) > 1
+	allGain := 0.0
+	for _, vi := range to.units {
+		v := &w.units[vi]
+		back, ok := v.weight(u.owner)
+		if !ok || v.fixed {
+			all = false
 			continue
 		}
-		for _, mi := range fo.units {
-			m := &w.units[mi]
-			there, ok := m.weight(c.owner)
-			if !ok || m.fixed {
-				all = false
-				break
-			}
-			was, _ := m.weight(from)
-			allGain += there - was
+		was, _ := v.weight(c.owner)
+		allGain += back - was
+		if (v.kind == leaseSignaling) != (u.kind == leaseSignaling) || gain+back-was < hopeless {
+			continue
 		}
-		if all {
-			out = append(out, option{c.owner, -2, allGain - fromScore - to.score + w.scoreOf(fo, to.units) + w.scoreOf(to, fo.units)})
+		delta := gain + back - was - from.score - to.score +
+			w.scoreOf(from, w.variant(from, ui, vi)) + w.scoreOf(to, w.variant(to, vi, ui))
+		out = append(out, option{c.owner, vi, delta})
+	}
+	for _, mi := range from.units {
+		if !all {
+			return out
 		}
+		m := &w.units[mi]
+		there, ok := m.weight(c.owner)
+		all = ok && !m.fixed
+		was, _ := m.weight(u.owner)
+		allGain += there - was
+	}
+	if all {
+		out = append(out, option{c.owner, -2, allGain - from.score - to.score + w.scoreOf(from, to.units) + w.scoreOf(to, from.units)})
 	}
 	return out
 }
@@ -304,10 +320,10 @@ func (w *window) apply(ui int32, o option) {
 		a, b := &w.owners[from], &w.owners[o.to]
 		a.units, b.units = b.units, a.units
 		for _, u := range a.units {
-			w.units[u].owner = from
+			w.units[u].owner, w.units[u].moved = from, w.tick+1
 		}
 		for _, u := range b.units {
-			w.units[u].owner = o.to
+			w.units[u].owner, w.units[u].moved = o.to, w.tick+1
 		}
 		w.rescore(a)
 		w.rescore(b)

@@ -91,6 +91,9 @@ type unit struct {
 	fixed      bool        // the search leaves it alone
 	judged     int32       // tick at which the search last weighed its options
 	margin     float64     // gain of the best of them then
+	moved      int32       // tick of the last change of owner
+	left       int32       // tick at which without was computed
+	without    float64     // score of its owner without it
 	cands      []candidate // by owner, ascending; the last is always none
 }
 
@@ -98,6 +101,9 @@ type unit struct {
 type candidate struct {
 	owner  int32
 	weight float64
+
+	judged  int32    // tick at which options were computed
+	options []option // ways to give it the unit
 }
 
 // weight returns the weight of an owner among the unit's candidates; ok is false if it is none of them.

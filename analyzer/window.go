@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/perfd/perfd/capture"
-	"github.com/perfd/perfd/rpclog"
 )
 
 // window is a stretch of a recording whose leases are assigned jointly.
@@ -23,6 +22,8 @@ type window struct {
 
 	meetings [][]meeting // by lease, then by the distance of the other one
 	tick     int32       // counts changes of the assignment
+	weighed  int32       // tick of the last weighing
+	effort   int         // candidates judged so far
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
 }
@@ -52,6 +53,9 @@ var schedules = [...][]float64{
 	{2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0.25, 0, 0},
 }
 
+// settled is the inverse share of units that may change in the last round.
+const settled = 500
+
 // solve assigns every unit to an owner.
 func (w *window) solve() {
 	w.chain()
@@ -60,6 +64,7 @@ func (w *window) solve() {
 	w.content = newContent(w)
 	w.meetings = make([][]meeting, len(w.leases))
 	w.learned.anticipate(w)
+	before := make([]int32, len(w.units))
 	for round, temperatures := range schedules {
 		w.weigh(round > 0)
 		if round == 0 {
@@ -71,6 +76,16 @@ func (w *window) solve() {
 		}
 		w.search(temperatures)
 		w.learned.learn(w)
+		moved := 0
+		for i := range w.units {
+			if w.units[i].owner != before[i] {
+				moved++
+			}
+			before[i] = w.units[i].owner
+		}
+		if round > 0 && moved*settled <= len(w.units) {
+			break
+		}
 	}
 	w.weigh(true)
 	for i := range w.owners[:w.none] {
@@ -188,12 +203,13 @@ func (w *window) settle() {
 
 func (w *window) place(u, to int32) {
 	from := w.units[u].owner
+	w.tick++
 	if from != w.none {
 		o := &w.owners[from]
 		o.units = slices.DeleteFunc(o.units, func(x int32) bool { return x == u })
 		w.rescore(o)
 	}
-	w.units[u].owner = to
+	w.units[u].owner, w.units[u].moved = to, w.tick+1
 	if to != w.none {
 		o := &w.owners[to]
 		o.units = append(o.units, u)
@@ -381,6 +397,3 @@ func (w *window) sameChance() float64 {
 	total := float64(len(w.leases))
 	return min(max(sum/(total*total+1e-9), 0.02), 0.8)
 }
-
-// callOf returns the call that owns a lease's unit, or nil.
-func (w *window) callOf(u *unit) *rpclog.Call { return w.owners[u.owner].call }
