@@ -43,7 +43,7 @@ type Analyzer struct {
 	dict     sqltrace.Dictionary
 
 	open    map[*rpclog.Call]struct{}
-	calls   []*rpclog.Call // ended, not yet assigned
+	calls   []*rpclog.Call   // ended, not yet assigned
 	sockets []rpclog.Message // client frames
 	leases  []*lease         // closed, not yet assigned
 	conns   map[*sqltrace.Session]*leaseBuilder
