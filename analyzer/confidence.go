@@ -6,6 +6,19 @@ import "math"
 // independent are overconfident.
 const temperature = 2.0
 
+// regular reports whether an owner's leases follow a pattern that servers are known to show.
+func (w *window) regular(o *owner) bool {
+	w.collect(o)
+	var p pattern
+	end := o.head
+	for n, id := range w.buf {
+		l := &w.leases[id]
+		p = p.with(l.kind, n > 0 && l.start < end-slack)
+		end = max(end, l.end)
+	}
+	return w.timing.knows(o.route, p)
+}
+
 // verdict is what the window says of one unit: the ground and the probability of its owner being right.
 func (w *window) verdict(ui int32) (Evidence, float64) {
 	u := &w.units[ui]
@@ -13,7 +26,7 @@ func (w *window) verdict(ui int32) (Evidence, float64) {
 		return None, 0
 	}
 	o := &w.owners[u.owner]
-	if u.fixed && o.score > -30 {
+	if len(u.cands) == 2 && w.regular(o) { // this call or none, and nothing about it is strange
 		return Exclusive, 1
 	}
 	var odds float64
