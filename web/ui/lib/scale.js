@@ -39,6 +39,19 @@ export function clockTicks(min, max, count) {
   return multiples(min, max, step);
 }
 
+/**
+ * Round durations for the axis of bars that `position` places, with where they stand. Never the very ends.
+ * @param {'log'|'linear'} kind
+ * @param {number} min
+ * @param {number} max
+ * @returns {{at: number, value: number}[]}
+ */
+export function barTicks(kind, min, max) {
+  if (!(max > 0)) return [];
+  const values = kind === 'linear' ? ticks(0, max, 4).ticks : [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000, 1e4];
+  return values.map((value) => ({ value, at: position(kind, value, min, max) })).filter((t) => t.value > 0 && t.value < max && t.at > 0.2 && t.at < 0.95);
+}
+
 /** @param {number} min @param {number} max @param {number} step */
 function multiples(min, max, step) {
   const out = [];

@@ -8,13 +8,15 @@ import { brief } from './sql.js';
  * @typedef {import('./parts.js').Part} Part
  * @typedef {{part: Part, start: number, end: number}} Interval
  * @typedef {{spans: number[], start: number, end: number, busy: number, label: string, exact: boolean,
- *   probability: number, failed: boolean, minor: boolean}} Item a span, or a run of spans if there are several
+ *   probability: number, failed: boolean, minor: boolean, period: number}} Item a span, or a run of spans if there are several;
+ *   period is the number of statements that take turns in it
  * @typedef {{lease: number, label: string, items: Item[],
  *   exact: boolean, busy: number, count: number}} Lane
  */
 
-/** So many equal statements in a row become one bar. */
+/** So many repetitions in a row become one bar: of one statement, or of two or three that take turns. */
 export const FOLD = 5;
+const PERIODS = 3;
 
 const MINOR = new Set(['begin', 'commit', 'rollback', 'savepoint', 'reset']);
 
@@ -35,10 +37,8 @@ export function lanes(d, fold) {
   d.spans.forEach((s, i) => byLease[s.lease]?.push(i));
   byLease.forEach((indices, lane) => {
     for (let i = 0; i < indices.length;) {
-      let j = i + 1;
-      if (fold) while (j < indices.length && d.spans[indices[j]].shape === d.spans[indices[i]].shape) j++;
-      const n = j - i >= FOLD ? j - i : 1;
-      const it = item(d, indices.slice(i, i + n));
+      const { n, period } = fold ? run(d, indices, i) : ONE;
+      const it = item(d, indices.slice(i, i + n), period);
       out[lane].items.push(it);
       out[lane].exact &&= it.exact;
       out[lane].busy += it.busy;
@@ -49,20 +49,39 @@ export function lanes(d, fold) {
   return out;
 }
 
-/** @param {CallDetail} d @param {number[]} indices @returns {Item} */
-function item(d, indices) {
+const ONE = { n: 1, period: 1 };
+
+/**
+ * The run that begins at a position: how many spans, and how many different ones take turns.
+ * @param {CallDetail} d
+ * @param {number[]} indices of a lease's spans
+ * @param {number} i
+ */
+function run(d, indices, i) {
+  const shape = (/** @type {number} */ k) => d.spans[indices[k]].shape;
+  for (let period = 1; period <= PERIODS; period++) {
+    let j = i + period;
+    while (j < indices.length && shape(j) === shape(j - period)) j++;
+    const times = Math.floor((j - i) / period);
+    if (times >= FOLD) return { n: times * period, period };
+  }
+  return ONE;
+}
+
+/** @param {CallDetail} d @param {number[]} indices @param {number} period @returns {Item} */
+function item(d, indices, period) {
   const spans = indices.map((i) => d.spans[i]);
-  const shape = d.shapes[spans[0].shape];
-  const name = brief(shape?.text ?? '', shape?.tables ?? []) || spans[0].kind;
+  const name = spans.slice(0, period).map((s) => brief(d.shapes[s.shape]?.text ?? '', d.shapes[s.shape]?.tables ?? []) || s.kind).join(', ');
   return {
     spans: indices,
     start: spans[0].start,
     end: Math.max(...spans.map(end)),
     busy: spans.reduce((sum, s) => sum + (s.duration ?? 0), 0),
-    label: spans.length > 1 ? `×${spans.length} ${name}` : name,
+    label: spans.length > 1 ? `×${spans.length / period} ${name}` : name,
     exact: spans.every((s) => s.exact),
     probability: Math.min(...spans.map((s) => s.probability)),
     failed: spans.some((s) => s.sqlstate !== ''),
+    period,
     minor: spans.every((s) => MINOR.has(s.kind)),
   };
 }

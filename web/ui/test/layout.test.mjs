@@ -133,3 +133,14 @@ test('the own parts of a call cover it without overlap', () => {
 test('a union of intervals', () => {
   assert.deepEqual(union(detail([[0, 0.2, 0, 0], [0.1, 0.2, 0, 0], [0.5, 0.1, 0, 0]]).spans, 0.05, 0.55).map((p) => p.map((x) => Math.round(x * 100) / 100)), [[0.05, 0.3], [0.5, 0.55]]);
 });
+
+test('statements that take turns fold into one bar', () => {
+  const shapes = ['a', 'b', 'c'].map((t) => ({ fingerprint: t, kind: 'query', text: `SELECT 1 FROM ${t}`, tables: [t], written: '' }));
+  const order = [2, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 2];
+  const spans = order.map((shape, i) => ({ start: i, duration: 0.5, lease: 0, shape, kind: 'query', sqlstate: '', duplicate: 0, by: 'timing', probability: 1, exact: i !== 4, gaps: [] }));
+  const d = /** @type {any} */ ({ call: { duration: 13, parts: PARTS }, leases: [{ client: 'x', start: 0, end: 13 }], shapes, spans, findings: [] });
+  const [lane] = lanes(d, true);
+  assert.deepEqual(lane.items.map((it) => [it.label, it.spans.length, it.period]), [['SELECT c', 1, 1], ['×5 SELECT a, SELECT b', 10, 2], ['SELECT a', 1, 1], ['SELECT c', 1, 1]]);
+  assert.deepEqual([lane.exact, lane.count, lane.busy], [false, 13, 6.5]);
+  assert.equal(lanes(d, false)[0].items.length, 13);
+});

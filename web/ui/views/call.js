@@ -97,7 +97,6 @@ function Body({ d }) {
       <div class="main-side">
       <section class="panel waterfall-panel" aria-label="Waterfall">
         <div class="panel-head"><h2>Waterfall</h2><${Legend} parts=${c.parts} brief=${true} />
-          ${d.spans.length > 0 && html`<span class="edges"><i class="edge exact" />exact<i class="edge" />inferred</span>`}
           ${folded && html`<button type="button" class="button small" aria-pressed=${fold ? 'true' : 'false'} title="Fold runs of equal statements (f)" onClick=${() => patch({ fold: fold ? '0' : null }, { replace: true })}>${fold ? 'Unfold runs' : 'Fold runs'}</button>`}</div>
         <${Waterfall} detail=${d} fold=${fold} view=${view} full=${full} onView=${zoomTo} selected=${selected} onSelect=${select} />
         ${d.spans.length === 0 && html`<p class="note">No SQL statement belongs to this call.</p>`}
@@ -146,7 +145,7 @@ function CallPanel({ d }) {
   const all = (/** @type {string} */ field, /** @type {string} */ v) => html`<a class="link" href=${link('/calls', { filter: withTerm(here().query.get('filter') ?? '', field, v) })}>${v}</a>`;
   return html`<div class="panel-head"><h2>Call</h2><span class="dim">select a bar for its SQL</span></div>
     <dl class="facts">
-      ${row('User', c.user && html`${all('user', c.user)}${c.uid ? html` <span class="dim">uid ${c.uid}</span>` : ''}`)}
+      ${row('User', c.user && html`${all('user', c.user)}${c.uid && c.user !== `uid ${c.uid}` ? html` <span class="dim">uid ${c.uid}</span>` : ''}`)}
       ${row('Session', c.session && html`<a class="link n" href=${link('/calls', { filter: `session:${c.session}` })}>${c.session}</a>`)}
       ${row('Method', html`<a class="link" href=${link('/calls', { filter: withTerm('', 'method', c.name), sort: 'duration', order: 'desc' })}>${c.name}</a>`)}
       ${row('Records', c.ids > 0 && html`<${Count} n=${c.ids} />`)}
@@ -190,7 +189,7 @@ function SpanPanel({ d, i, fold, onSelect }) {
         <button type="button" class="tool" disabled=${i === d.spans.length - 1} onClick=${() => onSelect(i + 1)} aria-label="Next statement" title="Next statement"><${Icon} name="right" size="14" /></button>
         <button type="button" class="tool" onClick=${() => onSelect(-1)} aria-label="Close" title="Close (Esc)"><${Icon} name="close" size="14" /></button></span></div>
     <dl class="figures compact"><div><dt>duration</dt><dd><${Dur} s=${s.duration} /></dd></div><div><dt>at</dt><dd><${Dur} s=${s.start} /></dd></div><div><dt>rows</dt><dd><${Count} n=${s.rows} /></dd></div><div><dt>came back</dt><dd>${s.out === undefined ? '–' : html`<${Bytes} n=${s.out} />`}</dd></div></dl>
-    ${run && run.spans.length > 1 && html`<p class="callout">One of a run of <b>${run.spans.length}</b> equal statements: <b><${Dur} s=${run.busy} /></b> in SQL, <${Dur} s=${run.busy / run.spans.length} /> each.</p>`}
+    ${run && run.spans.length > 1 && html`<p class="callout">${run.period === 1 ? html`One of a run of <b>${run.spans.length}</b> equal statements` : html`One of <b>${run.spans.length}</b> in a run where ${run.period} statements take turns`}: <b><${Dur} s=${run.busy} /></b> in SQL, <${Dur} s=${run.busy / run.spans.length} /> each.</p>`}
     ${findings.map((f) => html`<p class="callout"><span class="tag">${f.rule}</span> ${f.fix}</p>`)}
     <div class="code-head"><a class="link n" href=${link(`/sql/${shape.fingerprint}`)} title="Everything about this statement">${shape.fingerprint}</a><${Copy} text=${() => pretty(shape.text)} label="Copy the SQL" /></div>
     <${SQL} text=${shape.text} />
@@ -218,8 +217,10 @@ function Statements({ d, selected, onSelect }) {
   }, [d, sort, order]);
   const most = Math.max(...d.spans.map((s) => s.duration ?? 0), 1e-12);
   const span = (/** @type {number} */ i) => d.spans[ranks[i]];
+  // Offsets share a unit and their decimals, so that neighbours can be told apart.
+  const decimals = d.call.duration >= 10 ? 0 : d.call.duration >= 1 ? 1 : 2;
   const columns = [
-    { key: 'start', label: 'At', width: '68px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.start} />` },
+    { key: 'start', label: 'At', width: '68px', num: true, cell: (/** @type {Span} */ s) => html`<span class="n">${(s.start * 1e3).toFixed(decimals)}<span class="u">${'\u00a0ms'}</span></span>` },
     { key: 'duration', label: 'Duration', width: '72px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.duration} />` },
     { key: 'bar', label: '', width: '72px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<div class="bar"><div class="bar-fill" style=${{ width: `${Math.max(1, ((s.duration ?? 0) / most) * 100)}%` }}><i class=${s.sqlstate ? 'p-lock' : 'p-sql'} style=${{ flexGrow: 1 }} /></div></div>` },
     { key: 'shape', label: 'Statement', width: 'minmax(200px, 1fr)', cell: (/** @type {Span} */ s) => html`<span class="cut" title=${d.shapes[s.shape].text.slice(0, 500)}><${StatementName} text=${d.shapes[s.shape].text} tables=${d.shapes[s.shape].tables} /></span>` },

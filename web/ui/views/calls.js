@@ -1,9 +1,9 @@
 // The calls as a table: one row a call, each ending with its bar in the five colours.
 
 import { usePages, useAPI } from '../api.js';
-import { clock, durationText, plural } from '../lib/format.js';
+import { clock, duration, durationText, join, plural } from '../lib/format.js';
 import { terms } from '../lib/filter.js';
-import { position } from '../lib/scale.js';
+import { barTicks, position } from '../lib/scale.js';
 import { LABEL, PARTS } from '../lib/parts.js';
 import { filterParams, go, here, link, patch, usePlace } from '../state.js';
 import { Legend, PartsBar } from '../widgets/bar.js';
@@ -19,6 +19,8 @@ import { PartsTip, tip } from '../widgets/tip.js';
 /** @typedef {import('../lib/types.js').Call} Call */
 
 const MAX_PINS = 6;
+/** 100 ms rather than 1.00 s's three digits: the axis has round numbers only. @param {[string, string]} p @returns {[string, string]} */
+const short = ([v, u]) => [v.replace(/\.0+$/, ''), u];
 /** What comes first on a phone, and how wide it is there. */
 const PHONE = { name: '160px', duration: '72px', bar: '98px', user: '80px' };
 
@@ -54,12 +56,12 @@ export function Calls({ source }) {
       ${pins.includes(c.id) && html`<${Icon} name="pin" size="12" />`}` },
     { key: 'user', label: 'User', width: 'minmax(72px, 0.7fr)', cell: (/** @type {Call} */ c) => html`<span class="cut">${c.user || html`<span class="faint">–</span>`}</span>` },
     { key: 'error', label: 'Result', width: '92px', cell: (/** @type {Call} */ c) => html`<${Result} call=${c} />` },
-    { key: 'findings', label: 'Finds', width: '52px', num: true, title: 'Findings in this call', cell: (/** @type {Call} */ c) => (c.findings.length ? html`<span class="n" title=${c.findings.join(', ')}>${c.findings.length}</span>` : html`<span class="faint">·</span>`) },
+    { key: 'findings', label: 'Findings', width: '60px', num: true, title: 'Findings in this call', cell: (/** @type {Call} */ c) => (c.findings.length ? html`<span class="n" title=${c.findings.join(', ')}>${c.findings.length}</span>` : html`<span class="faint">·</span>`) },
     { key: 'statements', label: 'Stmts', width: '60px', num: true, title: 'SQL statements', cell: (/** @type {Call} */ c) => html`<${Count} n=${c.statements} />` },
     { key: 'sql', label: 'SQL', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.sql} />` },
     { key: 'wait', label: 'Wait', width: '80px', num: true, title: 'Wait for a worker', cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.wait} />` },
     { key: 'duration', label: 'Duration', width: '88px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
-    { key: 'bar', label: '', width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
+    { key: 'bar', label: html`<span class="bar-axis" aria-hidden="true">${barTicks(scale, min, max).map((t) => html`<i style=${{ left: `${t.at * 100}%` }}>${join(short(duration(t.value)))}</i>`)}</span>`, width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
   const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
   const hover = (/** @type {number} */ i) => tip(() => {

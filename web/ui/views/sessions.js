@@ -21,7 +21,8 @@ import { Minimap, useGestures } from '../widgets/viewport.js';
 /** @typedef {import('../lib/viewport.js').Range} Range */
 
 const HEAD = 26;
-const ROW = 16;
+const ROW_MIN = 16;
+const ROW_MAX = 26;
 const PAD = 12;
 const LEAST = 1.5;
 
@@ -73,18 +74,25 @@ function Timeline({ data, params }) {
   const l = useMemo(() => layout(shown), [data, detail.data]);
   const counted = data.mode === 'bins' && shown.names.length === 0;
   const gutter = size.width < 700 ? 92 : 188;
+  // Rows share the height there is, within limits; what does not fit scrolls.
+  const depth = useMemo(() => l.lanes.reduce((n, lane) => n + lane.depth, 0), [l]);
+  const row = Math.max(ROW_MIN, Math.min(ROW_MAX, Math.floor((size.height - HEAD - l.lanes.length * PAD) / Math.max(1, depth))));
   const tops = useMemo(() => {
     let y = 0;
     return l.lanes.map((lane) => {
       const at = y;
-      y += lane.depth * ROW + PAD;
+      y += lane.depth * row + PAD;
       return at;
     });
-  }, [l]);
-  const tall = (tops[tops.length - 1] ?? 0) + (l.lanes[l.lanes.length - 1]?.depth ?? 1) * ROW + PAD;
+  }, [l, row]);
+  const tall = (tops[tops.length - 1] ?? 0) + (l.lanes[l.lanes.length - 1]?.depth ?? 1) * row + PAD;
   const room = Math.max(0, size.height - HEAD);
   const scrollMax = Math.max(0, tall - room);
   const y0 = Math.min(top, scrollMax);
+  const bar = useRef(/** @type {HTMLElement|null} */ (null));
+  useEffect(() => {
+    if (bar.current) bar.current.scrollTop = y0;
+  }, [y0, scrollMax]);
 
   const draw = (/** @type {CanvasRenderingContext2D} */ g, /** @type {number} */ w, /** @type {number} */ h) => {
     const c = colours();
@@ -107,7 +115,7 @@ function Timeline({ data, params }) {
     g.clip();
     l.lanes.forEach((lane, i) => {
       const y = HEAD + tops[i] - y0;
-      const laneHeight = lane.depth * ROW + PAD;
+      const laneHeight = lane.depth * row + PAD;
       if (y > h || y + laneHeight < HEAD) return;
       g.fillStyle = c.line;
       g.fillRect(0, y + laneHeight - 1, w, 1);
@@ -115,16 +123,16 @@ function Timeline({ data, params }) {
       g.beginPath();
       g.rect(gutter, HEAD, width, h - HEAD);
       g.clip();
-      lane.rows.forEach((row, r) => {
-        const by = y + PAD / 2 + r * ROW;
-        walk(l, row, view[0], view[1], width, LEAST, (k, x, bw) => drawBar(g, c, k, gutter + x, by, bw, width), (x, main, n, failed) => {
+      lane.rows.forEach((list, r) => {
+        const by = y + PAD / 2 + r * row;
+        walk(l, list, view[0], view[1], width, LEAST, (k, x, bw) => drawBar(g, c, k, gutter + x, by, bw, width), (x, main, n, failed) => {
           g.fillStyle = c.part[main];
           g.globalAlpha = n > 3 ? 1 : n > 1 ? 0.85 : 0.7;
-          g.fillRect(gutter + x, by, 1, ROW - 2);
+          g.fillRect(gutter + x, by, 1, row - 2);
           g.globalAlpha = 1;
           if (failed) {
             g.fillStyle = c.lock;
-            g.fillRect(gutter + x - 0.5, by + ROW - 3, 2, 2);
+            g.fillRect(gutter + x - 0.5, by + row - 3, 2, 2);
           }
         });
       });
@@ -133,28 +141,23 @@ function Timeline({ data, params }) {
       g.font = `600 12px ${c.font}`;
       g.fillStyle = c.ink;
       const two = laneHeight >= 34 && gutter > 100;
-      const ty = y + (two ? 11 : Math.min(laneHeight, ROW + PAD) / 2 - 0.5);
+      const ty = y + (two ? 11 : Math.min(laneHeight, row + PAD) / 2 - 0.5);
       const name = fit(g, lane.label, gutter - 14);
       g.fillText(name, 0, ty);
       const used = g.measureText(name).width;
       g.font = `11px ${c.mono}`;
       g.fillStyle = c['ink-3'];
       if (two) g.fillText(fit(g, lane.detail, gutter - 14), 0, y + 26);
-      else if (gutter > 100) g.fillText(fit(g, lane.detail.slice(0, 8), gutter - 22 - used), used + 8, ty);
+      else if (gutter > 100) g.fillText(fit(g, lane.session ? lane.session.slice(0, 8) : lane.detail, gutter - 22 - used), used + 8, ty);
     });
     g.restore();
     g.fillStyle = c['line-strong'];
     g.fillRect(0, HEAD - 1, w, 1);
     g.fillStyle = c.line;
     g.fillRect(gutter - 1, HEAD, 1, h);
-    if (scrollMax > 0) {
-      const size2 = Math.max(24, (room / tall) * room);
-      g.fillStyle = c['line-strong'];
-      g.fillRect(w - 4, HEAD + (y0 / scrollMax) * (room - size2), 3, size2);
-    }
   };
   const drawBar = (/** @type {CanvasRenderingContext2D} */ g, /** @type {any} */ c, /** @type {number} */ k, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ w, /** @type {number} */ width) => {
-    const h = ROW - 2;
+    const h = row - 2;
     const left = Math.max(x, gutter - 2);
     const right = Math.min(x + w, gutter + width + 2);
     if (w < 4) {
@@ -185,7 +188,7 @@ function Timeline({ data, params }) {
     if (text && right - left > 40) {
       g.font = `11px ${c.mono}`;
       const room = right - left - 10;
-      const s = g.measureText(text).width <= room ? text : fit(g, text.replace(/^.*\./, ''), room);
+      const s = g.measureText(text).width <= room ? text : fit(g, text.replace(/^.*[./](?=.)/, ''), room);
       if (s) {
         g.textAlign = 'left';
         g.fillStyle = 'oklch(0.17 0.02 265)';
@@ -200,11 +203,11 @@ function Timeline({ data, params }) {
     if (x < 0 || e.clientY - r.top < HEAD) return { k: -1, lane: -1 };
     let lane = tops.length - 1;
     while (lane > 0 && tops[lane] > y) lane--;
-    const row = l.lanes[lane]?.rows[Math.floor((y - (tops[lane] ?? 0) - PAD / 2) / ROW)];
-    if (!row) return { k: -1, lane };
+    const list = l.lanes[lane]?.rows[Math.floor((y - (tops[lane] ?? 0) - PAD / 2) / row)];
+    if (!list) return { k: -1, lane };
     const span = view[1] - view[0];
     const width = r.width - gutter;
-    return { k: hit(l, row, view[0] + (x / width) * span, (span / width) * 3), lane };
+    return { k: hit(l, list, view[0] + (x / width) * span, (span / width) * 3), lane };
   };
   const partsOf = (/** @type {number} */ k) => Object.fromEntries(PARTS.map((p, j) => [p, l.parts[k * 7 + j]]));
   const move = (/** @type {PointerEvent} */ e) => {
@@ -247,12 +250,13 @@ function Timeline({ data, params }) {
   };
   return html`<div class="timeline">
     <div class="timeline-mini" style=${{ paddingLeft: `${gutter}px` }}><${Minimap} draw=${mini} deps=${[sums]} view=${view} full=${full} onChange=${zoomTo} label="Load over the whole time" /></div>
-    <div class="timeline-box" ref=${box} style=${{ maxHeight: `${HEAD + tall + 2}px` }}><${Canvas} draw=${draw} deps=${[l, view, y0, hover, gutter]} canvasRef=${canvas}
+    <div class="timeline-box" ref=${box}><div style=${{ height: `${Math.min(size.height, HEAD + tall + 2)}px` }}><${Canvas} draw=${draw} deps=${[l, view, y0, hover, gutter, row]} canvasRef=${canvas}
       label="${l.lanes.length} sessions, ${data.total} calls over time. The table shows them as figures." onPointerMove=${move} onPointerLeave=${() => {
     setHover(-1);
     hideTip();
   }} /></div>
-    <p class="hint"><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span><span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
+      ${scrollMax > 0 && html`<div class="timeline-scroll" ref=${bar} style=${{ top: `${HEAD}px` }} aria-hidden="true" onScroll=${(/** @type {Event} */ e) => setTop(/** @type {HTMLElement} */ (e.currentTarget).scrollTop)}><i style=${{ height: `${tall}px` }} /></div>`}</div>
+    <p class="hint"><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
       <span class="n end">${durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
   </div>`;
 }

@@ -4,7 +4,7 @@ import { hideTip } from './tip.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './html.js';
 
 /**
- * @typedef {{key: string, label: string, width: string, num?: boolean, sort?: string|false, title?: string,
+ * @typedef {{key: string, label: any, width: string, num?: boolean, sort?: string|false, title?: string,
  *   cell: (row: any, index: number) => any}} Column width is a track of CSS grid
  */
 

@@ -22,7 +22,7 @@ const OWN = 42;
 const LANE = 44;
 const TOP = 6;
 const BAR = 24;
-const GUTTER = 148;
+const GUTTER = 164;
 const NARROW = 600;
 const DASHES = [4, 3];
 /** Text on bars, in both themes. */
@@ -83,6 +83,11 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
         g.font = `11px ${c.font}`;
         g.fillText(fit(g, `${plural(l.count, 'statement')} · ${durationText(l.busy)}`, gutter - 12), 0, y + 20);
       });
+    }
+    if (!gutter) {
+      g.font = `11px ${c.font}`;
+      g.fillStyle = c['ink-3'];
+      lanes.forEach((l, i) => g.fillText(`lease ${i + 1} · ${plural(l.count, 'statement')} · ${durationText(l.busy)}`, 0, HEAD + OWN + i * LANE + TOP + BAR + 12));
     }
     g.save();
     g.beginPath();
@@ -226,7 +231,8 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     });
   };
   return html`<div class="waterfall">
-    <div style=${{ paddingLeft: `${gutter}px` }}><${Minimap} class="mini" draw=${mini} deps=${[detail, lanes]} view=${view} full=${full} onChange=${onView} label="The whole call" /></div>
+    <div class="mini-row" style=${{ paddingLeft: `${gutter}px` }}>
+      ${detail.spans.length > 0 && html`<div class="edges"><span><i class="edge exact" />exact</span><span><i class="edge" />inferred</span></div>`}<${Minimap} class="mini" draw=${mini} deps=${[detail, lanes]} view=${view} full=${full} onChange=${onView} label="The whole call" /></div>
     <div style=${{ height: `${height}px` }}><${Canvas} draw=${draw} deps=${[detail, lanes, own, view, selected, hover, pattern]} canvasRef=${box}
       label="Waterfall of the call: ${lanes.length} leases. The table of statements below holds the same." onPointerMove=${move} onPointerLeave=${() => {
     setHover(null);
