@@ -4,7 +4,7 @@ import "math"
 
 // temperature flattens the softmax over a unit's options: log likelihoods added up from evidence that is not
 // independent are overconfident.
-const temperature = 2.0
+const temperature = 3.0
 
 // regular reports whether an owner's leases follow a pattern that servers are known to show.
 func (w *window) regular(o *owner) bool {
