@@ -1,6 +1,10 @@
 package rpclog
 
-import "github.com/perfd/perfd/evidence"
+import (
+	"bytes"
+
+	"github.com/perfd/perfd/evidence"
+)
 
 // reading says how an envelope wants a body read.
 type reading struct {
@@ -73,6 +77,30 @@ func (o *body) close(d *Decoder) {
 		o.json.end()
 	}
 	o.stop(d)
+}
+
+// closed says that the content shows its end, of which b are the latest bytes.
+func (o *body) closed(b []byte) bool {
+	switch {
+	case o.json != nil:
+		return o.json.closed()
+	case o.xml != nil:
+		b = bytes.TrimRight(b, " \r\n")
+		return bytes.HasSuffix(b, []byte("</methodCall>")) || bytes.HasSuffix(b, []byte("</methodResponse>"))
+	}
+	return false
+}
+
+// tear tells that bytes are missing: of a body that is not compressed, the values that follow can be read.
+func (o *body) tear(d *Decoder) {
+	switch {
+	case o.inf != nil:
+		o.stop(d)
+	case o.json != nil:
+		o.json.tear()
+	case o.xml != nil:
+		o.xml.tear()
+	}
 }
 
 // stop ends a body of which bytes are missing: what follows cannot be read.

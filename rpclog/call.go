@@ -68,12 +68,12 @@ type Call struct {
 	Transport Transport
 	Class     Class
 	Verb      string // HTTP method
-	Path      string // without query string
+	Path      string // without query string; with GapRequest perhaps the route alone, or empty
 	Service   string // common, object, db where the envelope names one
 	Model     string
 	Method    string
 	Database  string
-	Status    int    // HTTP status; 0 if no response was seen
+	Status    int    // HTTP status; 0 if no status line was seen
 	Error     string // RPC error name (odoo.exceptions.AccessError, UserError, XML-RPC fault class); empty if none
 	IDs       int    // number of record ids the call names
 

@@ -45,14 +45,17 @@ func New(cfg Config, sink Sink) *Decoder {
 // Stats returns the counters so far.
 func (d *Decoder) Stats() Stats { return d.stats }
 
-// Claims recognises a request line or a status line at the start of data. Bytes from the middle of a
-// message are rejected; the capture engine asks again with the next ones.
-func (d *Decoder) Claims(_ capture.Conn, data []byte) capture.Verdict {
+// Claims recognises a request line or a status line at the start of data and, where bytes before them are
+// missing, the start of an RPC request's body. Other bytes from the middle of a message are rejected; the
+// capture engine asks again with the next ones.
+func (d *Decoder) Claims(conn capture.Conn, data []byte) capture.Verdict {
 	data = bytes.TrimLeft(data, "\r\n")
 	switch {
 	case likeStatusLine(data):
 		return capture.FromServer
 	case likeRequestLine(data):
+		return capture.FromClient
+	case conn.Joined && likeRequestBody(data) != noDialect:
 		return capture.FromClient
 	}
 	return capture.Reject

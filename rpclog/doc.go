@@ -3,7 +3,8 @@
 //
 // A Decoder is a capture.Protocol. The state machine in http.go frames messages and never fails a stream:
 // what the capture lost is skipped by length where a length is known, else the decoder waits for the next
-// start line, and every affected Call carries a Gap. On the messages stand the envelopes, one file each:
+// start line, and every affected Call carries a Gap. Bodies whose header section was lost are recognised by
+// their content where they can be (bare.go). On the messages stand the envelopes, one file each:
 // jsonrpc.go, json2.go, xmlrpc.go and tryton.go; plain http routes have none. A new dialect is a new file
 // and one line in the table in envelope.go.
 //

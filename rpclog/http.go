@@ -20,6 +20,7 @@ const (
 	chunkEnd                // the line end after a chunk
 	trailer                 // within the trailer section
 	seeking                 // lost: passing over bytes until a start line
+	bareBody                // body without header section, until it is closed or the next message begins
 	frames                  // websocket
 	tunnel                  // CONNECT or an unknown upgrade: opaque
 )
@@ -40,7 +41,8 @@ type half struct {
 	inHead int       // bytes of the header section so far
 	lines  int       // lines of the trailer section so far
 
-	untouched bool // no byte of the body was seen yet
+	untouched bool  // no byte of the body was seen yet
+	beheaded  int64 // bytes of the header section of x that were lost, when nothing of its body was seen yet
 
 	head head
 	x    *exchange // the exchange the message belongs to; nil if none
@@ -84,7 +86,9 @@ func (h *half) feed(s *stream, at time.Time, b []byte) {
 		case chunkSize, chunkEnd, trailer:
 			n = h.readFraming(s, at, b)
 		case seeking:
-			n = h.seek(s, b, first)
+			n = h.seek(s, at, b, first)
+		case bareBody:
+			n = h.readBare(s, at, b, first)
 		case frames:
 			n = h.ws.feed(s, h.dir, at, b)
 		case tunnel:
@@ -237,7 +241,7 @@ func (h *half) frameBody(s *stream, at time.Time, untilClose bool) {
 
 // ready makes the direction expect a start line.
 func (h *half) ready() {
-	h.state, h.found, h.lossy = startLine, false, false
+	h.state, h.found, h.lossy, h.beheaded = startLine, false, false, 0
 	h.inHead = 0
 	h.drop()
 }
@@ -272,11 +276,14 @@ func (h *half) lose(s *stream, n int64) {
 		return
 	case seeking:
 		h.lossy = true
+		if h.x == nil {
+			h.bytes += n
+		}
 		return
 	case frames:
 		h.ws.lose(n)
 		return
-	case bodyClose:
+	case bodyClose, bareBody:
 		h.bytes += n
 		s.damage(h)
 		return
@@ -292,6 +299,7 @@ func (h *half) lose(s *stream, n int64) {
 		}
 		h.bytes += h.left
 		s.complete(h, h.last)
+		h.bytes = n - h.left
 	case chunkData:
 		if n < h.left {
 			s.damage(h)
@@ -300,28 +308,35 @@ func (h *half) lose(s *stream, n int64) {
 			return
 		}
 		s.abandon(h)
-	case startLine, headerLine, chunkSize, chunkEnd, trailer:
+	case headerLine:
+		s.abandon(h)
+		h.search(true)
+		h.beheaded = n
+		return
+	case startLine:
+		h.bytes = n
+	case chunkSize, chunkEnd, trailer:
 		s.abandon(h)
 	}
 	h.search(true)
 }
 
 // seek passes over bytes until something like a start line, which stands at the start of a packet or of
-// a line.
-func (h *half) seek(s *stream, b []byte, first bool) int {
-	like := likeStatusLine
-	if h.dir == capture.ToServer {
-		like = likeRequestLine
-	}
+// a line, or a packet that begins like a body.
+func (h *half) seek(s *stream, at time.Time, b []byte, first bool) int {
 	i := 0
 	if !first {
 		i = nextLine(b, 0)
+	} else if h.bare(s, at, b) {
+		return 0
 	}
-	for i < len(b) && !like(b[i:]) {
+	for i < len(b) && !h.likeStart(b[i:]) {
 		i = nextLine(b, i)
 	}
 	if h.x != nil {
 		h.bytes += int64(i)
+	} else if i > 0 {
+		h.bytes = 0
 	}
 	if i < len(b) {
 		lossy := h.lossy

@@ -13,6 +13,7 @@ type jsonScanner struct {
 	depth int
 	key   bool // the next string names a member
 	array bool // the innermost container is one
+	torn  bool // bytes were missing: what encloses the position is unknown
 	now   step // of the position in the innermost container
 	stack [maxDepth]frameOf
 	base  path // of the innermost container
@@ -40,6 +41,9 @@ const (
 	jsonUnicode
 	jsonNumber
 	jsonLiteral
+	jsonTorn       // bytes are missing: whether the next ones stand in a string is unknown
+	jsonTornQuote  // the same, after a quote
+	jsonTornEscape // the same, after a backslash
 	jsonDead
 )
 
@@ -52,7 +56,44 @@ const (
 // start prepares for a new text.
 func (s *jsonScanner) start(t tokens) {
 	s.tokens = t
-	s.state, s.depth, s.key, s.array, s.now, s.base, s.n = jsonBetween, 0, false, false, 0, 0, 0
+	s.state, s.depth, s.key, s.array, s.torn, s.now, s.base, s.n = jsonBetween, 0, false, false, false, 0, 0, 0
+}
+
+// closed says that the text is complete, if anything of it was read.
+func (s *jsonScanner) closed() bool { return s.state == jsonBetween && s.depth == 0 && !s.torn }
+
+// tear tells that bytes are missing. Values are read again from the next member on, but without their paths.
+func (s *jsonScanner) tear() {
+	if s.state == jsonDead {
+		return
+	}
+	s.state, s.torn, s.tokens.depth = jsonTornEscape, true, -1
+	s.depth, s.key, s.array, s.base = 0, false, false, 0
+	s.now = kSecret // perhaps: the first member's name is not known
+}
+
+// resume looks for a quote and a colon, which stand together after a member's name alone: within a string
+// the quote would have a backslash before it.
+func (s *jsonScanner) resume(b []byte, i int) int {
+	switch {
+	case s.state == jsonTornEscape:
+		if b[i] != '\\' {
+			s.state = jsonTorn
+		}
+		return i + 1
+	case s.state == jsonTornQuote && b[i] == ':':
+		s.state = jsonBetween
+		return i + 1
+	}
+	s.state = jsonTorn
+	if i += quote(b[i:]); i < len(b) {
+		s.state = jsonTornQuote
+		if b[i] == '\\' {
+			s.state = jsonTornEscape
+		}
+		i++
+	}
+	return i
 }
 
 func (s *jsonScanner) write(b []byte) {
@@ -96,6 +137,8 @@ func (s *jsonScanner) write(b []byte) {
 			if i < len(b) {
 				s.state = jsonBetween
 			}
+		case jsonTorn, jsonTornQuote, jsonTornEscape:
+			i = s.resume(b, i)
 		case jsonDead:
 			return
 		}
@@ -167,6 +210,11 @@ func (s *jsonScanner) between(b []byte, i int) int {
 			}
 			i++
 		case classClose:
+			if s.depth == 0 && s.torn { // of a container that was opened in the missing bytes
+				s.key, s.array, s.now = false, false, other
+				i++
+				continue
+			}
 			if s.depth == 0 || s.array != (c == ']') {
 				s.state = jsonDead
 				return len(b)
@@ -192,7 +240,7 @@ func (s *jsonScanner) between(b []byte, i int) int {
 func (s *jsonScanner) text(v []byte) {
 	if !s.key {
 		s.value(text, v)
-	} else if s.depth <= s.tokens.depth {
+	} else if s.depth <= s.tokens.depth || s.torn {
 		s.now = stepOf(v)
 	}
 }

@@ -19,6 +19,7 @@ type xmlScanner struct {
 	elem  xmlElement // the innermost element that holds text
 	typed bool       // a type element was seen in the value at hand
 	value bool       // within <value>
+	torn  bool       // bytes were missing: what encloses the position is unknown
 
 	tag    [24]byte // start of the tag being read
 	tagN   int
@@ -57,8 +58,18 @@ const (
 func (s *xmlScanner) start(t tokens) {
 	s.tokens = t
 	s.state, s.depth, s.base, s.now = xmlText, 0, 0, other
-	s.elem, s.typed, s.value = xmlNone, false, false
+	s.elem, s.typed, s.value, s.torn = xmlNone, false, false, false
 	s.tagN, s.n, s.entN = 0, 0, 0
+}
+
+// tear tells that bytes are missing. Values are read again from the next element on, but without their paths.
+func (s *xmlScanner) tear() {
+	if s.state == xmlDead {
+		return
+	}
+	s.tokens.depth = -1
+	s.state, s.depth, s.base, s.now, s.torn = xmlText, 0, 0, kSecret, true // perhaps
+	s.elem, s.typed, s.value = xmlNone, false, true
 }
 
 func (s *xmlScanner) write(b []byte) {
@@ -312,7 +323,9 @@ func (s *xmlScanner) push(array bool) {
 
 func (s *xmlScanner) pop() {
 	if s.depth == 0 {
-		s.state = xmlDead
+		if !s.torn {
+			s.state = xmlDead
+		}
 		return
 	}
 	s.depth--

@@ -15,6 +15,7 @@ type stream struct {
 	quiet     time.Time   // latest byte of either direction before the current chunk
 	pipelines bool        // the client was seen to send a request before the previous was answered
 	seen      bool        // a request was seen
+	habit     habit
 }
 
 var _ capture.Stream = (*stream)(nil)
@@ -38,7 +39,7 @@ func (s *stream) Fin(dir capture.Dir, at time.Time) {
 		s.stop(h, GapRequest)
 		return
 	}
-	if h.state == bodyClose {
+	if h.state == bodyClose || h.state == bareBody {
 		s.complete(h, h.last)
 	}
 	gap := GapUnanswered
@@ -107,6 +108,14 @@ func (s *stream) statusLine(h *half, line []byte) bool {
 		return true
 	}
 	s.d.stats.Responses++
+	s.bind(h)
+	h.x.call.Status = status
+	h.x.call.First = h.began
+	return true
+}
+
+// bind makes a response that begins the answer to the oldest request, or to one that the capture lacks.
+func (s *stream) bind(h *half) {
 	if ask := &s.half[capture.ToServer]; len(s.queue) == 0 && ask.x != nil && ask.state == headerLine {
 		s.abandon(ask) // answered within its header section: the rest was lost, or refused
 		ask.search(ask.lossy)
@@ -122,9 +131,10 @@ func (s *stream) statusLine(h *half, line []byte) bool {
 		s.pipelines = true
 	}
 	h.x = s.queue[0]
-	h.x.call.Status = status
-	h.x.call.First = h.began
-	return true
+	if ask := &s.half[capture.ToServer]; ask.x == h.x && ask.state == bareBody {
+		s.complete(ask, ask.last) // what was asked says how to read the answer
+		ask.search(true)
+	}
 }
 
 // orphan makes an exchange for a response whose request the capture lacks. Its Start is the latest time
@@ -144,6 +154,10 @@ func (s *stream) orphan(h *half) {
 	}
 	x.whole, x.sent = false, true
 	x.env = plain{}
+	if s.habit.lend(x) {
+		x.env = tryton{}
+		x.env.begin(x)
+	}
 	s.d.stats.Orphans++
 	s.announce(x)
 }
@@ -168,18 +182,24 @@ func (s *stream) headed(h *half, at time.Time) {
 
 func (s *stream) requestHeaded(h *half, at time.Time) {
 	x := h.x
-	if answer := &s.half[capture.ToClient]; answer.state == seeking && answer.x != nil {
-		lossy := answer.lossy
-		s.drained(answer)
-		answer.search(lossy)
-	}
+	s.settleAnswer()
 	s.seen = true
 	s.d.stats.Requests++
 	x.call.Head = at
 	x.headed(&h.head)
+	s.habit.note(x)
 	s.announce(x)
 	h.body.open(s.d, x, &h.head, x.env.request(x, &h.head), &x.call.Request)
 	h.frameBody(s, at, false)
+}
+
+// settleAnswer ends a response whose end was lost: the next request shows that it is over.
+func (s *stream) settleAnswer() {
+	if answer := &s.half[capture.ToClient]; (answer.state == seeking || answer.state == bareBody) && answer.x != nil {
+		lossy := answer.lossy
+		s.drained(answer)
+		answer.search(lossy)
+	}
 }
 
 func (s *stream) responseHeaded(h *half, at time.Time) {
@@ -297,14 +317,16 @@ func (s *stream) finish(x *exchange) {
 
 // damage marks the message being read: bytes of its body are missing.
 func (s *stream) damage(h *half) {
-	h.body.stop(s.d)
 	if h.x == nil || h.x.ended {
+		h.body.stop(s.d)
 		return
 	}
 	if h.dir == capture.ToServer {
+		h.body.stop(s.d)
 		h.x.gap(GapRequest)
 		h.x.whole = false
 	} else {
+		h.body.tear(s.d)
 		h.x.gap(GapResponse)
 	}
 }
