@@ -1,13 +1,13 @@
 // Layout of one call: its own parts as intervals, a lane per lease, runs of equal statements folded.
 
-import { brief } from './sql.js';
+import { about, brief } from './sql.js';
 
 /**
  * @typedef {import('./types.js').CallDetail} CallDetail
  * @typedef {import('./types.js').Span} Span
  * @typedef {import('./parts.js').Part} Part
  * @typedef {{part: Part, start: number, end: number}} Interval
- * @typedef {{spans: number[], start: number, end: number, busy: number, label: string, exact: boolean,
+ * @typedef {{spans: number[], start: number, end: number, busy: number, label: string, more: string, exact: boolean,
  *   probability: number, failed: boolean, minor: boolean, period: number}} Item a span, or a run of spans if there are several;
  *   period is the number of statements that take turns in it
  * @typedef {{lease: number, label: string, items: Item[],
@@ -78,6 +78,7 @@ function item(d, indices, period) {
     end: Math.max(...spans.map(end)),
     busy: spans.reduce((sum, s) => sum + (s.duration ?? 0), 0),
     label: spans.length > 1 ? `×${spans.length / period} ${name}` : name,
+    more: spans.length === 1 ? about(d.shapes[spans[0].shape]?.text ?? '') : '',
     exact: spans.every((s) => s.exact),
     probability: Math.min(...spans.map((s) => s.probability)),
     failed: spans.some((s) => s.sqlstate !== ''),

@@ -164,7 +164,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
       g.lineWidth = 1;
     }
     if (w > 34) {
-      const text = fit(g, it.label, w - (it.spans.length > 1 ? 16 : 10));
+      const text = fit(g, it.more ? `${it.label} ${it.more}` : it.label, w - (it.spans.length > 1 ? 16 : 10));
       if (text) {
         if (it.spans.length > 1) {
           g.fillStyle = c.sql;
@@ -202,7 +202,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
     setHover(item);
     if (item) {
       const total = detail.call.duration;
-      showTip(e, html`<div class="tip-title mono">${item.label}</div>
+      showTip(e, html`<div class="tip-title mono">${item.label}${item.more && html` <span class="dim">${item.more}</span>`}</div>
         <div class="tip-row"><span>${item.spans.length > 1 ? 'from first to last' : 'Duration'}</span><${Dur} s=${item.end - item.start} /><${Percent} x=${total > 0 ? (item.end - item.start) / total : 0} /></div>
         ${item.spans.length > 1 && html`<div class="tip-row"><span>in SQL</span><${Dur} s=${item.busy} /><${Percent} x=${total > 0 ? item.busy / total : 0} /></div>`}
         <div class="tip-row"><span>At</span><${Dur} s=${item.start} /><span /></div>
