@@ -147,12 +147,15 @@ func (a *Analyzer) Statement(s *sqltrace.Statement) {
 		a.conns[s.Session] = b
 	}
 	a.pending++
+	before := len(a.leases)
 	if l := b.add(s, a.discards(s)); l != nil {
 		a.leases = append(a.leases, l)
-		a.consider()
 	}
 	if len(b.current.statements) >= a.cfg.LeaseStatements {
 		a.leases = append(a.leases, b.close())
+	}
+	if len(a.leases) > before {
+		a.consider()
 	}
 }
 
