@@ -218,6 +218,19 @@ await check('sessions: lanes, zoom, table', async () => {
   await page.reload();
   await settled(page, '.timeline .window');
   assert.equal(page.url(), zoomed);
+  await page.setViewportSize({ width: 1280, height: 360 });
+  const bar = page.locator('.timeline-scroll');
+  await bar.waitFor();
+  const track = await bar.boundingBox();
+  await page.mouse.move(track.x + 5, track.y + 10);
+  await page.mouse.down();
+  await page.mouse.move(track.x + 5, track.y + track.height, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForFunction(() => {
+    const b = document.querySelector('.timeline-scroll');
+    return Number(b?.getAttribute('aria-valuenow')) > 0 && b?.getAttribute('aria-valuenow') === b?.getAttribute('aria-valuemax');
+  });
+  await page.setViewportSize({ width: 1280, height: 800 });
   await page.getByRole('radio', { name: 'table' }).click();
   await settled(page, 'table.sticky tbody tr');
   const sessions = await api('/sessions');

@@ -55,7 +55,7 @@ export function Calls({ source }) {
     { key: 'name', label: 'Method', width: 'minmax(220px, 2.2fr)', cell: (/** @type {Call} */ c) => html`<a class="cut name" href=${link(`/calls/${c.id}`, { sort: keep.sort, order: keep.order })} title=${c.path} tabindex="-1"><${MethodName} name=${c.name} model=${c.model} verb=${c.transport === 'http' ? c.verb : ''} /></a>
       ${pins.includes(c.id) && html`<${Icon} name="pin" size="12" />`}` },
     { key: 'user', label: 'User', width: 'minmax(72px, 0.7fr)', cell: (/** @type {Call} */ c) => html`<span class="cut">${c.user || html`<span class="faint">–</span>`}</span>` },
-    { key: 'error', label: 'Result', width: '92px', cell: (/** @type {Call} */ c) => html`<${Result} call=${c} />` },
+    { key: 'error', label: 'Result', width: '80px', cell: (/** @type {Call} */ c) => html`<${Result} call=${c} />` },
     { key: 'findings', label: 'Findings', width: '60px', num: true, title: 'Findings in this call', cell: (/** @type {Call} */ c) => (c.findings.length ? html`<span class="n" title=${c.findings.join(', ')}>${c.findings.length}</span>` : html`<span class="faint">·</span>`) },
     { key: 'statements', label: 'Stmts', width: '60px', num: true, title: 'SQL statements', cell: (/** @type {Call} */ c) => html`<${Count} n=${c.statements} />` },
     { key: 'sql', label: 'SQL', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.sql} />` },

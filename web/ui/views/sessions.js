@@ -89,10 +89,14 @@ function Timeline({ data, params }) {
   const room = Math.max(0, size.height - HEAD);
   const scrollMax = Math.max(0, tall - room);
   const y0 = Math.min(top, scrollMax);
-  const bar = useRef(/** @type {HTMLElement|null} */ (null));
-  useEffect(() => {
-    if (bar.current) bar.current.scrollTop = y0;
-  }, [y0, scrollMax]);
+  const grip = useRef(/** @type {number|null} */ (null));
+  const thumb = Math.max(24, (room / Math.max(1, tall)) * room);
+
+  const scrollTo = (/** @type {number} */ y, /** @type {Event} */ e) => {
+    e.preventDefault();
+    setTop(Math.max(0, Math.min(scrollMax, y)));
+  };
+  const barY = (/** @type {PointerEvent} */ e) => e.clientY - /** @type {HTMLElement} */ (e.currentTarget).getBoundingClientRect().top;
 
   const draw = (/** @type {CanvasRenderingContext2D} */ g, /** @type {number} */ w, /** @type {number} */ h) => {
     const c = colours();
@@ -255,7 +259,22 @@ function Timeline({ data, params }) {
     setHover(-1);
     hideTip();
   }} /></div>
-      ${scrollMax > 0 && html`<div class="timeline-scroll" ref=${bar} style=${{ top: `${HEAD}px` }} aria-hidden="true" onScroll=${(/** @type {Event} */ e) => setTop(/** @type {HTMLElement} */ (e.currentTarget).scrollTop)}><i style=${{ height: `${tall}px` }} /></div>`}</div>
+      ${scrollMax > 0 && html`<div class="timeline-scroll" style=${{ top: `${HEAD}px` }} role="scrollbar" aria-label="Sessions above and below" aria-orientation="vertical" aria-valuemin="0" aria-valuemax=${Math.round(scrollMax)} aria-valuenow=${Math.round(y0)} tabindex="0"
+        onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
+    const by = { ArrowDown: row * 2, ArrowUp: -row * 2, PageDown: room, PageUp: -room, Home: -tall, End: tall }[e.key];
+    if (by) scrollTo(y0 + by, e);
+  }} onPointerDown=${(/** @type {PointerEvent} */ e) => {
+    /** @type {HTMLElement} */ (e.currentTarget).setPointerCapture(e.pointerId);
+    const at = y0 * (room - thumb) / scrollMax;
+    const y = barY(e);
+    grip.current = y >= at && y <= at + thumb ? y - at : thumb / 2;
+    scrollTo(((y - grip.current) / (room - thumb)) * scrollMax, e);
+  }} onPointerMove=${(/** @type {PointerEvent} */ e) => grip.current !== null && scrollTo(((barY(e) - grip.current) / (room - thumb)) * scrollMax, e)}
+        onPointerUp=${() => {
+    grip.current = null;
+  }} onPointerCancel=${() => {
+    grip.current = null;
+  }}><i style=${{ height: `${thumb}px`, transform: `translateY(${(y0 / scrollMax) * (room - thumb)}px)` }} /></div>`}</div>
     <p class="hint"><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
       <span class="n end">${durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
   </div>`;
