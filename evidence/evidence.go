@@ -7,6 +7,7 @@
 package evidence
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -25,14 +26,26 @@ func Value(b []byte) Hash {
 	if len(b) < 2 {
 		return 0
 	}
-	var buf [maxValue]byte
 	switch c := b[0]; {
 	case c >= '0' && c <= '9' || c == '-':
-		b = number(b, &buf)
-	case c == 't' && string(b) == "true", c == 'f' && string(b) == "false", c == 'n' && string(b) == "null",
-		c == 'T' && string(b) == "True", c == 'F' && string(b) == "False", c == 'N' && string(b) == "None":
+		return number(b)
+	case len(b) <= 5 && common(b):
 		return 0
 	}
+	return sum(b)
+}
+
+// common says that b is a boolean or null in one of its spellings.
+func common(b []byte) bool {
+	switch string(b) {
+	case "true", "false", "null", "True", "False", "None":
+		return true
+	}
+	return false
+}
+
+// sum hashes the start of a normalised value.
+func sum(b []byte) Hash {
 	if len(b) < 2 {
 		return 0
 	}
@@ -69,15 +82,19 @@ func appendInt(b []byte, n int64) []byte {
 	return append(b, byte('0'+n%10))
 }
 
-// number folds a decimal number or a timestamp; anything else comes back unchanged.
-func number(b []byte, buf *[maxValue]byte) []byte {
-	if len(b) > len(buf) {
-		return b
+// number hashes a decimal number or a timestamp, folded; anything else as it is.
+func number(b []byte) Hash {
+	if len(b) > maxValue {
+		return sum(b)
 	}
 	if len(b) >= 19 && b[4] == '-' && b[7] == '-' && (b[10] == ' ' || b[10] == 'T') && b[13] == ':' && b[16] == ':' {
-		n := copy(buf[:], b[:19])
+		if b[10] == ' ' {
+			return sum(b[:19])
+		}
+		var buf [19]byte
+		copy(buf[:], b)
 		buf[10] = ' '
-		return buf[:n]
+		return sum(buf[:])
 	}
 	dot := -1
 	for i, c := range b {
@@ -86,11 +103,11 @@ func number(b []byte, buf *[maxValue]byte) []byte {
 		case c == '.' && dot < 0:
 			dot = i
 		default:
-			return b
+			return sum(b)
 		}
 	}
 	if dot < 0 {
-		return b
+		return sum(b)
 	}
 	end := len(b)
 	for end > dot+1 && b[end-1] == '0' {
@@ -99,7 +116,7 @@ func number(b []byte, buf *[maxValue]byte) []byte {
 	if end == dot+1 {
 		end = dot
 	}
-	return b[:end]
+	return sum(b[:end])
 }
 
 // Set collects hashes within a budget. When the budget is reached it keeps those below a falling
@@ -113,6 +130,22 @@ type Set struct {
 
 // NewSet returns an empty set that keeps at most budget hashes.
 func NewSet(budget int) Set { return Set{budget: max(budget, 8), limit: ^Hash(0)} }
+
+// NewSetIn is NewSet with room for members to begin with. The set owns the room until Detach.
+func NewSetIn(budget int, room []Hash) Set {
+	s := NewSet(budget)
+	s.hashes = room[:0]
+	return s
+}
+
+// Detach moves the members, repetitions left out, into memory of their exact number and returns the room
+// they had, for another set.
+func (s *Set) Detach() (room []Hash) {
+	s.compact()
+	room = s.hashes[:0]
+	s.hashes = append(make([]Hash, 0, len(s.hashes)), s.hashes...)
+	return room
+}
 
 // Add puts h into the set; zero is ignored.
 func (s *Set) Add(h Hash) {
@@ -133,8 +166,42 @@ func (s *Set) Add(h Hash) {
 }
 
 func (s *Set) compact() {
-	slices.Sort(s.hashes)
+	order(s.hashes, s.limit)
 	s.hashes = slices.Compact(s.hashes)
+}
+
+// order sorts h. Hashes spread evenly up to their limit, so that one pass over their highest bits leaves
+// next to nothing to sort.
+func order(h []Hash, limit Hash) {
+	const buckets = 256
+	if len(h) < buckets/2 || slices.IsSorted(h) {
+		slices.Sort(h)
+		return
+	}
+	shift := max(bits.Len32(uint32(limit))-8, 0)
+	bucket := func(v Hash) Hash { return min(v>>shift, buckets-1) }
+	var next, end [buckets]int
+	for _, v := range h {
+		end[bucket(v)]++
+	}
+	for i := 1; i < buckets; i++ {
+		next[i] = end[i-1]
+		end[i] += end[i-1]
+	}
+	from := 0
+	for i := range buckets {
+		for next[i] < end[i] {
+			v := h[next[i]]
+			for k := bucket(v); k != Hash(i); k = bucket(v) {
+				v, h[next[k]] = h[next[k]], v
+				next[k]++
+			}
+			h[next[i]] = v
+			next[i]++
+		}
+		slices.Sort(h[from:end[i]])
+		from = end[i]
+	}
 }
 
 func (s *Set) above() int {

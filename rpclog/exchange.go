@@ -28,11 +28,12 @@ type exchange struct {
 
 	auth     authScheme
 	found    [fields]field
-	claimed  int64 // uid the request gives; valid unless the server refuses it
-	hint     int64 // uid of the request's context
-	answer   int64 // uid the response gives
-	answered uint8 // what the response said of its user: noAnswer, nobody, somebody
-	envelop  uint8 // marks of the envelope, of its own meaning
+	claimed  int64              // uid the request gives; valid unless the server refuses it
+	hint     int64              // uid of the request's context
+	answer   int64              // uid the response gives
+	answered uint8              // what the response said of its user: noAnswer, nobody, somebody
+	envelop  uint8              // marks of the envelope, of its own meaning
+	room     [2][]evidence.Hash // of the sets of the call before, for those of the next
 	// Record ids in the argument list itself and one list deeper; the method decides which count.
 	idsFlat, idsNested int
 }
@@ -83,14 +84,15 @@ func (d *Decoder) exchange(conn capture.Conn) *exchange {
 	x.whole = true
 	x.call = &Call{
 		Conn: conn.ID, Client: conn.Client, Server: conn.Server,
-		Request:  evidence.NewSet(d.cfg.RequestValues),
-		Response: evidence.NewSet(d.cfg.ResponseValues),
+		Request:  evidence.NewSetIn(d.cfg.RequestValues, x.room[0]),
+		Response: evidence.NewSetIn(d.cfg.ResponseValues, x.room[1]),
 	}
+	x.room = [2][]evidence.Hash{}
 	return x
 }
 
 func (d *Decoder) release(x *exchange) {
-	*x = exchange{}
+	*x = exchange{room: x.room}
 	putIdle(&d.idle.exchanges, x)
 }
 
@@ -177,6 +179,7 @@ func (x *exchange) settle() {
 	}
 	x.d.users.learn(x)
 	x.d.Identify(c)
+	x.room[0], x.room[1] = c.Request.Detach(), c.Response.Detach()
 }
 
 // unescape returns the database named by a path segment.

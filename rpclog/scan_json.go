@@ -131,7 +131,7 @@ func (s *jsonScanner) write(b []byte) {
 				s.state = jsonBetween
 			}
 		case jsonLiteral:
-			for i < len(b) && (b[i]|0x20 >= 'a' && b[i]|0x20 <= 'z') {
+			for i < len(b) && isLetter(b[i]) {
 				i++
 			}
 			if i < len(b) {
@@ -153,34 +153,39 @@ func (s *jsonScanner) end() {
 	}
 }
 
-// between reads structure and scalars that lie whole in b from i on; it returns where it stopped.
+// between reads structure and scalars that lie whole in b from i on; it returns where it stopped. What
+// usually follows a scalar is taken along with it, which saves most of the turns.
 func (s *jsonScanner) between(b []byte, i int) int {
 	for i < len(b) {
 		switch c := b[i]; jsonClasses[c] {
 		case classSpace:
 			i++
 		case classQuote:
-			n := i + 1 + quote(b[i+1:])
+			i++
+			n := i + quote(b[i:])
 			if n >= len(b) || b[n] == '\\' {
 				s.n, s.high = 0, 0
-				s.keep(b[i+1 : n])
+				s.keep(b[i:n])
 				s.state = jsonString
 				return n
 			}
-			s.text(b[i+1 : n])
-			i = n + 1
+			if !s.key {
+				s.value(text, b[i:n])
+				i = s.comma(b, n+1)
+				continue
+			}
+			s.name(b[i:n])
+			if i = n + 1; i < len(b) && b[i] == ':' {
+				s.key = false
+				if i++; i < len(b) && b[i] == ' ' {
+					i++
+				}
+			}
 		case classColon:
 			s.key = false
 			i++
 		case classComma:
-			if s.array {
-				if s.now < 255 {
-					s.now++
-				}
-			} else {
-				s.key = true
-			}
-			i++
+			i = s.comma(b, i)
 		case classNumber:
 			n := i + 1
 			for n < len(b) && inNumber[b[n]] {
@@ -191,8 +196,10 @@ func (s *jsonScanner) between(b []byte, i int) int {
 				s.state = jsonNumber
 				return i
 			}
-			s.value(number, b[i:n])
-			i = n
+			if n > i+1 || s.depth <= s.tokens.depth {
+				s.value(number, b[i:n])
+			}
+			i = s.comma(b, n)
 		case classOpen:
 			if s.depth >= maxDepth {
 				s.state = jsonDead
@@ -223,11 +230,20 @@ func (s *jsonScanner) between(b []byte, i int) int {
 			f := &s.stack[s.depth]
 			s.base, s.now, s.array = f.base, f.now, f.array
 			s.key = false
-			i++
+			i = s.comma(b, i+1)
 		case classLetter:
-			s.value(literal, b[i:i+1])
-			s.state = jsonLiteral
-			return i + 1
+			if s.depth <= s.tokens.depth {
+				s.value(literal, b[i:i+1])
+			}
+			i++
+			for i < len(b) && isLetter(b[i]) {
+				i++
+			}
+			if i == len(b) {
+				s.state = jsonLiteral
+				return i
+			}
+			i = s.comma(b, i)
 		default:
 			s.state = jsonDead
 			return len(b)
@@ -236,11 +252,36 @@ func (s *jsonScanner) between(b []byte, i int) int {
 	return i
 }
 
+// comma takes a comma and a space, if they are there.
+func (s *jsonScanner) comma(b []byte, i int) int {
+	if i >= len(b) || b[i] != ',' {
+		return i
+	}
+	if !s.array {
+		s.key = true
+	} else if s.now < 255 {
+		s.now++
+	}
+	if i++; i < len(b) && b[i] == ' ' {
+		i++
+	}
+	return i
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
 // text takes a whole string.
 func (s *jsonScanner) text(v []byte) {
-	if !s.key {
+	if s.key {
+		s.name(v)
+	} else {
 		s.value(text, v)
-	} else if s.depth <= s.tokens.depth || s.torn {
+	}
+}
+
+// name takes the name of a member.
+func (s *jsonScanner) name(v []byte) {
+	if s.depth <= s.tokens.depth || s.torn {
 		s.now = stepOf(v)
 	}
 }
