@@ -36,3 +36,17 @@ test('nothing needs an inline script, an inline style or eval', () => {
   assert.doesNotMatch(page, /<style|style=|<script(?![^>]*src=)|\son\w+=/);
   for (const f of ['./', 'lib/', 'widgets/', 'views/', 'vendor/'].flatMap(files)) assert.doesNotMatch(f.text, /\beval\(|new Function\(/, f.name);
 });
+
+test('the page names every module in advance, so that the browser need not find them one by one', () => {
+  const root = new URL('../', import.meta.url);
+  /** @type {Set<string>} */
+  const reached = new Set();
+  const walk = (/** @type {URL} */ file) => {
+    if (reached.has(file.pathname)) return;
+    reached.add(file.pathname);
+    for (const m of readFileSync(file, 'utf8').matchAll(/^(?:import|export)[^;]*?from '([^']+)'/gm)) walk(new URL(m[1], file));
+  };
+  walk(new URL('app.js', root));
+  const named = [...readFileSync(new URL('index.html', root), 'utf8').matchAll(/(?:modulepreload" href|module" src)="\/([^"]+)"/g)].map((m) => new URL(m[1], root).pathname);
+  assert.deepEqual(named.sort(), [...reached].sort());
+});

@@ -51,16 +51,16 @@ export function Calls({ source }) {
   };
   const step = source && source.seconds < 3600 ? 1e-3 : 1;
   const columns = useMemo(() => [
-    { key: 'start', label: 'Start', width: '104px', cell: (/** @type {Call} */ c) => html`<span class="n dim">${clock(c.start, step)}</span>` },
+    { key: 'start', label: 'Start', width: '98px', cell: (/** @type {Call} */ c) => html`<span class="n dim">${clock(c.start, step)}</span>` },
     { key: 'name', label: 'Method', width: 'minmax(220px, 2.2fr)', cell: (/** @type {Call} */ c) => html`<a class="cut name" href=${link(`/calls/${c.id}`, { sort: keep.sort, order: keep.order })} title=${c.path} tabindex="-1"><${MethodName} name=${c.name} model=${c.model} verb=${c.transport === 'http' ? c.verb : ''} /></a>
       ${pins.includes(c.id) && html`<${Icon} name="pin" size="12" />`}` },
     { key: 'user', label: 'User', width: 'minmax(72px, 0.7fr)', cell: (/** @type {Call} */ c) => html`<span class="cut">${c.user || html`<span class="faint">–</span>`}</span>` },
-    { key: 'error', label: 'Result', width: '80px', cell: (/** @type {Call} */ c) => html`<${Result} call=${c} />` },
+    { key: 'error', label: 'Result', width: '94px', cell: (/** @type {Call} */ c) => html`<${Result} call=${c} />` },
     { key: 'findings', label: 'Findings', width: '60px', num: true, title: 'Findings in this call', cell: (/** @type {Call} */ c) => (c.findings.length ? html`<span class="n" title=${c.findings.join(', ')}>${c.findings.length}</span>` : html`<span class="faint">·</span>`) },
     { key: 'statements', label: 'Stmts', width: '60px', num: true, title: 'SQL statements', cell: (/** @type {Call} */ c) => html`<${Count} n=${c.statements} />` },
-    { key: 'sql', label: 'SQL', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.sql} />` },
-    { key: 'wait', label: 'Wait', width: '80px', num: true, title: 'Wait for a worker', cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.wait} />` },
-    { key: 'duration', label: 'Duration', width: '88px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
+    { key: 'sql', label: 'SQL', width: '74px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.sql} />` },
+    { key: 'wait', label: 'Wait', width: '74px', num: true, title: 'Wait for a worker', cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.wait} />` },
+    { key: 'duration', label: 'Duration', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
     { key: 'bar', label: html`<span class="bar-axis" aria-hidden="true">${barTicks(scale, min, max).map((t) => html`<i style=${{ left: `${t.at * 100}%` }}>${join(short(duration(t.value)))}</i>`)}</span>`, width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
   const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
