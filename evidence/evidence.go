@@ -173,34 +173,45 @@ func (s *Set) compact() {
 // order sorts h. Hashes spread evenly up to their limit, so that one pass over their highest bits leaves
 // next to nothing to sort.
 func order(h []Hash, limit Hash) {
-	const buckets = 256
-	if len(h) < buckets/2 || slices.IsSorted(h) {
+	const (
+		buckets = 256
+		crowded = 64 // such a bucket holds repetitions, or values chosen to hit it
+	)
+	if len(h) < buckets/4 || slices.IsSorted(h) {
 		slices.Sort(h)
 		return
 	}
 	shift := max(bits.Len32(uint32(limit))-8, 0)
-	bucket := func(v Hash) Hash { return min(v>>shift, buckets-1) }
-	var next, end [buckets]int
+	var next, end [buckets]int32
 	for _, v := range h {
-		end[bucket(v)]++
+		end[v>>shift&(buckets-1)]++
 	}
 	for i := 1; i < buckets; i++ {
 		next[i] = end[i-1]
 		end[i] += end[i-1]
 	}
-	from := 0
-	for i := range buckets {
+	from := int32(0)
+	for i := range end {
 		for next[i] < end[i] {
 			v := h[next[i]]
-			for k := bucket(v); k != Hash(i); k = bucket(v) {
+			for k := v >> shift & (buckets - 1); k != Hash(i); k = v >> shift & (buckets - 1) {
 				v, h[next[k]] = h[next[k]], v
 				next[k]++
 			}
 			h[next[i]] = v
 			next[i]++
 		}
-		slices.Sort(h[from:end[i]])
+		if end[i]-from > crowded {
+			slices.Sort(h[from:end[i]])
+		}
 		from = end[i]
+	}
+	for i := 1; i < len(h); i++ {
+		v, k := h[i], i
+		for ; k > 0 && h[k-1] > v; k-- {
+			h[k] = h[k-1]
+		}
+		h[k] = v
 	}
 }
 

@@ -170,7 +170,7 @@ func quote(b []byte) int {
 	for ; i+8 <= len(b); i += 8 {
 		v := binary.LittleEndian.Uint64(b[i:])
 		q, s := v^quotes, v^slants
-		if m := ((q - ones) &^ q & highs) | ((s - ones) &^ s & highs); m != 0 {
+		if m := ((q-ones)&^q | (s-ones)&^s) & highs; m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
