@@ -13,9 +13,9 @@ import (
 
 // Config tunes the analyzer. The zero value works.
 type Config struct {
-	// Leases is the number of leases that are assigned together. More give the assignment more to learn
-	// from and cost memory. A busy recording is cut after twice as many even where calls are open.
-	// Defaults to 2,500.
+	// Leases is the number of leases that are assigned together. What one window teaches serves the next,
+	// so more of them make no better answers; they cost memory and time. A busy recording is cut after
+	// twice as many even where calls are open. Defaults to 400.
 	Leases int
 	// Statements bounds the statements of such a stretch likewise. Defaults to 30,000.
 	Statements int
@@ -28,7 +28,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Leases = cmp.Or(c.Leases, 2500)
+	c.Leases = cmp.Or(c.Leases, 400)
 	c.Statements = cmp.Or(c.Statements, 30_000)
 	c.LeaseStatements = cmp.Or(c.LeaseStatements, 20_000)
 	return c

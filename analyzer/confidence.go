@@ -26,7 +26,7 @@ func (w *window) verdict(ui int32) (Evidence, float64) {
 		return None, 0
 	}
 	o := &w.owners[u.owner]
-	if len(u.cands) == 2 && w.regular(o) { // this call or none, and nothing about it is strange
+	if len(u.cands) == 2 && !u.loose && o.call.Gaps == 0 && w.regular(o) { // this call or none, and nothing about it is strange
 		return Exclusive, 1
 	}
 	var odds float64

@@ -89,6 +89,7 @@ type unit struct {
 	kind       leaseKind
 	owner      int32       // current; none is the window's last owner
 	fixed      bool        // the search leaves it alone
+	loose      bool        // it fits its candidates only with loose times
 	judged     int32       // tick at which the search last weighed its options
 	margin     float64     // gain of the best of them then
 	moved      int32       // tick of the last change of owner

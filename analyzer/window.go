@@ -120,6 +120,7 @@ func (w *window) candidates() {
 			single := w.single(l)
 			if !w.admit(&single, latest, slack) {
 				single.cands = single.cands[:0]
+				single.loose = true
 				w.admit(&single, latest, loose)
 			}
 			w.add(single)
