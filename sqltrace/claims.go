@@ -196,7 +196,7 @@ func plausibleAnswer(t byte, body []byte, n int) bool {
 	case 'Z':
 		return whole && n == 1 && (body[0] == 'I' || body[0] == 'T' || body[0] == 'E')
 	case 'C':
-		return n > 1 && body[0] >= 'A' && body[0] <= 'Z' && (!whole || bytes.IndexByte(body, 0) == n-1)
+		return n > 1 && len(body) > 0 && body[0] >= 'A' && body[0] <= 'Z' && (!whole || bytes.IndexByte(body, 0) == n-1)
 	case 'E', 'N':
 		return n > 2 && len(body) > 1 && body[0] == 'S' && plainByte(body[1])
 	case 'T', 't':

@@ -198,6 +198,25 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// A capture may show any part of a message last. However a run of messages ends, even right after a type and
+// length, the verdict is of the right direction or none.
+func TestClaimsOfRunsCutAnywhere(t *testing.T) {
+	d := New(Config{}, &collector{})
+	for _, c := range conversations() {
+		for _, ch := range c.wire.chunks {
+			wrong := capture.FromClient
+			if ch.Dir == capture.ToServer {
+				wrong = capture.FromServer
+			}
+			for n := range len(ch.Data) + 1 {
+				if data := ch.Data[:n:n]; d.Claims(conn(true), data) == wrong {
+					t.Errorf("%s: %q %s passes for the other direction", c.name, data, ch.Dir)
+				}
+			}
+		}
+	}
+}
+
 func FuzzStream(f *testing.F) {
 	for _, c := range conversations() {
 		var script []byte
