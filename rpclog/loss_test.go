@@ -90,6 +90,15 @@ func TestLossBeforeFin(t *testing.T) {
 	if c.Gaps != GapUnanswered || !c.End.IsZero() {
 		t.Errorf("no response: gaps %d, end %d", c.Gaps, second(c.End))
 	}
+	// The connection's end is lost too: the report of the loss is the latest there is.
+	c = play(t, ask(req), tell("").after(100), fin(capture.ToServer)).one(t)
+	if c.Gaps != GapResponse || second(c.End) != 2 {
+		t.Errorf("a lost response and end: gaps %d, end %d", c.Gaps, second(c.End))
+	}
+	c = play(t, tell("").after(100), ask(req)).one(t)
+	if c.Gaps != GapUnanswered || !c.End.IsZero() {
+		t.Errorf("no response after a loss: gaps %d, end %d", c.Gaps, second(c.End))
+	}
 }
 
 func TestLossAnywhere(t *testing.T) {

@@ -15,6 +15,7 @@ type stream struct {
 	quiet     time.Time   // latest byte of either direction before the current chunk
 	pipelines bool        // the client was seen to send a request before the previous was answered
 	seen      bool        // a request was seen
+	gone      time.Time   // when bytes to the client were last reported lost
 	habit     habit
 }
 
@@ -25,6 +26,9 @@ func (s *stream) Chunk(c capture.Chunk) {
 	h := &s.half[c.Dir&1]
 	if c.Lost > 0 {
 		h.lose(s, c.Lost)
+		if len(c.Data) == 0 && c.Dir == capture.ToClient {
+			s.gone = c.Time
+		}
 	}
 	if len(c.Data) > 0 {
 		h.feed(s, c.Time, c.Data)
@@ -52,10 +56,14 @@ func (s *stream) Fin(dir capture.Dir, at time.Time) {
 
 // Close ends the stream.
 func (s *stream) Close(time.Time) {
+	gap := GapUnanswered
+	if h := &s.half[capture.ToClient]; h.state == seeking && h.lossy && h.x == nil && !s.gone.Before(s.quiet) {
+		gap, s.quiet = GapResponse, s.gone // a response was lost after the last request
+	}
 	for i := range s.half {
 		s.stop(&s.half[i], GapUnanswered)
 	}
-	s.unanswered(0, GapUnanswered)
+	s.unanswered(0, gap)
 }
 
 // stop ends a direction that may be within a message.
