@@ -221,7 +221,8 @@ func (a *Analyzer) cut() {
 		for _, c := range list {
 			a.identify(c)
 		}
-		slices.SortFunc(list, func(x, y *rpclog.Call) int { return cmp.Compare(x.ID, y.ID) })
+		// By start and not by ID alone: a connection joined mid-stream is claimed late.
+		slices.SortFunc(list, func(x, y *rpclog.Call) int { return cmp.Or(x.Start.Compare(y.Start), cmp.Compare(x.ID, y.ID)) })
 	}
 	a.calls, a.sockets, a.leases, a.pending, a.handed = nil, nil, nil, 0, 0
 	for _, b := range a.conns {

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/perfd/perfd/rpclog"
 )
@@ -86,11 +87,14 @@ func joinHarmed(calls []*rpclog.Call, fronts map[*rpclog.Call]*Hop, matched map[
 			continue
 		}
 		var best *rpclog.Call
-		for _, c := range calls[i+1:] {
+		for i > 0 && calls[i-1].Start.After(outer.Start.Add(-joined)) {
+			i--
+		}
+		for _, c := range calls[i:] {
 			if c.Start.After(outer.End) {
 				break
 			}
-			if matched[c] || fronts[c] != nil || outer.Gaps|c.Gaps == 0 || !within(c, outer) ||
+			if c == outer || matched[c] || fronts[c] != nil || outer.Gaps|c.Gaps == 0 || !within(c, outer) ||
 				!behind[[2]uint16{outer.Server.Port(), c.Server.Port()}] ||
 				outer.Path != c.Path && outer.Path != "" && c.Path != "" ||
 				outer.Session != c.Session && outer.Session != 0 && c.Session != 0 {
@@ -127,9 +131,16 @@ func complete(inner, outer *rpclog.Call) {
 	}
 }
 
+// joined is how much later than its first byte a request may seem to start whose first segments are missing.
+const joined = 50 * time.Millisecond
+
 // within reports whether the inner exchange lies within the outer one, give or take capture order.
 func within(inner, outer *rpclog.Call) bool {
-	if inner.Start.Before(outer.Start) {
+	start := outer.Start
+	if outer.Gaps&(rpclog.GapJoined|rpclog.GapRequest) != 0 {
+		start = start.Add(-joined)
+	}
+	if inner.Start.Before(start) {
 		return false
 	}
 	if inner.First.IsZero() || outer.First.IsZero() {

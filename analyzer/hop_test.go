@@ -56,3 +56,13 @@ func TestHopsWithoutBody(t *testing.T) {
 		t.Errorf("not joined: %v", calls)
 	}
 }
+
+func TestHopsOfAConnectionJoinedLate(t *testing.T) {
+	outer, inner := exchange(1, "127.0.0.1:8080", 3, 50, 52, 0), exchange(2, "127.0.0.1:8069", 1, 49, 51, 9)
+	outer.Gaps, inner.Forwarded = rpclog.GapRequest, true
+	first, behind := exchange(3, "127.0.0.1:8080", 60, 70, 72, 5), exchange(4, "127.0.0.1:8069", 61, 69, 71, 5)
+	calls, fronts := hops([]*rpclog.Call{inner, outer, first, behind})
+	if len(calls) != 2 || fronts[inner] == nil || fronts[behind] == nil {
+		t.Errorf("calls left: %d, fronts: %v", len(calls), fronts)
+	}
+}
