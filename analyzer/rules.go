@@ -32,6 +32,8 @@ type RuleConfig struct {
 	LargeBytes int64
 	// LockWait is the time in locks that is worth a finding. Defaults to 100 ms.
 	LockWait time.Duration
+	// WorkerWait is the wait for a worker that is worth a finding. Defaults to 200 ms.
+	WorkerWait time.Duration
 	// Idle is the gap inside an open transaction that is worth a finding. Defaults to 1 s.
 	Idle time.Duration
 }
@@ -45,6 +47,7 @@ func (c RuleConfig) withDefaults() RuleConfig {
 	c.LargeRows = cmp.Or(c.LargeRows, 10000)
 	c.LargeBytes = cmp.Or(c.LargeBytes, 5_000_000)
 	c.LockWait = cmp.Or(c.LockWait, 100*time.Millisecond)
+	c.WorkerWait = cmp.Or(c.WorkerWait, 200*time.Millisecond)
 	c.Idle = cmp.Or(c.Idle, time.Second)
 	return c
 }
@@ -62,6 +65,7 @@ func DefaultRules(dict sqltrace.Dictionary, cfg RuleConfig) []Rule {
 		duplicateQuery{cfg, dict},
 		serializationRetry{dict},
 		slowStatement{cfg, dict},
+		workerWait{cfg},
 	}
 }
 

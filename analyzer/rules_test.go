@@ -113,6 +113,9 @@ func TestRules(t *testing.T) {
 
 		{"lock-wait", "400 ms", with(trace(1000, stmt(selectPartner, 2, 3), stmt(updateQuant, 3, 403)), func(t *Trace) { t.Time.Lock = ms(400) }),
 			"UPDATE stock_quant waited for a lock: 400 ms of 1.00 s", ms(400)},
+		{"worker-wait", "400 ms", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait = ms(400) }),
+			"waited 400 ms of 1.00 s for a free worker", ms(400)},
+		{"worker-wait", "190 ms", with(trace(1000, stmt(selectPartner, 192, 193)), func(t *Trace) { t.Time.Wait = ms(190) }), "", 0},
 		{"lock-wait", "90 ms", with(trace(1000, stmt(updateQuant, 3, 93)), func(t *Trace) { t.Time.Lock = ms(90) }), "", 0},
 
 		{"idle-in-transaction", "1.5 s", trace(3000, stmt(selectPartner, 2, 3), stmt(updateQuant, 1503, 1504)),
