@@ -88,7 +88,15 @@ type Overview struct {
 	Shapes          []ShapeGroup
 	SQL             time.Duration // of all statements that match, those beyond Shapes too
 	Findings        []Finds
+	Rows            Rows
+
+	// Statements are those of the range, in calls of any class and in the background, and Attributed the part
+	// of them that calls own. A filter that asks for more than a range leaves those of the matching calls.
+	Statements, Attributed int64
 }
+
+// Rows are the lengths of the whole lists of which an overview holds the tops.
+type Rows struct{ Methods, Models, Users, Shapes, Findings int }
 
 // Range is the filter's time range, its open ends closed by the recording's.
 func Range(ctx context.Context, r Reader, f Filter) (from, to time.Time, err error) {
@@ -161,7 +169,11 @@ func Summarize(ctx context.Context, r Reader, f Filter, n, top int) (*Overview, 
 	}
 	o.All, o.Sessions = all.group(), len(lanes.order)
 	o.Heatmap.crop(&heat, size)
+	o.Rows = Rows{Methods: len(methods.order), Models: len(models.order), Users: len(users.order)}
 	o.Methods, o.Models, o.Users = first(methods.groups(), top), first(models.groups(), top), first(users.groups(), top)
+	if err := o.countStatements(ctx, r, f); err != nil {
+		return nil, err
+	}
 	shapes, err := Shapes(ctx, r, f, ShapeFilter{})
 	if err != nil {
 		return nil, err
@@ -169,13 +181,33 @@ func Summarize(ctx context.Context, r Reader, f Filter, n, top int) (*Overview, 
 	for i := range shapes {
 		o.SQL += shapes[i].Total
 	}
-	o.Shapes = first(shapes, top)
+	o.Rows.Shapes, o.Shapes = len(shapes), first(shapes, top)
 	finds, err := Findings(ctx, r, f, 5)
 	if err != nil {
 		return nil, err
 	}
-	o.Findings = first(finds, top)
+	o.Rows.Findings, o.Findings = len(finds), first(finds, top)
 	return o, nil
+}
+
+func (o *Overview) countStatements(ctx context.Context, r Reader, f Filter) error {
+	if f.Narrow() || len(f.Classes) > 0 && !f.AllCalls {
+		o.Statements, o.Attributed = o.All.Statements, o.All.Statements
+		return nil
+	}
+	f.AllCalls = true
+	if err := r.Scan(ctx, f, func(b *Brief) { o.Attributed += b.Statements }); err != nil {
+		return err
+	}
+	groups, _, err := r.Background(ctx, BackgroundFilter{From: f.From, To: f.To}, Page{})
+	if err != nil {
+		return err
+	}
+	o.Statements = o.Attributed
+	for i := range groups {
+		o.Statements += groups[i].Statements
+	}
+	return nil
 }
 
 // crop leaves out the empty rows at both ends.

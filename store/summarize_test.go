@@ -44,9 +44,10 @@ func TestSummarize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var calls, statements int64
+	var calls, statements, attributed, background int64
 	var waited, sql time.Duration
 	for _, tr := range sample.Traces {
+		attributed += int64(len(tr.Spans))
 		for _, s := range tr.Spans {
 			sql += s.Statement.End.Sub(s.Statement.Start)
 		}
@@ -57,12 +58,26 @@ func TestSummarize(t *testing.T) {
 		}
 	}
 	for _, b := range sample.Background {
+		background += int64(len(b.Spans))
 		for _, s := range b.Spans {
 			sql += s.Statement.End.Sub(s.Statement.Start)
 		}
 	}
 	if o.All.Calls != calls || o.All.Statements != statements || o.All.Total != waited || o.SQL != sql {
 		t.Errorf("overview of %d calls, %d statements, %v, %v; want %d, %d, %v, %v", o.All.Calls, o.All.Statements, o.All.Total, o.SQL, calls, statements, waited, sql)
+	}
+	if o.Attributed != attributed || o.Statements != attributed+background || background == 0 {
+		t.Errorf("%d of %d statements in calls; want %d and %d in the background", o.Attributed, o.Statements, attributed, background)
+	}
+	if want := (store.Rows{Methods: len(o.Methods), Models: len(o.Models), Users: len(o.Users), Shapes: len(o.Shapes), Findings: len(o.Findings)}); o.Rows != want {
+		t.Errorf("lists of %+v rows, want %+v", o.Rows, want)
+	}
+	one, err := store.Summarize(t.Context(), r, store.Filter{Users: []string{o.Users[0].Name}}, 100, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Statements != o.Users[0].Statements || one.Attributed != one.Statements || one.Rows.Users != 1 || one.Rows.Methods < len(one.Methods) {
+		t.Errorf("of one user %d of %d statements in calls, lists of %+v; want %d statements", one.Attributed, one.Statements, one.Rows, o.Users[0].Statements)
 	}
 	var inStrip, inHeat, byMethod, byUser int64
 	for i := range o.Strip.Calls {

@@ -2,7 +2,6 @@
 
 /** Shown where a number is not known. */
 export const DASH = '–';
-const THIN = '\u202f';
 
 /**
  * Three significant digits of a number below 1000; whole numbers above are grouped.
@@ -19,7 +18,7 @@ export function sig3(x) {
 
 /** @param {number} n @returns {string} */
 function group(n) {
-  return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
+  return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
 /**

@@ -108,6 +108,13 @@ await check('overview says who waited, as the API and the truth do', async () =>
     const errors = truth.filter((t) => t.error || t.status >= 400).length;
     assert.equal(number(await text(page, '.figures div:nth-child(6) dd')), errors);
   }
+  // The figures say what /source says, and the lists are as long as their headings tell.
+  assert.equal(overview.all_statements, source.statements);
+  assert.equal(number(await text(page, '.figures div:nth-child(7) dd')), source.statements);
+  assert.ok(Math.abs(number(await text(page, '.figures div:nth-child(8) dd')) - 100 * source.attributed / source.statements) < 1);
+  const users = await api('/users');
+  assert.equal(await text(page, 'section[aria-label="Users"] .panel-head a'), `all ${users.total}`);
+  assert.equal(await page.locator('section[aria-label="Users"] li').count(), Math.min(8, users.total));
   assert.equal(await page.locator('.heatmap canvas').count(), 1);
 });
 

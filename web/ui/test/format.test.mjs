@@ -21,8 +21,9 @@ test('what is not known is a dash, never NaN or undefined', () => {
 
 test('counts are exact below a million and grouped', () => {
   assert.deepEqual(count(420), ['420', '']);
-  assert.deepEqual(count(25492), ['25\u202f492', '']);
+  assert.deepEqual(count(25492), ['25,492', '']);
   assert.deepEqual(count(1234567), ['1.23', 'M']);
+  assert.deepEqual(count(1000), ['1,000', '']);
   assert.deepEqual(mean(15), ['15.0', '']);
   assert.deepEqual(mean(812.4), ['812', '']);
 });

@@ -229,7 +229,7 @@ function Statements({ d, selected, onSelect }) {
     { key: 'probability', label: 'Evidence', width: '112px', title: 'How the statement is known to be of this call; sorts by how sure that is', cell: (/** @type {Span} */ s) => html`<span class=${s.exact ? 'evidence exact' : 'evidence'}>${s.by}</span>${!s.exact && html`<span class="dim"><${Percent} x=${s.probability} /></span>`}` },
     ...(d.spans.some((s) => s.sqlstate) ? [{ key: 'state', label: 'Error', width: '52px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="harm n">${s.sqlstate}</span>` }] : []),
   ];
-  return html`<section class="panel statements" aria-label="Statements"><div class="panel-head"><h2>Statements</h2><span class="dim n">${d.spans.length}</span></div>
+  return html`<section class="panel statements" aria-label="Statements"><div class="panel-head"><h2>Statements</h2><span class="dim"><${Count} n=${d.spans.length} /></span></div>
     <div class="statements-box" style=${{ height: `${Math.min(20, d.spans.length + 1) * 28 + 2}px` }}><${Table} label="Statements of the call" columns=${columns} count=${d.spans.length} row=${span} fill keys sort=${sort} order=${order}
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ ssort: s, sorder: o }, { replace: true })}
       selected=${selected < 0 ? -1 : ranks.indexOf(selected)} onSelect=${(/** @type {number} */ i) => onSelect(ranks[i])} /></div></section>`;

@@ -43,13 +43,13 @@ export function Overview({ source }) {
       <div class="chart-box">${d ? html`<${Strip} buckets=${d.buckets} from=${x0} to=${x1} height=${132} onSelect=${select} />` : html`<div style=${{ height: '132px' }} />`}</div>
     </section>
     <div class="lists">
-      <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${source?.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />
-      <${List} title="Users" href=${link('/users')} all=${d?.users_top} more=${source?.users} of=${(/** @type {any} */ g) => ({ key: g.name, name: g.name || html`<span class="dim">no user</span>`, text: g.name || 'no user', href: g.name ? callsOf('user', g.name) : link('/users'), parts: g.parts, total: g.total, calls: g.calls })} />
-      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes} more=${source?.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
+      <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${d?.rows.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />
+      <${List} title="Users" href=${link('/users')} all=${d?.users_top} more=${d?.rows.users} of=${(/** @type {any} */ g) => ({ key: g.name, name: g.name || html`<span class="dim">no user</span>`, text: g.name || 'no user', href: g.name ? callsOf('user', g.name) : link('/users'), parts: g.parts, total: g.total, calls: g.calls })} />
+      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes} more=${d?.rows.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
         empty=${html`<p class="note">No SQL was seen. ${source?.notices[0]?.fix ?? ''}</p>`} />
     </div>
     <section class="panel" aria-label="Findings">
-      <div class="panel-head"><h2>Findings</h2><a class="link" href=${link('/findings')}>all findings</a></div>
+      <div class="panel-head"><h2>Findings</h2><a class="link" href=${link('/findings')}>${d ? `all ${join(count(d.rows.findings))}` : 'all'}</a></div>
       ${d && (d.findings.length === 0 ? html`<p class="note">No rule fired${narrowed() ? ' for what is selected' : ''}.</p>`
     : html`<ul class="sentences">${d.findings.slice(0, 6).map((f) => html`<li key=${f.rule + f.name}><span class="cost num"><${Dur} s=${f.cost} /></span>
         <a class="cut" href=${f.examples.length ? link(`/calls/${f.examples[0]}`) : link('/findings')} title=${`${f.title} ${f.fix}`}>${sentence(f.title)} <span class="dim">${f.fix}</span></a>
@@ -70,7 +70,7 @@ function Sentence({ d }) {
 /** @param {{d: View|null, source: import('../lib/types.js').Source|null}} props */
 function Figures({ d, source }) {
   const cell = (/** @type {string} */ label, /** @type {any} */ value, /** @type {string} */ title = '') => html`<div title=${title}><dt>${label}</dt><dd>${d ? value() : '\u00a0'}</dd></div>`;
-  const share = source && source.statements > 0 ? source.attributed / source.statements : undefined;
+  const share = d && d.all_statements > 0 ? d.attributed / d.all_statements : undefined;
   return html`<dl class="figures">
     ${cell('calls per second', () => html`<${Count} n=${d?.rate} />`)}
     ${cell('p50', () => html`<${Dur} s=${d?.p50} />`, 'half of the calls took no longer')}
@@ -78,8 +78,8 @@ function Figures({ d, source }) {
     ${cell('p99', () => html`<${Dur} s=${d?.p99} />`)}
     ${cell('slowest', () => html`<${Dur} s=${d?.max} />`)}
     ${cell('errors', () => html`<a class=${d?.errors ? 'harm' : ''} href=${link('/calls', { filter: withTerm(here().query.get('filter') ?? '', 'error', 'any') })}><${Count} n=${d?.errors} /></a>`)}
-    ${cell('statements', () => html`<${Count} n=${d?.statements} />`)}
-    ${cell('of them in calls', () => html`<${Percent} x=${share} />`, 'share of all statements in the recording that belong to a call; the others are background')}
+    ${cell('statements', () => html`<${Count} n=${d?.all_statements} />`, 'statements of the calls shown here, and of the background unless a filter is set')}
+    ${cell('of them in calls', () => html`<${Percent} x=${share} />`, 'share of these statements that belong to a call; the others are background')}
     ${cell('recorded', () => html`<${Bytes} n=${source?.bytes} />`, source ? `${join(count(source.packets))} packets` : '')}
   </dl>`;
 }

@@ -29,7 +29,7 @@ export function Rail({ source }) {
     ${PAGES.map((p) => {
     const on = p.path === '/' ? path === '/' : path === p.path || path.startsWith(p.path + '/');
     return html`<a href=${link(p.path)} class=${on ? 'on' : ''} aria-current=${on ? 'page' : undefined}><${Icon} name=${p.icon} size="18" /><span>${p.label}</span>
-        ${p.path === '/findings' && source && source.findings > 0 && html`<b class="badge" aria-label="${source.findings} findings">${source.findings}</b>`}</a>`;
+        ${p.path === '/findings' && source && source.findings > 0 && html`<b class="badge" aria-label="${source.findings} findings">${join(count(source.findings))}</b>`}</a>`;
   })}
   </nav>`;
 }
