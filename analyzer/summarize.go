@@ -337,7 +337,7 @@ func (s *Summarizer) Summary(rec Recording) Summary {
 		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Rule, b.Rule),
 			cmp.Compare(a.Method, b.Method), cmp.Compare(a.Title, b.Title))
 	})
-	sum.Notices = s.notices(rec)
+	sum.Notices, sum.Partial = s.notices(rec), rec.Partial
 	return sum
 }
 

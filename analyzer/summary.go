@@ -15,6 +15,7 @@ type Summary struct {
 	Shapes                           []ShapeGroup
 	Findings                         []FindingGroup
 	Notices                          []Notice // what the recording lacked
+	Partial                          string   // why reading ended early; empty if it did not
 }
 
 // Group sums up the calls that share a key.

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -103,21 +106,25 @@ func (o *analyzeOptions) validate(listenGiven bool) error {
 	if from.set && to.set && from.at.IsZero() == to.at.IsZero() && !to.resolve(to.at).After(from.resolve(from.at)) {
 		return usagef("--to must be after --from")
 	}
-	if o.store != "" {
+	return o.validatePaths()
+}
+
+// validatePaths keeps what is written from taking the place of what is read, and of each other.
+func (o *analyzeOptions) validatePaths() error {
+	for _, target := range []struct{ flag, path string }{{"output", o.output}, {"store", o.store}} {
+		if target.path == "" || target.path == "-" {
+			continue
+		}
 		for _, file := range o.files {
-			if same(file, o.store) {
-				return usagef("--store would overwrite the input %s", file)
+			if file != "-" && same(file, target.path) {
+				return usagef("--%s would overwrite the input %s", target.flag, file)
 			}
 		}
 	}
+	if o.output != "" && o.store != "" && same(o.output, o.store) {
+		return usagef("--output would overwrite the store %s: name another file", o.store)
+	}
 	return nil
-}
-
-// same reports whether two paths name one file.
-func same(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 func (o *analyzeOptions) run(ctx context.Context, t terminal) error {
@@ -129,58 +136,81 @@ func (o *analyzeOptions) run(ctx context.Context, t terminal) error {
 			return o.runStore(ctx, t, file)
 		}
 	}
-	out, err := o.openOutput(t)
+	var ln net.Listener
+	if o.serve { // a port in use is told before the work, not after it
+		var err error
+		if ln, err = listenOn(ctx, o.listen); err != nil {
+			return err
+		}
+		defer func() { _ = ln.Close() }() // the server closes it too
+	}
+	out, err := openOutput(o.output, t)
 	if err != nil {
 		return err
 	}
-	partial, err := o.analyze(ctx, t, out)
-	if closing := out.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("write report: %w", closing)
-	}
-	if err != nil {
-		return err
-	}
-	return partial
+	defer out.discard()
+	return o.analyze(ctx, t, out, ln)
 }
 
 // analyze runs the pipeline into the report, the store and the pages that were asked for.
-func (o *analyzeOptions) analyze(ctx context.Context, t terminal, out io.Writer) (partial, err error) {
+func (o *analyzeOptions) analyze(ctx context.Context, t terminal, out *output, ln net.Listener) (err error) {
 	p := &pipeline{rpcPorts: toPorts(o.rpcPorts), pgPorts: toPorts(o.pgPorts)}
+	reading, cut := ctx, new(atomic.Bool)
 	for _, file := range o.files {
+		if file == "-" {
+			var in input
+			in, cut = stdinInput(ctx, t.in)
+			p.inputs = append(p.inputs, in)
+			reading = context.WithoutCancel(ctx) // the first signal ends the recording, not the analysis
+			continue
+		}
 		p.inputs = append(p.inputs, fileInput(file))
 	}
 	if p.from, err = parseMoment("from", o.from); err != nil {
-		return nil, err
+		return err
 	}
 	if p.to, err = parseMoment("to", o.to); err != nil {
-		return nil, err
+		return err
 	}
 	p.watch = func(name string, progress func() (done, total int64)) func() {
 		return showProgress(t.err, filepath.Base(name), progress)
 	}
 	res := &results{names: o.names()}
-	defer func() { err = errors.Join(err, res.close()) }()
+	defer func() { err = errors.Join(err, res.recorder.close()) }()
 
-	rec, err := p.run(ctx, func(dict sqltrace.Dictionary) (analyzer.Sink, error) { return o.sinks(res, dict, out) })
-	if err != nil && !errors.Is(err, capture.ErrPartial) {
-		return nil, err
+	rec, partial := p.run(reading, func(dict sqltrace.Dictionary) (analyzer.Sink, error) { return o.sinks(res, dict, out) })
+	if partial != nil && !errors.Is(partial, capture.ErrPartial) {
+		return partial
 	}
-	partial = err
+	if cut.Load() { // in the middle of a packet, as like as not
+		partial, rec.Partial = nil, ""
+	}
 	summary := res.summarizer.Summary(rec)
 	if err := o.report(res, summary, t, out); err != nil {
-		return nil, err
+		return err
 	}
 	if res.recorder != nil {
 		if err := res.recorder.Finish(store.Source{Version: version(false), Files: res.names}, summary); err != nil {
-			return nil, err
+			return err
 		}
+		if err := res.recorder.commit(); err != nil {
+			return err
+		}
+	}
+	if err := out.commit(); err != nil {
+		return err
 	}
 	if o.serve {
-		if err := serveRecorder(ctx, t, o.listen, res.recorder); err != nil {
-			return nil, err
+		if ctx.Err() != nil { // the signal ended the recording; the next one ends the pages
+			var stop context.CancelFunc
+			ctx, stop = signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+		}
+		if err := serveStore(ctx, t, ln, res.recorder); err != nil {
+			return err
 		}
 	}
-	return partial, nil
+	return partial
 }
 
 // results are the sinks of one analysis.
@@ -188,14 +218,7 @@ type results struct {
 	names      []string
 	summarizer *analyzer.Summarizer
 	json       *report.JSON
-	recorder   *store.Recorder
-}
-
-func (r *results) close() error {
-	if r.recorder == nil {
-		return nil
-	}
-	return r.recorder.Close()
+	recorder   *newStore // may be nil
 }
 
 func (o *analyzeOptions) sinks(res *results, dict sqltrace.Dictionary, out io.Writer) (analyzer.Sink, error) {
@@ -206,12 +229,8 @@ func (o *analyzeOptions) sinks(res *results, dict sqltrace.Dictionary, out io.Wr
 		all = append(all, res.json)
 	}
 	if o.store != "" || o.serve {
-		path := o.store
-		if path == "" {
-			path = store.Memory
-		}
 		var err error
-		if res.recorder, err = store.Create(path, dict, store.Config{Replace: true}); err != nil {
+		if res.recorder, err = createStore(o.store, dict); err != nil {
 			return nil, err
 		}
 		all = append(all, res.recorder)
@@ -247,22 +266,6 @@ func (o *analyzeOptions) names() []string {
 	}
 	return names
 }
-
-// openOutput returns where the report goes.
-func (o *analyzeOptions) openOutput(t terminal) (io.WriteCloser, error) {
-	if o.output == "" || o.output == "-" {
-		return nopCloser{t.out}, nil
-	}
-	f, err := os.Create(o.output)
-	if err != nil {
-		return nil, hinted{fmt.Errorf("create report: %w", err), "check the folder of --output"}
-	}
-	return f, nil
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 func toPorts(list []uint) []uint16 {
 	ports := make([]uint16, 0, len(list))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/report"
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
@@ -24,26 +26,40 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	if o.reports() {
-		if err := o.reportStore(ctx, t, reader); err != nil {
-			return err
-		}
-	}
-	if !o.serve {
-		return nil
-	}
-	ln, err := listenOn(ctx, o.listen)
-	if err != nil {
-		return err
-	}
-	return serve(ctx, t, ln, reader)
-}
-
-func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader store.Reader) error {
 	stored, err := reader.Recording(ctx)
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
 	}
+	var ln net.Listener
+	if o.serve {
+		if ln, err = listenOn(ctx, o.listen); err != nil {
+			return err
+		}
+		defer func() { _ = ln.Close() }() // the server closes it too
+	}
+	if o.reports() {
+		if err := o.reportStore(ctx, t, reader, stored); err != nil {
+			return err
+		}
+	}
+	if o.serve {
+		if err := serve(ctx, t, ln, reader); err != nil {
+			return err
+		}
+	}
+	if !stored.Complete {
+		stored.Summary.Partial = unfinished
+	}
+	if stored.Summary.Partial != "" {
+		return fmt.Errorf("store %s: %s: %w", path, stored.Summary.Partial, capture.ErrPartial)
+	}
+	return nil
+}
+
+// unfinished is what a store lacks whose writer did not come to its end.
+const unfinished = "the store was not written to its end"
+
+func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader store.Reader, stored store.Recording) error {
 	from, err := parseMoment("from", o.from)
 	if err != nil {
 		return err
@@ -52,10 +68,11 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 	if err != nil {
 		return err
 	}
-	out, err := o.openOutput(t)
+	out, err := openOutput(o.output, t)
 	if err != nil {
 		return err
 	}
+	defer out.discard()
 	shapes := seenShapes{}
 	res := &results{names: stored.Files, summarizer: analyzer.NewSummarizer(analyzer.SummaryConfig{}, shapes)}
 	sinks := fanout{res.summarizer}
@@ -67,25 +84,27 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 	summary := stored.Summary
 	if whole := !from.set && !to.set; !whole || !stored.Complete || o.format == "json" {
 		if err := replay(ctx, reader, shapes, w); err != nil {
-			return errors.Join(err, out.Close())
+			return err
 		}
 		if !whole || !stored.Complete {
 			summary = o.partOf(stored, res.summarizer, w)
 		}
 	}
-	err = o.report(res, summary, t, out)
-	return errors.Join(err, out.Close())
+	if err := o.report(res, summary, t, out); err != nil {
+		return err
+	}
+	return out.commit()
 }
 
 // partOf is the summary of a part of a recording: what the capture lacked is known of the whole only.
 func (o *analyzeOptions) partOf(stored store.Recording, s *analyzer.Summarizer, w *window) analyzer.Summary {
 	whole := stored.Summary
-	rec := analyzer.Recording{Packets: whole.Packets, Bytes: whole.Bytes, LostBytes: whole.LostBytes, Gaps: whole.Gaps}
+	rec := analyzer.Recording{Packets: whole.Packets, Bytes: whole.Bytes, LostBytes: whole.LostBytes, Gaps: whole.Gaps, Partial: whole.Partial}
 	rec.From, rec.To = w.clip(whole.From, whole.To)
 	if !stored.Complete {
 		rec.From, rec.To = w.clip(stored.Counts.First, stored.Counts.Last)
 		rec.Packets = max(rec.Packets, 1)
-		rec.Partial = "the store was not written to its end"
+		rec.Partial = unfinished
 	}
 	return s.Summary(rec)
 }

@@ -35,17 +35,15 @@ func runDemo(ctx context.Context, t terminal, listen string) (err error) {
 	p := &pipeline{inputs: []input{{demo.File, func() (*capture.File, error) { return capture.NewFile(demo.Capture()) }}}}
 	var (
 		summarizer *analyzer.Summarizer
-		recorder   *store.Recorder
+		recorder   *newStore
 	)
 	rec, err := p.run(ctx, func(dict sqltrace.Dictionary) (analyzer.Sink, error) {
 		summarizer = analyzer.NewSummarizer(analyzer.SummaryConfig{}, dict)
 		var err error
-		recorder, err = store.Create(store.Memory, dict, store.Config{})
+		recorder, err = createStore("", dict)
 		return fanout{summarizer, recorder}, err
 	})
-	if recorder != nil {
-		defer func() { err = errors.Join(err, recorder.Close()) }()
-	}
+	defer func() { err = errors.Join(err, recorder.close()) }()
 	if err != nil {
 		return err
 	}
@@ -53,5 +51,5 @@ func runDemo(ctx context.Context, t terminal, listen string) (err error) {
 	if err := recorder.Finish(source, summarizer.Summary(rec)); err != nil {
 		return err
 	}
-	return serveRecorderOn(ctx, t, ln, recorder)
+	return serveStore(ctx, t, ln, recorder)
 }

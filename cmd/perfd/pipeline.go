@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -28,11 +29,7 @@ type input struct {
 }
 
 func fileInput(path string) input {
-	name := path
-	if path == "-" {
-		name = "standard input"
-	}
-	return input{name, func() (*capture.File, error) { return capture.OpenFile(path) }}
+	return input{path, func() (*capture.File, error) { return capture.OpenFile(path) }}
 }
 
 // pipeline is the wiring from captures to sinks.
@@ -102,7 +99,7 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 	rec := recording(r.engine.Stats(), rpc.Stats(), pg.Stats())
 	rec.From, rec.To = w.clip(rec.From, rec.To)
 	if partial != nil {
-		rec.Partial = partial.Error()
+		rec.Partial = whyPartial(partial)
 	}
 	return rec, partial
 }
@@ -222,4 +219,10 @@ func recording(c capture.Stats, rpc rpclog.Stats, pg sqltrace.Stats) analyzer.Re
 		rec.EncryptedHTTP += n
 	}
 	return rec
+}
+
+// whyPartial words what a recording lacks.
+func whyPartial(err error) string {
+	text := strings.ReplaceAll(err.Error(), ": "+capture.ErrPartial.Error(), "")
+	return strings.Join(strings.Split(text, "\n"), "; ")
 }

@@ -91,6 +91,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitOK
 	}
 	message := strings.Join(strings.Fields(err.Error()), " ")
+	if errors.Is(err, context.Canceled) {
+		message = "interrupted"
+	}
 	if h := hintFor(err); h != "" {
 		message += "; " + h
 	}

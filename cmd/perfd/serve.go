@@ -43,19 +43,11 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// serveRecorder shows what a recorder wrote until ctx is done.
-func serveRecorder(ctx context.Context, t terminal, address string, recorder *store.Recorder) error {
-	ln, err := listenOn(ctx, address)
+// serveStore shows what was written until ctx is done.
+func serveStore(ctx context.Context, t terminal, ln net.Listener, written *newStore) error {
+	reader, err := written.reader()
 	if err != nil {
 		return err
-	}
-	return serveRecorderOn(ctx, t, ln, recorder)
-}
-
-func serveRecorderOn(ctx context.Context, t terminal, ln net.Listener, recorder *store.Recorder) error {
-	reader, err := recorder.Reader()
-	if err != nil {
-		return errors.Join(err, ln.Close())
 	}
 	return errors.Join(serve(ctx, t, ln, reader), reader.Close())
 }
