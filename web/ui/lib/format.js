@@ -107,7 +107,8 @@ export const durationText = (s) => join(duration(s));
 const two = (/** @type {number} */ n) => String(n).padStart(2, '0');
 
 /**
- * Time of day in the reader's time zone with as many decimals as `step` seconds need.
+ * Time of day in UTC with as many decimals as `step` seconds need. What is beyond them is cut off, so that no
+ * moment is shown later than it was.
  * @param {number} t Unix seconds
  * @param {number} [step]
  * @returns {string}
@@ -116,23 +117,33 @@ export function clock(t, step = 1) {
   if (!Number.isFinite(t)) return DASH;
   const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
   const unit = 10 ** digits;
-  const rounded = Math.round(t * unit) / unit;
-  const whole = Math.floor(rounded + 1e-9);
-  const d = new Date(whole * 1000);
-  let text = `${two(d.getHours())}:${two(d.getMinutes())}`;
-  if (step < 60) text += `:${two(d.getSeconds())}`;
-  if (digits > 0) text += (Math.max(0, rounded - whole).toFixed(digits)).slice(1);
+  // Unix seconds as a double are good to 0.24 µs: a tick may lie that much below its round value.
+  const ticks = Math.floor(t * unit + unit * 3e-7);
+  const d = new Date(Math.floor(ticks / unit) * 1000);
+  let text = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
+  if (step < 60) text += `:${two(d.getUTCSeconds())}`;
+  if (digits > 0) text += `.${String(((ticks % unit) + unit) % unit).padStart(digits, '0')}`;
   return text;
 }
 
 /**
- * Date of a time in the reader's time zone, as 2026-11-22.
+ * Date of a time in UTC, as 2026-11-22.
  * @param {number} t Unix seconds
  */
 export function day(t) {
   if (!Number.isFinite(t)) return DASH;
   const d = new Date(t * 1000);
-  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+  return `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
+}
+
+/**
+ * Two times of day and their zone, as 09:41:02 – 09:41:43 UTC.
+ * @param {number} from Unix seconds
+ * @param {number} to
+ * @param {number} [step]
+ */
+export function clockRange(from, to, step = 1) {
+  return `${clock(from, step)} – ${clock(to, step)} UTC`;
 }
 
 /**

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
-import { count, duration } from '../lib/format.js';
+import { clockRange, count, duration, sentence } from '../lib/format.js';
 
 const args = process.argv.slice(2);
 const shots = args.includes('--shots') ? args.splice(args.indexOf('--shots'), 2)[1] : '';
@@ -112,6 +112,8 @@ await check('overview says who waited, as the API and the truth do', async () =>
   assert.equal(overview.all_statements, source.statements);
   assert.equal(number(await text(page, '.figures div:nth-child(7) dd')), source.statements);
   assert.ok(Math.abs(number(await text(page, '.figures div:nth-child(8) dd')) - 100 * source.attributed / source.statements) < 1);
+  const range = await page.locator('.range .minimap').getAttribute('aria-label');
+  assert.ok(range?.startsWith(`Time range ${clockRange(source.from, source.to)}`), range ?? '');
   const users = await api('/users');
   assert.equal(await text(page, 'section[aria-label="Users"] .panel-head a'), `all ${users.total}`);
   assert.equal(await page.locator('section[aria-label="Users"] li').count(), Math.min(8, users.total));
@@ -286,7 +288,7 @@ await check('findings and background', async () => {
   if (findings.total) {
     await settled(page, '.findings-list li');
     assert.equal(await page.locator('.findings-list li').count(), findings.rows.length);
-    assert.equal(await text(page, '.findings-list .title'), plain(findings.rows[0].title));
+    assert.equal(await text(page, '.findings-list .title'), plain(sentence(findings.rows[0].title)));
   } else await settled(page, '.empty');
   const background = await api('/background?limit=1');
   await page.goto(`${base}/background`);

@@ -36,7 +36,7 @@ export function Background() {
   }
   const most = Math.max(...[...sums.values()].map((s) => s.sql), 1e-12);
   const columns = [
-    { key: 'start', label: 'Start', width: '110px', cell: (/** @type {Row} */ r) => html`<span class="n dim">${clock(r.start, 1e-3)}</span>` },
+    { key: 'start', label: 'Start (UTC)', width: '110px', cell: (/** @type {Row} */ r) => html`<span class="n dim">${clock(r.start, 1e-3)}</span>` },
     { key: 'group', label: 'Group', width: '116px', sort: /** @type {false} */ (false), cell: (/** @type {Row} */ r) => html`<a href=${link(`/background/${r.id}`)} tabindex="-1">${r.group}</a>` },
     { key: 'application', label: 'Application', width: 'minmax(120px, 1.4fr)', sort: /** @type {false} */ (false), cell: (/** @type {Row} */ r) => html`<span class="cut">${r.application || html`<span class="faint">–</span>`}</span>` },
     { key: 'database', label: 'Database', width: 'minmax(90px, 1fr)', sort: /** @type {false} */ (false), cell: (/** @type {Row} */ r) => html`<span class="cut">${r.database || html`<span class="faint">–</span>`}</span>` },
@@ -67,7 +67,7 @@ export function BackgroundGroup({ arg }) {
   if (!data) return html`${back}<${Skeleton} rows=${12} />`;
   const b = data.background;
   return html`${back}<h1 class="heading">${b.group}${b.application && ` · ${b.application}`}</h1>
-    <p class="subtitle">${plural(b.statements, 'statement')} from ${clock(b.start, 1e-3)}, <${Dur} s=${b.sql} /> of SQL in <${Dur} s=${b.duration} />. <span class="dim n">${b.client} → ${b.server}${b.database && ` · ${b.database}`}</span></p>
+    <p class="subtitle">${plural(b.statements, 'statement')} from ${clock(b.start, 1e-3)} UTC, <${Dur} s=${b.sql} /> of SQL in <${Dur} s=${b.duration} />. <span class="dim n">${b.client} → ${b.server}${b.database && ` · ${b.database}`}</span></p>
     <section class="panel"><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="num">#</th><th scope="col" class="num">At</th><th scope="col" class="num">Duration</th><th scope="col" class="wide">Statement</th><th scope="col" class="num">Rows</th><th scope="col">State</th></tr></thead>
     <tbody>${data.spans.slice(0, 2000).map((/** @type {any} */ s, /** @type {number} */ i) => html`<tr key=${i}><td class="num n dim">${i + 1}</td><td class="num"><${Dur} s=${s.start} /></td><td class="num"><${Dur} s=${s.duration} /></td>
       <td class="wide cut"><a class="mono" href=${link(`/sql/${data.shapes[s.shape].fingerprint}`)} title=${data.shapes[s.shape].text.slice(0, 500)}>${brief(data.shapes[s.shape].text, data.shapes[s.shape].tables)}</a></td><td class="num"><${Count} n=${s.rows} /></td><td class="harm n">${s.sqlstate}</td></tr>`)}</tbody></table></div></section>`;

@@ -130,7 +130,7 @@ function Meta({ d }) {
   const c = d.call;
   const rank = d.method.calls > 1 && d.method.p50 > 0 ? c.duration / d.method.p50 : 0;
   return html`<p class="meta-line">
-    <span class="n">${day(c.start)} ${clock(c.start, 1e-6)}</span>
+    <span class="n">${day(c.start)} ${clock(c.start, 1e-6)} UTC</span>
     <span>${c.verb && html`<span class="verb">${c.verb}</span> `}<span class="n cut path" title=${c.path}>${c.path}</span></span>
     <span class="n ${c.failed ? 'harm' : ''}">${c.status || 'no answer'}</span>
     ${rank > 0 && html`<span>${rank >= 1.05 ? html`<b>${rank >= 9.95 ? Math.round(rank) : rank.toFixed(1)}×</b> its median of <${Dur} s=${d.method.p50} />` : html`about its median of <${Dur} s=${d.method.p50} />`}</span>`}

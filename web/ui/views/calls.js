@@ -51,7 +51,7 @@ export function Calls({ source }) {
   };
   const step = source && source.seconds < 3600 ? 1e-3 : 1;
   const columns = useMemo(() => [
-    { key: 'start', label: 'Start', width: '98px', cell: (/** @type {Call} */ c) => html`<span class="n dim">${clock(c.start, step)}</span>` },
+    { key: 'start', label: 'Start (UTC)', width: '98px', cell: (/** @type {Call} */ c) => html`<span class="n dim">${clock(c.start, step)}</span>` },
     { key: 'name', label: 'Method', width: 'minmax(220px, 2.2fr)', cell: (/** @type {Call} */ c) => html`<a class="cut name" href=${link(`/calls/${c.id}`, { sort: keep.sort, order: keep.order })} title=${c.path} tabindex="-1"><${MethodName} name=${c.name} model=${c.model} verb=${c.transport === 'http' ? c.verb : ''} /></a>
       ${pins.includes(c.id) && html`<${Icon} name="pin" size="12" />`}` },
     { key: 'user', label: 'User', width: 'minmax(72px, 0.7fr)', cell: (/** @type {Call} */ c) => html`<span class="cut">${c.user || html`<span class="faint">–</span>`}</span>` },

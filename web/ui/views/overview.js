@@ -37,7 +37,7 @@ export function Overview({ source }) {
     <h1 class="sentence">${d ? html`<${Sentence} d=${d} />` : html`<i class="ghost line" />`}</h1>
     <${Figures} d=${d} source=${source} />
     <section class="panel chart" aria-label="Calls by time and duration">
-      <div class="panel-head"><h2>How long calls took</h2><span class="dim">each cell: calls that began then and lasted so long · drag to select</span></div>
+      <div class="panel-head"><h2>How long calls took</h2><span class="dim">each cell: calls that began then and lasted so long · times in UTC · drag to select</span></div>
       <div class="chart-box">${d ? html`<${Heatmap} heat=${d.heatmap} from=${x0} to=${x1} height=${176} href=${cells} />` : html`<div style=${{ height: '176px' }} />`}</div>
       <div class="panel-head"><h2>What they spent it on</h2><${Legend} parts=${d?.parts ?? {}} /></div>
       <div class="chart-box">${d ? html`<${Strip} buckets=${d.buckets} from=${x0} to=${x1} height=${132} onSelect=${select} />` : html`<div style=${{ height: '132px' }} />`}</div>

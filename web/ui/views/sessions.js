@@ -224,7 +224,7 @@ function Timeline({ data, params }) {
     }
     const seconds = l.end[k] - l.start[k];
     showTip(e, html`<${PartsTip} title=${counted ? plural(shown.calls.id[k], 'call') : l.names[l.name[k]]} parts=${partsOf(k)} total=${counted ? undefined : seconds}>
-      <div class="tip-foot">${l.lanes[lane].label} · ${clock(data.t0 + l.start[k], 1e-3)}${l.failed[k] ? html` · <span class="harm">failed</span>` : ''}</div><//>`);
+      <div class="tip-foot">${l.lanes[lane].label} · ${clock(data.t0 + l.start[k], 1e-3)} UTC${l.failed[k] ? html` · <span class="harm">failed</span>` : ''}</div><//>`);
   };
   const click = (/** @type {PointerEvent} */ e) => {
     const { k } = at(e);
@@ -275,7 +275,7 @@ function Timeline({ data, params }) {
   }} onPointerCancel=${() => {
     grip.current = null;
   }}><i style=${{ height: `${thumb}px`, transform: `translateY(${(y0 / scrollMax) * (room - thumb)}px)` }} /></div>`}</div>
-    <p class="hint"><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
+    <p class="hint"><span>times in UTC</span><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
       <span class="n end">${durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
   </div>`;
 }
@@ -321,7 +321,7 @@ function SessionTable({ params }) {
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   const rows = /** @type {any[]} */ (data?.rows ?? []);
   const most = Math.max(...rows.map((r) => r.total), 1e-12);
-  return html`<div class="scroll grow"><table class="plain sticky"><thead><tr>${['User', 'Session', 'Client', 'First', 'Last'].map((h) => html`<th scope="col">${h}</th>`)}${['Calls', 'Errors', 'Stmts', 'p50', 'p95', 'Max', 'Total'].map((h) => html`<th scope="col" class="num">${h}</th>`)}<th scope="col" class="wide"><span class="sr">${Object.values(LABEL).join(', ')}</span></th></tr></thead>
+  return html`<div class="scroll grow"><table class="plain sticky"><thead><tr>${['User', 'Session', 'Client', 'First (UTC)', 'Last (UTC)'].map((h) => html`<th scope="col">${h}</th>`)}${['Calls', 'Errors', 'Stmts', 'p50', 'p95', 'Max', 'Total'].map((h) => html`<th scope="col" class="num">${h}</th>`)}<th scope="col" class="wide"><span class="sr">${Object.values(LABEL).join(', ')}</span></th></tr></thead>
     <tbody>${rows.map((r) => html`<tr key=${r.session + r.user + r.client}><td><a class="link" href=${link('/calls', { filter: r.session ? `session:${r.session}` : r.user ? `user:${r.user}` : '' })}>${r.user || 'no user'}</a></td><td class="n dim">${r.session || '–'}</td><td class="n dim">${r.client}</td><td class="n dim">${clock(r.first)}</td><td class="n dim">${clock(r.last)}</td>
       <td class="num"><${Count} n=${r.calls} /></td><td class="num ${r.errors ? 'harm' : 'dim'}"><${Count} n=${r.errors} /></td><td class="num"><${Count} n=${r.statements} /></td><td class="num"><${Dur} s=${r.p50} /></td><td class="num"><${Dur} s=${r.p95} /></td><td class="num"><${Dur} s=${r.max} /></td><td class="num"><${Dur} s=${r.total} /></td>
       <td class="wide"><${PartsBar} parts=${r.parts} width=${r.total / most} title=${r.user || 'no user'} total=${r.total} /></td></tr>`)}</tbody></table></div>`;

@@ -1,7 +1,7 @@
 // What stands around every page: the rail, the top bar, the help overlay.
 
 import { useAPI } from '../api.js';
-import { clock, count, day, durationText, join, plural } from '../lib/format.js';
+import { clock, clockRange, count, day, durationText, join, plural } from '../lib/format.js';
 import { PARTS } from '../lib/parts.js';
 import { filterParams, here, link, patch, usePlace } from '../state.js';
 import { FilterBox } from './filterbox.js';
@@ -98,8 +98,8 @@ function TimeRange({ source }) {
   return html`<div class="range" role="group" aria-label="Time range">
     <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source ? clock(t0 + view[0]) : '\u00a0'}</span>
     <${Minimap} draw=${draw} deps=${[data, source]} view=${view} full=${whole} onChange=${setLive} onEnd=${commit}
-      label=${source ? `Time range ${clock(t0 + view[0])} to ${clock(t0 + view[1])}` : 'Time range'} />
-    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source ? clock(t0 + view[1]) : '\u00a0'}</span>
+      label=${source ? `Time range ${clockRange(t0 + view[0], t0 + view[1])}` : 'Time range'} />
+    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source ? `${clock(t0 + view[1])}\u00a0UTC` : '\u00a0'}</span>
     <button type="button" class="tool clear" style=${{ visibility: narrowed ? 'visible' : 'hidden' }} onClick=${() => patch({ from: null, to: null })}
       aria-label="Show the whole recording" title="Show the whole recording"><${Icon} name="close" size="12" /></button>
   </div>`;

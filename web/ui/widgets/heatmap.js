@@ -1,6 +1,6 @@
 // Time × duration, darker where more calls lie. A drag marks a rectangle; from there a link leads to its calls.
 
-import { clock, durationText, plural } from '../lib/format.js';
+import { clockRange, durationText, plural } from '../lib/format.js';
 import { Canvas } from './canvas.js';
 import { html, useRef, useState } from './html.js';
 import { AXIS } from './strip.js';
@@ -123,7 +123,7 @@ export function Heatmap({ heat, from, to, height, href }) {
       return;
     }
     const t = heat.t0 + at.c * heat.dt;
-    showTip(e, html`<div class="tip-title">${plural(n, 'call')}</div><div>${durationText(heat.bounds[at.r])} – ${durationText(heat.bounds[at.r + 1])}</div><div class="dim n">${clock(t, heat.dt)} – ${clock(t + heat.dt, heat.dt)}</div>`);
+    showTip(e, html`<div class="tip-title">${plural(n, 'call')}</div><div>${durationText(heat.bounds[at.r])} – ${durationText(heat.bounds[at.r + 1])}</div><div class="dim n">${clockRange(t, t + heat.dt, heat.dt)}</div>`);
   };
   const up = (/** @type {PointerEvent} */ e) => {
     const d = drag.current;

@@ -1,7 +1,7 @@
 // Time by bucket as a stacked strip in the five colours (uPlot); drag selects a time range.
 
 import uPlot from '../vendor/uplot.js';
-import { clock, durationText, plural } from '../lib/format.js';
+import { clock, clockRange, durationText, plural } from '../lib/format.js';
 import { PARTS } from '../lib/parts.js';
 import { clockTicks } from '../lib/scale.js';
 import { useSize } from './canvas.js';
@@ -68,7 +68,7 @@ export function Strip({ buckets, from, to, height, onSelect }) {
           const r = u.over.getBoundingClientRect();
           const t = buckets.t0 + i * buckets.dt;
           const parts = Object.fromEntries(PARTS.map((p) => [p, buckets[p][i]]));
-          showTip({ clientX: r.left + (u.cursor.left ?? 0), clientY: r.top + (u.cursor.top ?? 0) }, html`<${PartsTip} title=${`${clock(t, buckets.dt)} – ${clock(t + buckets.dt, buckets.dt)}`}
+          showTip({ clientX: r.left + (u.cursor.left ?? 0), clientY: r.top + (u.cursor.top ?? 0) }, html`<${PartsTip} title=${clockRange(t, t + buckets.dt, buckets.dt)}
             parts=${parts} total=${PARTS.reduce((s, p) => s + buckets[p][i], 0)}><div class="tip-foot">${plural(buckets.calls[i], 'call')}${buckets.errors[i] > 0 && html`, <span class="harm">${plural(buckets.errors[i], 'error')}</span>`}</div><//>`);
         }],
       },
