@@ -1,7 +1,8 @@
 // The filter box: `field:value` terms and free words become parameters of the API.
 
 /**
- * @typedef {{field: string, value: string, from: number, to: number}} Term field is '' for a free word
+ * @typedef {{field: string, value: string, from: number, to: number, key?: string}} Term field is '' for a free word; key is
+ *   what stands before its colon if it looks like a field and is none
  * @typedef {Record<string, string[]>} Params
  */
 
@@ -36,10 +37,34 @@ export function terms(text) {
     const [, name = '', rest = ''] = /^([A-Za-z_]+):(.*)$/s.exec(m[0]) ?? [];
     const field = ALIAS[name.toLowerCase()] ?? name.toLowerCase();
     const known = field === 'min' || field === 'max' || FIELDS.some((f) => f.field === field);
-    // A word that merely contains a colon is a word.
-    out.push(known ? { field, value: rest.replaceAll('"', ''), ...at } : { field: '', value: m[0].replaceAll('"', ''), ...at });
+    // A word that merely contains a colon is a word: an address, a path, and whatever begins with a quote.
+    const key = known || name === '' || rest.startsWith('//') ? undefined : name;
+    out.push(known ? { field, value: rest.replaceAll('"', ''), ...at } : { field: '', value: m[0].replaceAll('"', ''), key, ...at });
   }
   return out;
+}
+
+/** Letters to insert, drop, replace or swap until a is b. @param {string} a @param {string} b */
+function distance(a, b) {
+  /** @type {number[][]} */
+  const d = Array.from({ length: a.length + 1 }, (_, i) => [i]);
+  for (let j = 1; j <= b.length; j++) d[0][j] = j;
+  for (let i = 1; i <= a.length; i++) {
+    for (let j = 1; j <= b.length; j++) {
+      d[i][j] = Math.min(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) d[i][j] = Math.min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.length][b.length];
+}
+
+/** What to say of a key that is none. @param {string} key */
+function unknown(key) {
+  const typed = key.toLowerCase();
+  const keys = [...FIELDS.map((f) => f.field), 'min', 'max', ...Object.keys(ALIAS)];
+  const near = keys.map((k) => ({ k, d: typed.length > 2 && k.startsWith(typed) ? 0 : distance(typed, k) })).sort((a, b) => a.d - b.d)[0];
+  if (near.d <= Math.min(2, Math.floor(typed.length / 2))) return `no key ${key}, did you mean ${near.k}?`;
+  return `no key ${key}: there are ${FIELDS.map((f) => f.field).join(', ')}. Quotes make it a word to search for.`;
 }
 
 /**
@@ -65,8 +90,10 @@ export function parse(text) {
   const problems = [];
   const words = [];
   const add = (/** @type {string} */ k, /** @type {string} */ v) => (params[k] ??= []).push(v);
-  for (const { field, value } of terms(text)) {
-    if (field === '') {
+  for (const { field, value, key } of terms(text)) {
+    if (key !== undefined) {
+      problems.push(unknown(key));
+    } else if (field === '') {
       words.push(value);
     } else if (value === '') {
       continue; // still being typed

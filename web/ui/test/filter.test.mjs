@@ -22,6 +22,22 @@ test('what cannot be meant is said, and not sent', () => {
   }
 });
 
+test('a key that is none is named, with the one that was meant', () => {
+  const said = (/** @type {string} */ text) => {
+    const { params, problems } = parse(text);
+    assert.deepEqual(params, {}, text);
+    assert.equal(problems.length, 1, text);
+    return problems[0];
+  };
+  assert.equal(said('duratoin:>100ms'), 'no key duratoin, did you mean duration?');
+  assert.equal(said('Usr:bruno'), 'no key Usr, did you mean user?');
+  assert.equal(said('dur:1s'), 'no key dur, did you mean duration?');
+  assert.equal(said('logn:bruno'), 'no key logn, did you mean login?');
+  assert.match(said('colour:red'), /^no key colour: there are user, method, .* Quotes make it a word/);
+  assert.deepEqual(parse('user:bruno duratoin:>1s').params, { user: ['bruno'] });
+  assert.deepEqual(parse('"colour:red"'), { params: { q: ['colour:red'] }, problems: [] });
+});
+
 test('half a term is no term, a word with a colon is a word', () => {
   assert.deepEqual(parse('user:'), { params: {}, problems: [] });
   assert.deepEqual(parse('127.0.0.1:8069').params, { q: ['127.0.0.1:8069'] });

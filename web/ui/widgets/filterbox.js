@@ -98,7 +98,7 @@ export function FilterBox({ rules }) {
     change('', 0, 0);
     setOpen(false);
   }} aria-label="Clear the filter" title="Clear the filter"><${Icon} name="close" size="12" /></button>` : html`<kbd aria-hidden="true">/</kbd>`}
-    ${(shown || (open && problems.length > 0)) && html`<div class="suggest">
+    ${(shown || problems.length > 0) && html`<div class="suggest">
       ${problems.map((p) => html`<div class="problem" role="alert">${p}</div>`)}
       <ul id="filter-list" role="listbox">${shown && items.map((it, i) => html`<li role="option" id=${`filter-${i}`} aria-selected=${i === at ? 'true' : 'false'} class=${i === at ? 'on' : ''}
         onMouseDown=${(/** @type {Event} */ e) => {

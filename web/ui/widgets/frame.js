@@ -55,7 +55,7 @@ export function TopBar({ source, onHelp }) {
 function TimeRange({ source }) {
   const place = usePlace();
   const { from: _f, to: _t, ...filter } = filterParams(place);
-  const { data } = useAPI('/overview', { ...filter, buckets: 150, top: 1 });
+  const { data } = useAPI('/overview', { ...filter, buckets: 150, top: 8 }); // the question of the overview, so that it is asked once
   const whole = /** @type {import('../lib/viewport.js').Range} */ (source ? [0, Math.max(1e-3, source.to - source.from)] : [0, 1]);
   const chosen = useMemo(() => {
     if (!source) return whole;
