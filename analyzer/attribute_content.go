@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -19,11 +20,11 @@ type token struct {
 const slots = 9
 
 // slotOf numbers a place in a shape: literal n, or the result for n < 0.
-func slotOf(feature int32, n int) int32 {
+func slotOf(shape int32, n int) int32 {
 	if n < 0 {
 		n = slots - 1
 	}
-	return feature*slots + int32(min(n, slots-1))
+	return shape*slots + int32(min(n, slots-1))
 }
 
 func isValue(slot int32) bool { return slot%slots == slots-1 }
@@ -51,41 +52,81 @@ const (
 	inResponse
 )
 
-// tokensOf collects the distinct tokens of a lease.
-func (l *lease) tokensOf(feature func(i int) int32) {
+// sieve removes repetitions: an open-addressing table that is emptied by counting up.
+type sieve struct {
+	keys  []uint64
+	round []uint32
+	now   uint32
+}
+
+// reset empties the sieve and makes room for n keys.
+func (s *sieve) reset(n int) {
+	size := max(len(s.keys), 1024)
+	for size < 2*n {
+		size *= 2
+	}
+	if size != len(s.keys) {
+		s.keys, s.round, s.now = make([]uint64, size), make([]uint32, size), 0
+	}
+	s.now++
+	if s.now == 0 {
+		clear(s.round)
+		s.now = 1
+	}
+}
+
+// first reports whether key was not seen since the reset.
+func (s *sieve) first(key uint64) bool {
+	mask := uint64(len(s.keys) - 1)
+	for i := key * 0x9E3779B97F4A7C15 >> 32 & mask; ; i = (i + 1) & mask {
+		if s.round[i] != s.now {
+			s.round[i], s.keys[i] = s.now, key
+			return true
+		}
+		if s.keys[i] == key {
+			return false
+		}
+	}
+}
+
+// tokensOf collects the distinct tokens of a lease, ordered by slot. A value that stands in several places
+// counts at its first.
+func (l *lease) tokensOf(s *sieve, keys []uint64, shape func(i int) int32) []uint64 {
 	n := 0
-	for _, s := range l.statements {
-		n += len(s.Literals) + len(s.Values)
+	for _, st := range l.statements {
+		n += len(st.Literals) + len(st.Values)
 	}
 	if n == 0 {
-		return
+		return keys
 	}
-	keys := make([]uint64, 0, n) // hash and slot, to sort by both
-	for i, s := range l.statements {
-		f := feature(i)
-		for n, h := range s.Literals {
-			keys = append(keys, uint64(h)<<32|uint64(slotOf(f, min(n, slots-2))))
+	s.reset(n)
+	keys = keys[:0]
+	for i, st := range l.statements {
+		if len(st.Literals)+len(st.Values) == 0 {
+			continue
 		}
-		for _, h := range s.Values {
-			keys = append(keys, uint64(h)<<32|uint64(slotOf(f, -1)))
+		f := shape(i)
+		for n, h := range st.Literals {
+			if s.first(uint64(h) << 1) {
+				keys = append(keys, uint64(slotOf(f, min(n, slots-2)))<<32|uint64(h))
+			}
+		}
+		for _, h := range st.Values {
+			if s.first(uint64(h)<<1 | 1) {
+				keys = append(keys, uint64(slotOf(f, -1))<<32|uint64(h))
+			}
 		}
 	}
-	slices.Sort(keys)
-	keys = slices.CompactFunc(keys, func(a, b uint64) bool {
-		return a>>32 == b>>32 && isValue(int32(uint32(a))) == isValue(int32(uint32(b)))
-	})
 	if len(keys) > maxTokens {
+		slices.SortFunc(keys, func(a, b uint64) int { return cmp.Or(cmp.Compare(uint32(a), uint32(b)), cmp.Compare(a, b)) })
 		keys = keys[:maxTokens]
 	}
-	for i, k := range keys {
-		keys[i] = k<<32 | k>>32
-	}
 	slices.Sort(keys) // by slot: its tokens are judged together
-	tokens := make([]token, len(keys))
+	l.tokens = make([]token, len(keys))
 	for i, k := range keys {
-		tokens[i] = token{hash: evidence.Hash(uint32(k)), slot: int32(k >> 32)}
+		l.tokens[i] = token{hash: evidence.Hash(uint32(k)), slot: int32(k >> 32)}
 	}
-	l.tokens = tokens
+	return keys
 }
 
 // newContent indexes the tokens of all leases and finds which owners show them.

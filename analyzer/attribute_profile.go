@@ -10,7 +10,7 @@ import (
 type knowledge struct {
 	timing *timing
 
-	features     map[uint64]int32 // fingerprint or signature to feature
+	features     map[uint64]int32 // fingerprint, or sequence of them, to feature
 	featureLease []float64        // by feature: leases that ran it
 	leases       float64
 
@@ -18,6 +18,7 @@ type knowledge struct {
 	profileLease  []float64           // by profile
 	profileShapes []map[int32]float64 // by profile: leases by feature
 
+	shapes  int32      // numbered so far: each has its slots
 	seen    []presence // by slot
 	rates   []rate     // by slot, derived
 	overall [2]presence
@@ -38,19 +39,31 @@ func newKnowledge() *knowledge {
 	}
 }
 
-// feature numbers a fingerprint.
+// maxFeatures bounds the features; what comes later takes part in no profile.
+const maxFeatures = 50_000
+
+// feature numbers a fingerprint or a sequence of them. It is -1 once there are too many.
 func (k *knowledge) feature(f uint64) int32 {
 	if id, ok := k.features[f]; ok {
 		return id
 	}
+	if len(k.featureLease) >= maxFeatures {
+		return -1
+	}
 	id := int32(len(k.featureLease))
 	k.features[f] = id
 	k.featureLease = append(k.featureLease, 0)
+	return id
+}
+
+// shape numbers a shape whose literals and values are evidence.
+func (k *knowledge) shape() int32 {
 	for n := range slots {
 		k.seen = append(k.seen, presence{})
 		k.rates = append(k.rates, rateOf(priorOf(int32(n))))
 	}
-	return id
+	k.shapes++
+	return k.shapes - 1
 }
 
 func priorOf(slot int32) float64 {

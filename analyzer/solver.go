@@ -21,6 +21,8 @@ type solver struct {
 	apps  map[string]*appInfo
 	split *Splitter
 	held  []result
+	sieve sieve
+	keys  []uint64 // room for tokensOf
 	err   error
 }
 
@@ -29,6 +31,7 @@ type shapeInfo struct {
 	marks   marker
 	tables  []int32
 	feature int32
+	shape   int32 // of the knowledge: where its tokens are counted
 }
 
 // appInfo is what is known of the clients that show one application_name.
@@ -139,19 +142,23 @@ func (s *solver) prepare(l *lease) {
 			continue
 		}
 		info := s.info(st.Fingerprint)
-		l.features = append(l.features, info.feature)
+		if info.feature >= 0 {
+			l.features = append(l.features, info.feature)
+		}
 		l.tables = append(l.tables, info.tables...)
 		signature = (signature ^ uint64(info.feature)) * 1099511628211
 	}
 	if len(l.features) > 0 {
-		l.features = append(l.features, s.known.feature(signature))
+		if f := s.known.feature(signature); f >= 0 {
+			l.features = append(l.features, f)
+		}
 	}
 	slices.Sort(l.features)
 	l.features = slices.Compact(l.features)
 	slices.Sort(l.tables)
 	l.tables = slices.Compact(l.tables)
 	if l.kind != leaseSignaling {
-		l.tokensOf(func(i int) int32 { return s.info(l.statements[i].Fingerprint).feature })
+		s.keys = l.tokensOf(&s.sieve, s.keys, func(i int) int32 { return s.info(l.statements[i].Fingerprint).shape })
 	}
 }
 
@@ -159,7 +166,7 @@ func (s *solver) info(f sqltrace.Fingerprint) shapeInfo {
 	i, ok := s.shape[f]
 	if !ok {
 		shape := s.dict.Shape(f)
-		i = shapeInfo{marks: markersOf(shape), feature: s.known.feature(uint64(f))}
+		i = shapeInfo{marks: markersOf(shape), feature: s.known.feature(uint64(f)), shape: s.known.shape()}
 		for _, t := range shape.Tables {
 			i.tables = append(i.tables, s.known.tableID(t))
 		}

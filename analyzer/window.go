@@ -26,6 +26,7 @@ type window struct {
 	effort   int         // candidates judged so far
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
+	spliced  [2][]int32
 }
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
@@ -321,68 +322,6 @@ func (w *window) scoreOfScheduler(units []int32) (sum float64) {
 		}
 	}
 	return sum
-}
-
-// overlap judges two leases of one owner that overlap in time, a beginning first: a single thread runs one
-// statement at a time, and closes cursors in the reverse order of opening them.
-func (w *window) overlap(a, b int32, r route) float64 {
-	const impossible, crossing, unusual, usual = -100, -12.5, -8, -0.5
-	switch w.meeting(a, b) {
-	case meetBusy:
-		return impossible
-	case meetCross:
-		return crossing
-	}
-	if r == routeWeb || r == routeAPI || r == routeAPISession {
-		return unusual
-	}
-	return usual
-}
-
-// meeting is how two leases overlap.
-type meeting uint8
-
-const (
-	meetUnknown meeting = iota
-	meetNested          // b lies in an idle stretch of a
-	meetCross           // a ends first
-	meetBusy            // statements of both run at once
-)
-
-// meeting looks up how leases a and b, a < b, overlap; the search asks for the same pairs again and again.
-func (w *window) meeting(a, b int32) meeting {
-	row := w.meetings[a]
-	at := int(b - a - 1)
-	if at < len(row) && row[at] != meetUnknown {
-		return row[at]
-	}
-	m := meet(&w.leases[a], &w.leases[b])
-	if at >= len(row) {
-		row = append(row, make([]meeting, at+1-len(row))...)
-		w.meetings[a] = row
-	}
-	row[at] = m
-	return m
-}
-
-func meet(a, b *lease) meeting {
-	if b.end > a.end+slack {
-		return meetCross
-	}
-	i, j := 0, 0
-	for i < len(a.statements) && j < len(b.statements) {
-		x, y := a.statements[i], b.statements[j]
-		xs, xe, ys, ye := x.Start.UnixNano(), x.End.UnixNano(), y.Start.UnixNano(), y.End.UnixNano()
-		if xs < ye-slack && ys < xe-slack {
-			return meetBusy
-		}
-		if xe < ye {
-			i++
-		} else {
-			j++
-		}
-	}
-	return meetNested
 }
 
 // sameChance is the probability that two random consecutive leases share a connection.
