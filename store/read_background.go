@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/perfd/perfd/rpclog"
 )
 
 // Findings passes the findings of the matching calls to yield, in order of call and place.
@@ -14,14 +16,29 @@ func (s *SQLite) Findings(ctx context.Context, f Filter, yield func(*Brief, Find
 		return err
 	}
 	w, b := f.where(), newBriefScan(v)
+	var blob sql.RawBytes
+	var leases []uint64
+	var spans []Span
+	read := rpclog.CallID(0) // whose spans these are; ids begin with 1
 	// CROSS JOIN keeps the order of the join: there are few findings and many calls.
-	err = each(ctx, s.db, "SELECT "+briefColumns+", r.name, f.title, f.fix, f.cost, f.spans FROM findings f CROSS JOIN calls c ON c.id = f.call JOIN rules r ON r.id = f.rule"+
+	err = each(ctx, s.db, "SELECT "+briefColumns+", (SELECT s.data FROM spans s WHERE s.call = c.id), r.name, f.title, f.fix, f.cost, f.spans FROM findings f CROSS JOIN calls c ON c.id = f.call JOIN rules r ON r.id = f.rule"+
 		w.String()+" ORDER BY f.call, f.position", w.args, func(r *sql.Rows) error {
-		found, err := scanFinding(r, b.targets[:len(b.targets):len(b.targets)]...)
+		found, err := scanFinding(r, append(b.targets[:len(b.targets):len(b.targets)], &blob)...)
 		if err != nil {
 			return err
 		}
 		b.finish()
+		if len(found.Spans) > 0 {
+			if read != b.b.ID {
+				if leases, spans, err = v.spans(blob, leases, spans); err != nil {
+					return fmt.Errorf("call %d: %w", b.b.ID, err)
+				}
+				read = b.b.ID
+			}
+			if at := found.Spans[0]; at >= 0 && at < len(spans) {
+				found.Shape = spans[at].Shape
+			}
+		}
 		yield(&b.b, found)
 		return nil
 	})

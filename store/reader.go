@@ -207,14 +207,19 @@ count(DISTINCT session) FILTER (WHERE session <> 0), min(start), max(start + dur
 		return rec, fmt.Errorf("count background: %w", err)
 	}
 	err = s.db.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(statements), 0) FROM calls), (SELECT count(*) FROM shapes WHERE id > 0),
-(SELECT count(*) FROM backends WHERE id > 0), (SELECT count(*) FROM (SELECT DISTINCT f.rule, m.name FROM findings f JOIN calls c ON c.id = f.call JOIN methods m ON m.id = c.method))`).
-		Scan(&c.Attributed, &c.Shapes, &c.Backends, &c.Findings)
+(SELECT count(*) FROM backends WHERE id > 0)`).
+		Scan(&c.Attributed, &c.Shapes, &c.Backends)
 	if err != nil {
 		return rec, fmt.Errorf("count rows: %w", err)
 	}
 	c.Statements += c.Attributed
 	c.Exact = rec.Summary.Exact
 	c.First, c.Last = earliest(first, bgFirst), latest(last, bgLast)
+	finds, err := Findings(ctx, s, Filter{}, 0)
+	if err != nil {
+		return rec, err
+	}
+	c.Findings = int64(len(finds))
 	v, err := s.fresh(ctx)
 	if err != nil {
 		return rec, err

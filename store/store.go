@@ -235,6 +235,8 @@ type Finding struct {
 	Rule, Title, Fix string
 	Cost             time.Duration
 	Spans            []int // indices into Detail.Spans
+	// Shape of the first of Spans, as Reader.Findings gives it; nil for a finding that is about no statement.
+	Shape *sqltrace.Shape
 }
 
 // Background is a lease or connection whose statements no call owns.

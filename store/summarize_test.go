@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/store"
 	"github.com/perfd/perfd/store/storetest"
@@ -102,6 +104,62 @@ func TestSummarize(t *testing.T) {
 	}
 	if len(o.Heatmap.Bounds) != len(o.Heatmap.Counts)+1 {
 		t.Errorf("%d bounds of %d rows", len(o.Heatmap.Bounds), len(o.Heatmap.Counts))
+	}
+}
+
+// TestFindings holds the groups of findings against those of the summary, which the report shows.
+func TestFindings(t *testing.T) {
+	sample := storetest.Generate(storetest.SampleConfig{Seed: 9, Calls: 600})
+	// The sample's rules look at one table of a method: a finding on every other statement adds kinds.
+	for _, tr := range sample.Traces[:100] {
+		for i := range tr.Spans {
+			tr.Findings = append(tr.Findings, analyzer.Finding{Rule: "slow-statement", Title: fmt.Sprintf("statement %d", i), Cost: time.Duration(i+1) * time.Millisecond, Spans: []int{i}})
+		}
+	}
+	summarizer := analyzer.NewSummarizer(analyzer.SummaryConfig{}, sample.Dictionary)
+	for _, tr := range sample.Traces {
+		if err := summarizer.Trace(tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := summarizer.Summary(analyzer.Recording{}).Findings
+	r := open(t, sample)
+	got, err := store.Findings(t.Context(), r, store.Filter{AllCalls: true}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		rule, method string
+		findings     int64
+		cost         time.Duration
+	}
+	count := map[row]int{}
+	kinds := map[[2]string]int{}
+	for _, f := range want {
+		count[row{f.Rule, f.Method, f.Calls, f.Cost}]++
+		kinds[[2]string{f.Rule, f.Method}]++
+	}
+	for _, f := range got {
+		count[row{f.Rule, f.Name, f.Findings, f.Cost}]--
+	}
+	for k, n := range count {
+		if n != 0 {
+			t.Errorf("%+v: %d more in the summary than in the store", k, n)
+		}
+	}
+	if len(kinds) == len(want) {
+		t.Error("no method has findings of one rule on two kinds of statement")
+	}
+	rec, err := r.Recording(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ordinary, err := store.Findings(t.Context(), r, store.Filter{}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.Counts.Findings != int64(len(ordinary)) {
+		t.Errorf("the recording counts %d groups of findings, the list has %d", rec.Counts.Findings, len(ordinary))
 	}
 }
 

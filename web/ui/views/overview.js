@@ -51,7 +51,7 @@ export function Overview({ source }) {
     <section class="panel" aria-label="Findings">
       <div class="panel-head"><h2>Findings</h2><a class="link" href=${link('/findings')}>${d ? `all ${join(count(d.rows.findings))}` : 'all'}</a></div>
       ${d && (d.findings.length === 0 ? html`<p class="note">No rule fired${narrowed() ? ' for what is selected' : ''}.</p>`
-    : html`<ul class="sentences">${d.findings.slice(0, 6).map((f) => html`<li key=${f.rule + f.name}><span class="cost num"><${Dur} s=${f.cost} /></span>
+    : html`<ul class="sentences">${d.findings.slice(0, 6).map((f) => html`<li key=${f.rule + f.name + f.title}><span class="cost num"><${Dur} s=${f.cost} /></span>
         <a class="cut" href=${f.examples.length ? link(`/calls/${f.examples[0]}`) : link('/findings')} title=${`${f.title} ${f.fix}`}>${sentence(f.title)} <span class="dim">${f.fix}</span></a>
         <span class="dim cut where">${f.name}</span></li>`)}</ul>`)}
     </section>
