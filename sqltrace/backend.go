@@ -205,6 +205,9 @@ func (s *stream) ready(body []byte) {
 			s.release(tx)
 			return
 		}
+		if o.kind == opGhost {
+			s.overrun()
+		}
 		switch o.kind {
 		case opSync:
 			s.pop()

@@ -28,6 +28,14 @@ func (s *stream) spoil() {
 	}
 }
 
+// overrun gives up a client's message that claims more bytes than came although the server has answered and
+// waits for the next: its length was damaged. Otherwise the rest of the connection would pass for its body.
+func (s *stream) overrun() {
+	if h := &s.client; h.state == inBody && h.typ != 'd' {
+		s.desync(h)
+	}
+}
+
 // lostRequest takes note of bytes missing from the client.
 func (s *stream) lostRequest(n int64) {
 	h := &s.client
