@@ -183,6 +183,8 @@ await check('call: sentence, waterfall, statements, panel', async () => {
   const said = await text(page, '.sentence');
   assert.ok(said.includes(most.name) && said.includes(duration(most.duration).join(' ')), said);
   assert.equal(number(await text(page, '.statements .panel-head .n')), detail.spans.length);
+  const exact = detail.spans.every((/** @type {any} */ s) => s.exact);
+  assert.equal((await texts(page, '.side .facts dd')).includes('exact for all statements'), exact, 'what is inferred is not called exact');
   await page.locator('.statements .tr').nth(1).click();
   await page.waitForURL(/span=1\b/);
   await settled(page, '.side pre.sql');

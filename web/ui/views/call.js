@@ -155,7 +155,7 @@ function CallPanel({ d }) {
       ${row('Proxy', d.front && html`<span class="n">${d.front.client} → ${d.front.server}</span><div class="dim"><${Dur} s=${d.front.end - d.front.start} /> from there</div>`)}
       ${row('Bytes', html`<${Bytes} n=${c.request_bytes} /> <span class="dim">in</span>, <${Bytes} n=${c.response_bytes} /> <span class="dim">out</span>`)}
       ${row('First byte', c.first !== undefined && html`after <${Dur} s=${c.first} />`)}
-      ${row('Attribution', c.statements > 0 && (c.probability >= 1 ? 'exact for all statements' : html`at least <${Percent} x=${c.probability} /> sure for each`))}
+      ${row('Attribution', c.statements > 0 && (d.spans.every((s) => s.exact) ? 'exact for all statements' : html`at least <${Percent} x=${Math.min(c.probability, 0.9999)} /> sure for each`))}
     </dl>
     ${d.method.calls > 1 && html`<${Against} d=${d} />`}`;
 }
