@@ -45,8 +45,9 @@ type Summarizer struct {
 	methods, models, users, sessions groups
 	shapes                           map[sqltrace.Fingerprint]*shapeGroup
 	findings                         map[findingKey]*findingGroup
-	cutStart, cutEnd, lossy          int64 // calls with such gaps
-	anonymous                        int64 // answered calls of models whose user is unknown
+	likely                           float64 // sum of the probabilities of attributed statements that are not exact
+	cutStart, cutEnd, lossy          int64   // calls with such gaps
+	anonymous                        int64   // answered calls of models whose user is unknown
 	background                       int64
 	unattributed                     int64 // statements that some call may have sent, unknown which
 }
@@ -238,6 +239,8 @@ func (s *Summarizer) span(sp *Span, call rpclog.CallID, method string) {
 		s.sum.Attributed++
 		if sp.By.Exact() {
 			s.sum.Exact++
+		} else {
+			s.likely += sp.Probability
 		}
 	}
 	f := st.Fingerprint
@@ -326,6 +329,9 @@ func (s *Summarizer) Summary(rec Recording) Summary {
 	if !rec.From.IsZero() {
 		sum.From, sum.To = rec.From, rec.To
 	}
+	if n := sum.Attributed - sum.Exact; n > 0 {
+		sum.Sure = s.likely / float64(n)
+	}
 	sum.Packets, sum.Bytes, sum.LostBytes, sum.Gaps = rec.Packets, rec.Bytes, rec.LostBytes, rec.Gaps
 	sum.Methods, sum.Models = s.methods.list(), s.models.list()
 	sum.Users, sum.Sessions = s.users.list(), s.sessions.list()
@@ -337,7 +343,8 @@ func (s *Summarizer) Summary(rec Recording) Summary {
 		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Rule, b.Rule),
 			cmp.Compare(a.Method, b.Method), cmp.Compare(a.Title, b.Title))
 	})
-	sum.Notices, sum.Partial = s.notices(rec), rec.Partial
+	sum.Notices, sum.Serious = s.notices(rec)
+	sum.Partial = rec.Partial
 	return sum
 }
 

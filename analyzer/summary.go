@@ -15,6 +15,8 @@ type Summary struct {
 	Shapes                           []ShapeGroup
 	Findings                         []FindingGroup
 	Notices                          []Notice // what the recording lacked
+	Serious                          int      // notices, the first ones, that the figures cannot be read without
+	Sure                             float64  // mean probability of the attributed statements that are not exact; 0 without any
 	Partial                          string   // why reading ended early; empty if it did not
 }
 

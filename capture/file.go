@@ -34,6 +34,7 @@ type File struct {
 	name    string
 	closers []io.Closer
 	packets packetReader
+	w       *window
 	done    atomic.Int64
 	total   int64
 }
@@ -49,6 +50,7 @@ type record struct {
 // packetReader reads one file format. next returns io.EOF at the regular end.
 type packetReader interface {
 	next(*record) error
+	snapLen() int // 0 when unknown
 }
 
 // OpenFile opens a capture file and reads its head; the format is told by content, not by name.
@@ -73,9 +75,16 @@ func OpenFile(path string) (*File, error) {
 	f.closers = append(f.closers, in)
 	if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
 		f.total = info.Size()
+		if !f.w.packed {
+			f.w.size = f.total
+		}
 	}
 	return f, nil
 }
+
+// SnapLen returns the most bytes of a packet that were recorded, as the part of the file read so far says;
+// 0 when unknown.
+func (f *File) SnapLen() int { return f.packets.snapLen() }
 
 // NewFile reads a capture from r, as OpenFile does from a path. Closing the File does not close r, but a
 // compressed capture may be read ahead until one read of r after Close returns.
@@ -101,7 +110,7 @@ func newFile(name string, r io.Reader) (*File, error) {
 		}
 		ahead := newReadahead(zr)
 		f.closers = append(f.closers, ahead)
-		w = &window{r: ahead}
+		w = &window{r: ahead, packed: true}
 		magic, err = w.peek(4)
 	}
 	switch {
@@ -120,6 +129,7 @@ func newFile(name string, r io.Reader) (*File, error) {
 		_ = f.Close()
 		return nil, err
 	}
+	f.w = w
 	return f, nil
 }
 
@@ -175,6 +185,8 @@ type window struct {
 	buf        []byte
 	start, end int
 	offset     int64 // of start in the file
+	size       int64 // of the file; 0 when unknown
+	packed     bool  // the file is compressed: offset counts unpacked bytes
 	err        error
 }
 
@@ -245,13 +257,29 @@ func rest(w *window) io.Reader {
 	return io.MultiReader(bytes.NewReader(w.buf[w.start:w.end]), w.r)
 }
 
+// place words where w stands.
+func (w *window) place() string {
+	if w.packed {
+		return fmt.Sprintf("byte %d of the unpacked file", w.offset)
+	}
+	return fmt.Sprintf("byte %d", w.offset)
+}
+
+// unread words what a damaged spot keeps from being read; empty when unknown.
+func (w *window) unread() string {
+	if w.size <= w.offset {
+		return ""
+	}
+	return fmt.Sprintf(" (%d bytes from there on were not read)", w.size-w.offset)
+}
+
 // damaged turns an error inside a packet or block into one that wraps ErrPartial, unless reading itself failed.
-func damaged(err error, offset int64) error {
+func damaged(err error, w *window) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("file ends in the middle of a packet at byte %d: %w", offset, ErrPartial)
+		return fmt.Errorf("file ends in the middle of a packet at %s: %w", w.place(), ErrPartial)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), isCorruptDeflate(err):
-		return fmt.Errorf("compressed data is damaged after byte %d (%w): %w", offset, err, ErrPartial)
+		return fmt.Errorf("compressed data is damaged after %s (%w): %w", w.place(), err, ErrPartial)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ type pcap struct {
 	swap bool  // big-endian file
 	tick int64 // nanoseconds of a time's fraction unit
 	link layers.LinkType
+	snap uint32
 }
 
 var _ packetReader = (*pcap)(nil)
@@ -46,9 +47,12 @@ func newPcap(w *window) (*pcap, error) {
 	if p.link == linkTypeUnsupported {
 		return nil, fmt.Errorf("link type %d is not supported (record with Ethernet, Linux cooked, raw IP, loopback or PPP)", uint16(network))
 	}
+	p.snap = p.uint32(head[16:])
 	w.skip(24)
 	return p, nil
 }
+
+func (p *pcap) snapLen() int { return int(min(p.snap, maxPacket)) }
 
 func (p *pcap) uint32(b []byte) uint32 {
 	if p.swap {
@@ -63,16 +67,16 @@ func (p *pcap) next(rec *record) error {
 		if p.w.end == p.w.start && isEOF(err) {
 			return io.EOF
 		}
-		return damaged(err, p.w.offset)
+		return damaged(err, p.w)
 	}
 	sec, frac := p.uint32(head), p.uint32(head[4:])
 	n, size := p.uint32(head[8:]), p.uint32(head[12:])
 	if n > maxPacket {
-		return fmt.Errorf("packet at byte %d claims %d bytes: %w", p.w.offset, n, ErrPartial)
+		return fmt.Errorf("packet at %s claims %d bytes%s: %w", p.w.place(), n, p.w.unread(), ErrPartial)
 	}
 	all, err := p.w.peek(16 + int(n))
 	if err != nil {
-		return damaged(err, p.w.offset)
+		return damaged(err, p.w)
 	}
 	p.w.skip(len(all))
 	rec.at = time.Unix(int64(sec), int64(frac)*p.tick).UTC()

@@ -57,6 +57,17 @@ func newPcapng(w *window) (*pcapng, error) {
 	return p, nil
 }
 
+// snapLen returns the smallest limit of the section's interfaces.
+func (p *pcapng) snapLen() int {
+	least := uint32(0)
+	for _, i := range p.interfaces {
+		if i.snap > 0 && (least == 0 || i.snap < least) {
+			least = i.snap
+		}
+	}
+	return int(min(least, maxPacket))
+}
+
 func (p *pcapng) setOrder(mark []byte) bool {
 	switch binary.LittleEndian.Uint32(mark) {
 	case 0x1a2b3c4d:
@@ -90,12 +101,12 @@ func (p *pcapng) next(rec *record) error {
 			if p.w.end == p.w.start && isEOF(err) {
 				return io.EOF
 			}
-			return damaged(err, p.w.offset)
+			return damaged(err, p.w)
 		}
 		kind, size := p.uint32(head), p.uint32(head[4:])
 		if kind == blockSection {
 			if head, err = p.w.peek(12); err != nil {
-				return damaged(err, p.w.offset)
+				return damaged(err, p.w)
 			}
 			if !p.setOrder(head[8:]) {
 				return p.corrupt("section has an unknown byte order")
@@ -114,7 +125,7 @@ func (p *pcapng) next(rec *record) error {
 			limit = maxPacket
 		default:
 			if err := p.w.discard(length); err != nil {
-				return damaged(err, p.w.offset)
+				return damaged(err, p.w)
 			}
 			continue
 		}
@@ -123,7 +134,7 @@ func (p *pcapng) next(rec *record) error {
 		}
 		block, err := p.w.peek(int(length))
 		if err != nil {
-			return damaged(err, p.w.offset)
+			return damaged(err, p.w)
 		}
 		body := block[8 : length-4]
 		var got bool
@@ -146,7 +157,7 @@ func (p *pcapng) next(rec *record) error {
 }
 
 func (p *pcapng) corrupt(what string) error {
-	return fmt.Errorf("%s at byte %d: %w", what, p.w.offset, ErrPartial)
+	return fmt.Errorf("%s at %s%s: %w", what, p.w.place(), p.w.unread(), ErrPartial)
 }
 
 // addInterface reads an interface description block's body (§4.2).

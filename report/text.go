@@ -18,27 +18,36 @@ type TextConfig struct {
 	Top int
 	// Lines of a screen. Defaults to 50.
 	Lines int
+	// Width of the page in columns, 60 to 100. Defaults to 100.
+	Width int
 	// Color says that the output is a terminal that shows colours. Defaults to false.
 	Color bool
 }
 
-// textWidth is the width of the page in columns.
-const textWidth = 100
+// The page's width in columns.
+const (
+	textWidth   = 100
+	narrowWidth = 60
+)
 
-// Text writes a page of at most 100 columns whose first screen answers: how long, how many calls, who
+// Text writes a page of at most Width columns whose first screen answers: how long, how many calls, who
 // waited, on what, the methods, users and statements that took most, the findings, and what was lacking.
+// What keeps the figures from being read as they stand comes right after the first sentence.
 func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
-	p := &page{color: cfg.Color}
-	rows := layout(s, cfg)
+	width := min(max(cmp.Or(cfg.Width, textWidth), narrowWidth), textWidth)
+	p := &page{color: cfg.Color, width: width}
 	p.heading(s, cfg.Names)
 	p.parts(s.Total)
+	foot := &page{color: cfg.Color, width: width}
+	foot.notices(s.Notices, s.Serious)
+	rows := layout(p, s, cfg, strings.Count(p.String(), "\n")+strings.Count(foot.String(), "\n"))
 	if len(s.Methods) > 0 {
 		p.groups("METHODS", s.Methods, rows.methods)
 		p.groups("USERS", s.Users, rows.users)
 	}
 	p.shapes(s.Shapes, rows.shapes)
 	p.findings(s.Findings, rows.findings)
-	p.notices(s.Notices)
+	p.WriteString(foot.String())
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
@@ -48,16 +57,15 @@ func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 // rows is the number of rows of each list.
 type rows struct{ methods, users, shapes, findings int }
 
-// layout shares the screen among the lists.
-func layout(s analyzer.Summary, cfg TextConfig) rows {
+// layout shares the screen among the lists, of which used lines are taken.
+func layout(p *page, s analyzer.Summary, cfg TextConfig, used int) rows {
 	if cfg.Top > 0 {
 		return rows{cfg.Top, cfg.Top, cfg.Top, cfg.Top}
 	}
 	lines := cmp.Or(cfg.Lines, 50)
 	r := rows{methods: min(3, len(s.Methods)), users: min(2, len(s.Users)), shapes: min(3, len(s.Shapes))}
-	// Heading 5, parts 4, four lists with a title and an empty line each, what else was found, the title of
-	// the notices.
-	used := 5 + 4 + 4*2 + 1 + 1 + r.methods + r.users + r.shapes + noticeLines(s.Notices)
+	// Four lists with a title and an empty line each, and what else was found.
+	used += 4*2 + 1 + r.methods + r.users + r.shapes
 	for grown := true; grown; {
 		grown = false
 		grow := func(n *int, limit, cost int) {
@@ -68,7 +76,8 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 			}
 		}
 		if r.findings < len(s.Findings) {
-			grow(&r.findings, 6, 1+len(remedy(&s.Findings[r.findings])))
+			f := &s.Findings[r.findings]
+			grow(&r.findings, 6, len(p.findingTitle(f))+len(p.remedy(f)))
 		}
 		grow(&r.methods, min(10, len(s.Methods)), 1)
 		grow(&r.shapes, min(10, len(s.Shapes)), 1)
@@ -77,19 +86,11 @@ func layout(s analyzer.Summary, cfg TextConfig) rows {
 	return r
 }
 
-// noticeLines is what notices take.
-func noticeLines(list []analyzer.Notice) int {
-	n := 0
-	for _, x := range list {
-		n += 1 + len(wrap(x.Fix, textWidth-2))
-	}
-	return n
-}
-
 // page collects the report.
 type page struct {
 	strings.Builder
 	color bool
+	width int
 }
 
 func (p *page) line(format string, args ...any) {
@@ -131,41 +132,36 @@ func (p *page) heading(s analyzer.Summary, names []string) {
 	if s.Packets > 0 {
 		facts = append(facts, thousands(s.Packets)+" packets")
 	}
-	p.line("%s", strings.Join(facts, "  "))
-	p.line("")
-	p.line("%s", p.styled(bold, Sentence(s)))
+	used := 0
+	for i, f := range facts {
+		n := len([]rune(f))
+		if i == 0 && len(names) > 0 {
+			n = 36 // at most, without escape sequences
+		}
+		switch {
+		case i > 0 && used+2+n > p.width:
+			p.WriteByte('\n')
+			used = 0
+		case i > 0:
+			p.WriteString("  ")
+			used += 2
+		}
+		p.WriteString(f)
+		used += n
+	}
+	p.line("\n")
+	for _, l := range wrap(Sentence(s), p.width) {
+		p.line("%s", p.styled(bold, l))
+	}
+	for _, n := range s.Notices[:min(s.Serious, len(s.Notices))] {
+		p.notice(n, "! ", red)
+	}
 	if s.Statements > 0 {
-		p.line("%s statements: %s in calls (%s beyond doubt), %s in the background.", thousands(s.Statements), percent(s.Attributed, s.Statements),
-			percent(s.Exact, s.Statements), percent(s.Statements-s.Attributed, s.Statements))
-	}
-	p.line("")
-}
-
-// Sentence says in one line how long the recording is, who waited and on what.
-func Sentence(s analyzer.Summary) string {
-	if s.Calls == 0 {
-		return fmt.Sprintf("In %s, no call was seen.", analyzer.Figure(s.To.Sub(s.From)))
-	}
-	users := 0
-	for _, u := range s.Users {
-		if u.Key != analyzer.Unknown {
-			users++
+		for _, l := range wrap(Attribution(s), p.width) {
+			p.line("%s", l)
 		}
 	}
-	who := plural(users, "user")
-	if users == 0 {
-		who = "users"
-	}
-	failed := ""
-	if s.Errors > 0 {
-		failed = fmt.Sprintf(", %s of which failed", thousands(s.Errors))
-	}
-	text := fmt.Sprintf("In %s, %s waited %s in %s%s", analyzer.Figure(s.To.Sub(s.From)), who, analyzer.Figure(s.Waited),
-		plural(int(s.Calls), "call"), failed)
-	if best := largest(s.Total); best.d > 0 {
-		text += fmt.Sprintf("; %s of it %s", percent(int64(best.d), int64(s.Waited)), best.phrase)
-	}
-	return text + "."
+	p.line("")
 }
 
 func (p *page) parts(b analyzer.Breakdown) {
@@ -174,14 +170,14 @@ func (p *page) parts(b analyzer.Breakdown) {
 		return
 	}
 	list := parts(b)
-	p.line("%s", p.bar(list, total, total, textWidth))
+	p.line("%s", p.bar(list, total, total, p.width))
 	used := 0
 	for _, x := range list {
 		if x.d == 0 {
 			continue
 		}
 		word := fmt.Sprintf("%s %s %s", x.name, analyzer.Figure(x.d), percent(int64(x.d), int64(total)))
-		if used > 0 && used+len([]rune(word))+5 > textWidth {
+		if used > 0 && used+len([]rune(word))+5 > p.width {
 			p.WriteByte('\n')
 			used = 0
 		}
@@ -224,87 +220,4 @@ func (p *page) bar(list []part, own, full time.Duration, width int) string {
 		}
 	}
 	return out.String()
-}
-
-func (p *page) groups(title string, list []analyzer.Group, n int) {
-	p.line("%s", p.styled(dim, fmt.Sprintf("%-38s%7s%7s%8s %8s %8s %8s", title, "calls", "failed", "stmts", "total ", "p50 ", "p95 ")))
-	longest := time.Duration(1)
-	for _, g := range list {
-		longest = max(longest, g.Total)
-	}
-	for _, g := range list[:min(n, len(list))] {
-		failed := fmt.Sprintf("%7s", thousands(g.Errors))
-		if g.Errors > 0 {
-			failed = p.styled(red, failed)
-		} else {
-			failed = p.styled(dim, failed)
-		}
-		p.line("%s%7s%s%8s %s %s %s %s", pad(middle(clean(g.Key), 37), 38), thousands(g.Calls), failed, thousands(g.Statements),
-			aligned(g.Total), aligned(g.P50), aligned(g.P95), p.bar(parts(g.Time), g.Total, longest, 12))
-	}
-	p.line("")
-}
-
-func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
-	if len(list) == 0 {
-		return
-	}
-	p.line("%s", p.styled(dim, fmt.Sprintf("%-56s%8s%7s %8s %8s %8s", "STATEMENTS", "times", "calls", "total ", "p95 ", "max ")))
-	for _, g := range list[:min(n, len(list))] {
-		owners := thousands(g.Calls)
-		if g.Calls == 0 {
-			owners = "none"
-		}
-		p.line("%s%8s%7s %s %s %s", pad(Brief(g.Text, 55), 56), thousands(g.Statements), owners, aligned(g.Total), aligned(g.P95), aligned(g.Max))
-	}
-	p.line("")
-}
-
-func (p *page) findings(list []analyzer.FindingGroup, n int) {
-	if len(list) == 0 {
-		return
-	}
-	p.line("%s", p.styled(dim, "FINDINGS, by the seconds a fix would save"))
-	for i := range list[:min(n, len(list))] {
-		p.line("%s   %s", p.styled(red, aligned(list[i].Cost)), cut(clean(list[i].Title), findingWidth))
-		for _, l := range remedy(&list[i]) {
-			p.line("%11s%s", "", p.styled(dim, l))
-		}
-	}
-	if more := len(list) - n; more > 0 {
-		p.line("%11s%s", "", p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(more)), len(list))))
-	}
-	p.line("")
-}
-
-// findingWidth is what stands beside a finding's cost.
-const findingWidth = textWidth - 11
-
-// remedy is where a finding occurs and what to change, in lines.
-func remedy(f *analyzer.FindingGroup) []string {
-	var where string
-	if !strings.Contains(f.Title, f.Method) {
-		where = "In " + middle(f.Method, 48)
-	}
-	if f.Calls > 1 {
-		where += " ×" + thousands(f.Calls)
-	}
-	if where = strings.TrimSpace(where); where != "" {
-		where += ": "
-	}
-	return wrap(clean(where+f.Fix), findingWidth)
-}
-
-func (p *page) notices(list []analyzer.Notice) {
-	if len(list) == 0 {
-		p.line("%s", p.styled(dim, "The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted."))
-		return
-	}
-	p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
-	for _, n := range list {
-		p.line("%s", cut(clean(n.Title), textWidth))
-		for _, l := range wrap(clean(n.Fix), textWidth-2) {
-			p.line("  %s", p.styled(dim, l))
-		}
-	}
 }

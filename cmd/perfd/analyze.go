@@ -41,6 +41,7 @@ func analyzeCommand(t terminal) *cobra.Command {
 		Long: "Analyze reads recordings of HTTP and PostgreSQL traffic and reports who waited, how long and on what.\n\n" +
 			"FILE is a pcap or pcapng file, plain or gzipped, - for standard input, or a store that --store wrote.\n" +
 			"Several captures are read one after the other, in order of their first packets, as one recording.\n" +
+			"On standard input the first Ctrl-C ends the recording, and the report follows.\n" +
 			"--from and --to pick calls by their start; the whole recording is read all the same.\n" + exitHelp,
 		Example: "  perfd analyze odoo.pcap\n" +
 			"  perfd analyze --serve odoo.pcap\n" +
@@ -59,7 +60,7 @@ func analyzeCommand(t terminal) *cobra.Command {
 	f.StringVarP(&o.output, "output", "o", "", "`file` to write the report to instead of standard output")
 	f.BoolVar(&o.serve, "serve", false, "show the result in the browser, until interrupted")
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to serve on")
-	f.StringVar(&o.from, "from", "", "only calls from this `time` on: RFC 3339, Unix seconds, or +5s after the first packet")
+	f.StringVar(&o.from, "from", "", "only calls from this `time` on: 15:04:05 UTC, 2006-01-02 15:04:05, RFC 3339, Unix seconds, or +5s after the first packet")
 	f.StringVar(&o.to, "to", "", "only calls before this `time`")
 	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`port` the RPC server listens on, also several: 8069,8072 (default: found by content)")
 	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`port` PostgreSQL listens on (default: found by content)")
@@ -103,7 +104,7 @@ func (o *analyzeOptions) validate(listenGiven bool) error {
 	if err != nil {
 		return err
 	}
-	if from.set && to.set && from.at.IsZero() == to.at.IsZero() && !to.resolve(to.at).After(from.resolve(from.at)) {
+	if from.set && to.set && from.kind == to.kind && !to.resolve(to.at).After(from.resolve(from.at)) {
 		return usagef("--to must be after --from")
 	}
 	return o.validatePaths()
@@ -251,7 +252,11 @@ func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, ou
 	case "html":
 		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
 	default:
-		return report.Text(out, s, report.TextConfig{Names: res.names, Top: o.top, Color: o.output == "" && hasColor(t.out)})
+		cfg := report.TextConfig{Names: res.names, Top: o.top}
+		if o.output == "" || o.output == "-" {
+			cfg.Color, cfg.Width = hasColor(t.out), widthOf(t.out)
+		}
+		return report.Text(out, s, cfg)
 	}
 }
 

@@ -100,9 +100,9 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 func (o *analyzeOptions) partOf(stored store.Recording, s *analyzer.Summarizer, w *window) analyzer.Summary {
 	whole := stored.Summary
 	rec := analyzer.Recording{Packets: whole.Packets, Bytes: whole.Bytes, LostBytes: whole.LostBytes, Gaps: whole.Gaps, Partial: whole.Partial}
-	rec.From, rec.To = w.clip(whole.From, whole.To)
+	w.narrow(&rec, whole.From, whole.To)
 	if !stored.Complete {
-		rec.From, rec.To = w.clip(stored.Counts.First, stored.Counts.Last)
+		w.narrow(&rec, stored.Counts.First, stored.Counts.Last)
 		rec.Packets = max(rec.Packets, 1)
 		rec.Partial = unfinished
 	}

@@ -46,7 +46,7 @@ func TestUsageErrors(t *testing.T) {
 		{"analyze", "analyze needs a FILE"},
 		{"analyze --frm x " + tap, "unknown flag: --frm, did you mean --from?"},
 		{"analyze --format yaml " + tap, `--format must be text, json or html, not "yaml"`},
-		{"analyze --from noon " + tap, "--from must be RFC 3339"},
+		{"analyze --from noon " + tap, "--from must be a time such as 15:04:05"},
 		{"analyze --from +5s --to +5s " + tap, "--to must be after --from"},
 		{"analyze --rpc-port 0 " + tap, "--rpc-port must be a port from 1 to 65535"},
 		{"analyze --pg-port 70000 " + tap, "--pg-port must be a port from 1 to 65535"},

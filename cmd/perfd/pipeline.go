@@ -40,6 +40,8 @@ type pipeline struct {
 	from, to moment
 	// watch is told when a file is read and returns what to do when that ends. May be nil.
 	watch func(name string, progress func() (done, total int64)) (stop func())
+
+	snapLength int // the smallest of the inputs read; 0 if unknown
 }
 
 // relay closes the circle between the decoders, which need a sink, and the analyzer, which needs their
@@ -80,7 +82,12 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 	r := &relay{}
 	rpc := rpclog.New(rpclog.Config{}, r)
 	pg := sqltrace.New(sqltrace.Config{}, r)
-	r.engine = capture.NewEngine(capture.Config{Ports: p.ports()}, rpc, pg)
+	others := &onlooker{protocols: [2]capture.Protocol{rpc, pg}}
+	protocols := []capture.Protocol{rpc, pg}
+	if len(p.rpcPorts)+len(p.pgPorts) > 0 {
+		protocols = append(protocols, others)
+	}
+	r.engine = capture.NewEngine(capture.Config{Ports: p.ports()}, protocols...)
 	sink, err := makeSink(pg.Dictionary())
 	if err != nil {
 		return analyzer.Recording{}, err
@@ -97,7 +104,14 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 		return analyzer.Recording{}, fmt.Errorf("deliver results: %w", err)
 	}
 	rec := recording(r.engine.Stats(), rpc.Stats(), pg.Stats())
-	rec.From, rec.To = w.clip(rec.From, rec.To)
+	w.narrow(&rec, rec.From, rec.To)
+	rec.SnapLength = p.snapLength
+	if len(p.rpcPorts) > 0 && rec.HTTPConnections == 0 {
+		rec.NoHTTP, rec.HTTPSeen = p.rpcPorts, others.seen[0]
+	}
+	if len(p.pgPorts) > 0 && rec.SQLConnections == 0 {
+		rec.NoSQL, rec.SQLSeen = p.pgPorts, others.seen[1]
+	}
 	if partial != nil {
 		rec.Partial = whyPartial(partial)
 	}
@@ -134,6 +148,9 @@ func (p *pipeline) readOne(ctx context.Context, in input, e *capture.Engine) err
 	}
 	err = f.Run(ctx, e)
 	stop()
+	if n := f.SnapLen(); n > 0 && (p.snapLength == 0 || n < p.snapLength) {
+		p.snapLength = n
+	}
 	if closing := f.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("close capture: %w", closing)
 	}

@@ -23,6 +23,19 @@ func hasColor(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
+// widthOf returns the columns of a terminal, 0 if w is none.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
 // showProgress draws a bar on w until the returned function is called. progress is called from another
 // goroutine. Nothing is drawn unless w is a terminal and the input is long.
 func showProgress(w io.Writer, name string, progress func() (done, total int64)) (stop func()) {

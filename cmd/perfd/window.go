@@ -8,36 +8,57 @@ import (
 	"github.com/perfd/perfd/analyzer"
 )
 
-// moment is a point in time as given on the command line: absolute, or an offset from the recording's
-// first packet.
+// moment is a point in time as given on the command line: absolute, a time of the recording's first day, or
+// an offset from the recording's first packet.
 type moment struct {
 	set    bool
-	at     time.Time
-	offset time.Duration // counts if at is zero
+	kind   momentKind
+	at     time.Time     // of an absolute one
+	offset time.Duration // from midnight or from the first packet
 }
 
-// parseMoment reads RFC 3339 ("2026-11-21T13:42:34Z"), Unix seconds ("1795325459.625") or an offset from the
-// recording's start ("+5s").
+type momentKind uint8
+
+const (
+	absolute momentKind = iota
+	ofDay
+	fromFirst
+)
+
+// parseMoment reads RFC 3339 ("2026-11-21T13:42:34Z"), "2026-11-21 13:42:34" and "13:42:34" in UTC, Unix seconds
+// ("1795325459.625") or an offset from the recording's start ("+5s").
 func parseMoment(flag, s string) (moment, error) {
 	if s == "" {
 		return moment{}, nil
 	}
 	if offset, found := strings.CutPrefix(s, "+"); found {
 		if d, err := time.ParseDuration(offset); err == nil && d >= 0 {
-			return moment{set: true, offset: d}, nil
+			return moment{set: true, kind: fromFirst, offset: d}, nil
 		}
-	} else if x, err := strconv.ParseFloat(s, 64); err == nil && x > 0 && x < 1e11 {
-		return moment{set: true, at: time.UnixMicro(int64(x * 1e6))}, nil
-	} else if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return moment{set: true, at: t}, nil
 	}
-	return moment{}, usagef("--%s must be RFC 3339, Unix seconds or an offset such as +5s, not %q", flag, s)
+	if x, err := strconv.ParseFloat(s, 64); err == nil && x > 0 && x < 1e11 && s[0] != '+' {
+		return moment{set: true, at: time.UnixMicro(int64(x * 1e6))}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateTime, "2006-01-02 15:04"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return moment{set: true, at: t}, nil
+		}
+	}
+	for _, layout := range []string{time.TimeOnly, "15:04"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return moment{set: true, kind: ofDay, offset: t.Sub(t.Truncate(24 * time.Hour))}, nil
+		}
+	}
+	return moment{}, usagef("--%s must be a time such as 15:04:05 or 2006-01-02 15:04:05 (UTC), RFC 3339, Unix seconds or an offset such as +5s, not %q", flag, s)
 }
 
-// resolve turns an offset into a point in time.
-func (m moment) resolve(start time.Time) time.Time {
-	if m.at.IsZero() {
-		return start.Add(m.offset)
+// resolve turns the moment into a point in time, given the recording's first packet.
+func (m moment) resolve(first time.Time) time.Time {
+	switch m.kind {
+	case ofDay:
+		return first.UTC().Truncate(24 * time.Hour).Add(m.offset)
+	case fromFirst:
+		return first.Add(m.offset)
 	}
 	return m.at
 }
@@ -50,12 +71,14 @@ type window struct {
 
 	resolved   bool
 	start, end time.Time
+	outside    int64 // calls not passed on
 }
 
 var _ analyzer.Sink = (*window)(nil)
 
 func (w *window) Trace(t *analyzer.Trace) error {
 	if !w.holds(t.Call.Start) {
+		w.outside++
 		return nil
 	}
 	return w.next.Trace(t)
@@ -85,6 +108,12 @@ func (w *window) bounds(base time.Time) (start, end time.Time) {
 		end = w.to.resolve(base)
 	}
 	return start, end
+}
+
+// narrow makes the recording's range the window's, and notes what is outside.
+func (w *window) narrow(rec *analyzer.Recording, first, last time.Time) {
+	rec.From, rec.To = w.clip(first, last)
+	rec.First, rec.Last, rec.Outside = first, last, w.outside
 }
 
 // clip narrows the recording's own range to the window.

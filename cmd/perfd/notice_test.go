@@ -1,0 +1,43 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/perfd/perfd/fixtures"
+)
+
+// A range without calls and ports without traffic are told as such, and where the traffic is.
+func TestNoticesOfOptions(t *testing.T) {
+	tap := fixtures.Path(t, sequential)
+	for _, tt := range []struct{ args, want string }{
+		{"--from +1h", "No call begins in this range; the recording runs 2026-11-22 05:42:34–05:42:45 UTC."},
+		{"--from 04:00 --to 05:00", "No call begins in this range"},
+		{"--rpc-port 9999", "No HTTP connection to port 9999, which --rpc-port names."},
+		{"--rpc-port 9999", "HTTP was seen on port 8069"},
+		{"--pg-port 9999", "No PostgreSQL connection to port 9999, which --pg-port names."},
+		{"--pg-port 9999", "PostgreSQL was seen on port 5433"},
+	} {
+		out := mustAnalyze(t, append(strings.Fields(tt.args), tap)...)
+		head, _, _ := strings.Cut(out, "METHODS")
+		if !strings.Contains(head, tt.want) {
+			t.Errorf("%s: the head lacks %q:\n%s", tt.args, tt.want, head)
+		}
+	}
+}
+
+// The same range in all its forms.
+func TestWindowForms(t *testing.T) {
+	tap := fixtures.Path(t, sequential)
+	want := calls(t, mustAnalyze(t, "--format", "json", "--from", "2026-11-22T05:42:37Z", "--to", "2026-11-22T05:42:40Z", tap))
+	if len(want) == 0 {
+		t.Fatal("no calls")
+	}
+	for _, form := range [][2]string{{"2026-11-22 05:42:37", "2026-11-22 05:42:40"}, {"05:42:37", "05:42:40"}} {
+		if d := cmp.Diff(want, calls(t, mustAnalyze(t, "--format", "json", "--from", form[0], "--to", form[1], tap))); d != "" {
+			t.Errorf("%v gives other calls:\n%s", form, d)
+		}
+	}
+}

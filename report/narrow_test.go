@@ -1,0 +1,79 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/perfd/perfd/analyzer"
+)
+
+func TestTextNarrow(t *testing.T) {
+	for _, width := range []int{1, 60, 73, 79, 86, 95, 100, 400} {
+		s := testSummary(12)
+		s.Findings[0].Title = strings.TrimSpace(strings.Repeat("a long title ", 14))
+		s.Notices = []analyzer.Notice{{Title: strings.TrimSpace(strings.Repeat("grave words ", 20)), Fix: "Mend it."}, {Title: "Little.", Fix: "Leave it."}}
+		s.Serious = 1
+		got := text(t, s, TextConfig{Width: width, Names: []string{strings.Repeat("long", 20)}})
+		for l := range strings.Lines(got) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); n > min(max(width, narrowWidth), textWidth) {
+				t.Errorf("width %d: %d columns: %q", width, n, l)
+			}
+		}
+		if n := strings.Count(got, "\n"); width >= 95 && n > 50 {
+			t.Errorf("width %d: %d lines", width, n)
+		}
+		if strings.Count(got, "grave words") != 20-strings.Count(got, "grave\n") || strings.Count(got, "a long title")+strings.Count(got, "long title\n") < 13 {
+			t.Errorf("width %d: a title is cut:\n%s", width, got)
+		}
+		if serious, statements, little := strings.Index(got, "! grave"), strings.Index(got, "statements:"), strings.Index(got, "Little."); serious < 0 || serious > statements || little < statements {
+			t.Errorf("width %d: serious notice at %d, statements at %d, the other at %d", width, serious, statements, little)
+		}
+	}
+}
+
+func TestAttribution(t *testing.T) {
+	for _, tt := range []struct {
+		all, in, exact int64
+		sure           float64
+		want           string
+	}{
+		{100, 92, 21, 0.98, "100 statements: 92.0 % in calls (21 % beyond doubt, the others 98 % sure on average), 8.0 % in the background."},
+		{1000, 876, 210, 0.999, "1,000 statements: 88 % in calls (21 % beyond doubt, the others 99.9 % sure on average), 12 % in the background."},
+		{5, 5, 5, 0, "5 statements: 100 % in calls (all beyond doubt), 0 % in the background."},
+		{1, 0, 0, 0, "1 statement, all in the background."},
+	} {
+		if got := Attribution(analyzer.Summary{Statements: tt.all, Attributed: tt.in, Exact: tt.exact, Sure: tt.sure}); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	const head = `SELECT COUNT(*) FROM "res_partner" WHERE (("res_partner"."active" = ?) AND `
+	texts := []string{
+		head + `("res_partner"."comment" ILIKE ?))`, head + `("res_partner"."city" IS NULL))`, "DISCARD ALL", "DISCARD ALL",
+		head + `("res_partner"."city" IS NULL)) ORDER BY name`,
+	}
+	got := labels(texts, 50)
+	want := []string{"SELECT res_partner count by comment, active", "", "DISCARD ALL", "DISCARD ALL"}
+	for i, w := range want {
+		if i != 1 && got[i] != w {
+			t.Errorf("got %q, want %q", got[i], w)
+		}
+	}
+	if got[1] == got[4] {
+		t.Errorf("two statements are both %q", got[1])
+	}
+	for in, want := range map[string]string{
+		`UPDATE "sale_order" SET "state" = ?, "write_date" = ? WHERE "id" IN (?)`: "UPDATE sale_order set state, write_date",
+		`INSERT INTO "sale_order" ("a") VALUES (?)`:                               "INSERT sale_order",
+		"COMMIT":                        "",
+		"":                              "",
+		"DELETE FROM t WHERE t.id IN (": "DELETE t by id",
+	} {
+		if got := shortName(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
