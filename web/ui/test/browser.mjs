@@ -77,8 +77,10 @@ const page = await open();
 
 await check(`first view in less than ${FIRST_VIEW_MS} ms`, async () => {
   let best = Infinity;
+  let visits = 0;
   // What the page itself takes: of three visits the best, and of more while the machine has other work to do.
   for (let i = 0; best >= (i < 3 ? FIRST_VIEW_MS / 2 : FIRST_VIEW_MS) && i < 12; i++) {
+    visits++;
     const fresh = await open();
     await fresh.addInitScript(() => {
       new MutationObserver((_, o) => {
@@ -91,7 +93,7 @@ await check(`first view in less than ${FIRST_VIEW_MS} ms`, async () => {
     best = Math.min(best, await fresh.waitForFunction(() => /** @type {any} */ (window).seen).then((h) => h.jsonValue()));
     await fresh.context().close();
   }
-  console.log(`      ${Math.round(best)} ms`);
+  console.log(`      ${Math.round(best)} ms, the best of ${visits}`);
   assert.ok(best < FIRST_VIEW_MS, `${Math.round(best)} ms`);
 });
 
