@@ -56,7 +56,7 @@ func analyzeCommand(t terminal) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "text", "text, json (one object a line, docs/trace-format.md) or html")
+	f.StringVar(&o.format, "format", "text", "`kind` of report: text, json (one object a line, docs/trace-format.md) or html")
 	f.StringVarP(&o.output, "output", "o", "", "`file` to write the report to instead of standard output")
 	f.BoolVar(&o.serve, "serve", false, "show the result in the browser, until interrupted")
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to serve on")
@@ -64,6 +64,9 @@ func analyzeCommand(t terminal) *cobra.Command {
 	f.StringVar(&o.to, "to", "", "only calls before this `time`")
 	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`port` the RPC server listens on, also several: 8069,8072 (default: found by content)")
 	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`port` PostgreSQL listens on (default: found by content)")
+	for _, name := range []string{"rpc-port", "pg-port"} {
+		f.Lookup(name).DefValue = "" // said in words
+	}
 	f.IntVar(&o.top, "top", 0, "`rows` of each list (default: what fits a screen)")
 	f.StringVar(&o.store, "store", "", "also write the result to this perfd store `file`")
 	return cmd

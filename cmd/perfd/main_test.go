@@ -56,6 +56,11 @@ func TestUsageErrors(t *testing.T) {
 		{"analyze - " + tap, "standard input cannot be read together"},
 		{"demo --listen 0.0.0.0:7070", "--listen must be a loopback address"},
 		{"demo --listen 7070", "--listen must be host:port"},
+		{"analyze --top abc " + tap, `--top must be a whole number, not "abc"; see perfd analyze --help`},
+		{"analyze --rpc-port abc " + tap, "--rpc-port must be a port from 1 to 65535"},
+		{"analyze --serve --listen 127.0.0.1:http " + tap, "--listen must be host:port"},
+		{"demo --listen 127.0.0.1:99999", "--listen must be host:port"},
+		{"frobnicate --help", `unknown command "frobnicate"`},
 		{"demo now", "takes no arguments"},
 		{"version now", "takes no arguments"},
 	} {
@@ -71,10 +76,14 @@ func TestFailures(t *testing.T) {
 	text := filepath.Join(dir, "notes.txt")
 	write(t, text, []byte("not a capture at all, but long enough to have a head\n"))
 	tap := fixtures.Path(t, sequential)
+	empty := filepath.Join(dir, "empty.pcap")
+	write(t, empty, nil)
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
+		{[]string{empty}, "is empty; record again"},
+		{[]string{dir}, "is a folder; name the files in it"},
 		{[]string{filepath.Join(dir, "none.pcap")}, "check the path"},
 		{[]string{text}, "give a pcap, pcapng or perfd store"},
 		{[]string{"--output", filepath.Join(dir, "no", "folder"), tap}, "check the folder of --output"},
@@ -251,8 +260,10 @@ func TestInterrupt(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if code, out, _ := perfd(t, nil, "version"); code != exitOK || !strings.HasPrefix(out, "perfd ") || !strings.Contains(out, "go1.") {
-		t.Errorf("exit %d, %q", code, out)
+	for _, arg := range []string{"version", "--version"} {
+		if code, out, _ := perfd(t, nil, arg); code != exitOK || !strings.HasPrefix(out, "perfd ") || !strings.Contains(out, "go1.") {
+			t.Errorf("%s: exit %d, %q", arg, code, out)
+		}
 	}
 }
 

@@ -110,3 +110,14 @@ func TestPartialStore(t *testing.T) {
 		t.Errorf("exit %d, stderr %q; want exit %d and one line that says why\n%s", code, errOut, exitPartial, out)
 	}
 }
+
+func TestDamagedStore(t *testing.T) {
+	kept := filepath.Join(t.TempDir(), "kept.perfd")
+	mustAnalyze(t, "--store", kept, fixtures.Path(t, sequential))
+	if err := os.Truncate(kept, 60_000); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := perfd(t, nil, "analyze", kept); code != exitFailure || !strings.Contains(errOut, "the store is damaged") {
+		t.Errorf("exit %d, %q", code, errOut)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -29,7 +31,18 @@ type input struct {
 }
 
 func fileInput(path string) input {
-	return input{path, func() (*capture.File, error) { return capture.OpenFile(path) }}
+	return input{path, func() (*capture.File, error) {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("open capture %s: %w", path, cause(err))
+		case info.IsDir():
+			return nil, hinted{fmt.Errorf("open capture: %s is a folder", path), "name the files in it, such as " + filepath.Join(path, "*.pcap")}
+		case info.Mode().IsRegular() && info.Size() == 0:
+			return nil, hinted{fmt.Errorf("open capture: %s is empty", path), "record again; tcpdump writes when it ends, or with -U at once"}
+		}
+		return capture.OpenFile(path)
+	}}
 }
 
 // pipeline is the wiring from captures to sinks.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/store"
@@ -77,11 +78,18 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version:                    version(true),
 	}
+	root.SetVersionTemplate("perfd {{.Version}}\n")
 	root.AddCommand(analyzeCommand(t), demoCommand(t), versionCommand(t))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w%s", err, suggestFlag(cmd, err))}
+		return hinted{usageError{fmt.Errorf("%s%s", flagMessage(err), suggestFlag(cmd, err))}, "see " + cmd.CommandPath() + " --help"}
 	})
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' { // cobra would show the help of perfd for an unknown command's
+		if cmd, rest, err := root.Find(args[:1]); err == nil && cmd == root && len(rest) > 0 && args[0] != "help" && args[0] != "completion" {
+			args = args[:1]
+		}
+	}
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -99,6 +107,35 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	fmt.Fprintf(errOut, "perfd: %s\n", message)
 	return exitCode(err)
+}
+
+// damagedStore reports whether SQLite found a file that is none of its own or not whole: SQLITE_CORRUPT and
+// SQLITE_NOTADB (sqlite.org/rescode.html).
+func damagedStore(err error) bool {
+	var coded interface {
+		error
+		Code() int
+	}
+	return errors.As(err, &coded) && (coded.Code()&0xff == 11 || coded.Code()&0xff == 26)
+}
+
+// flagMessage words what is wrong with a flag's value without the words of the library that parsed it:
+// `invalid argument "abc" for "--top" flag: strconv.ParseInt: parsing "abc": invalid syntax`.
+func flagMessage(err error) string {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err.Error()
+	}
+	f, want := invalid.GetFlag(), "a value of another kind"
+	switch f.Value.Type() {
+	case "int":
+		want = "a whole number"
+	case "uintSlice":
+		want = "a port from 1 to 65535, or several with commas"
+	case "bool":
+		want = "true or false"
+	}
+	return fmt.Sprintf("--%s must be %s, not %q", f.Name, want, invalid.GetValue())
 }
 
 func exitCode(err error) int {
@@ -124,6 +161,8 @@ func hintFor(err error) string {
 	switch {
 	case errors.As(err, &h):
 		return h.hint
+	case damagedStore(err):
+		return "the store is damaged: copy it again, or make it anew from the capture"
 	case errors.As(err, &s):
 		return s.Hint
 	case errors.As(err, &usage):
