@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +40,39 @@ func TestWindowForms(t *testing.T) {
 	for _, form := range [][2]string{{"2026-11-22 05:42:37", "2026-11-22 05:42:40"}, {"05:42:37", "05:42:40"}} {
 		if d := cmp.Diff(want, calls(t, mustAnalyze(t, "--format", "json", "--from", form[0], "--to", form[1], tap))); d != "" {
 			t.Errorf("%v gives other calls:\n%s", form, d)
+		}
+	}
+}
+
+// A recording of cut packets names its snap length; one damaged in the middle tells how much was not read.
+func TestNoticesOfFiles(t *testing.T) {
+	pcap, dir := fixtures.Tap(t, sequential), t.TempDir()
+	short := append(pcap[:24:24], []byte{}...)
+	copy(short[16:], []byte{96, 0, 0, 0})
+	damaged := bytes.Clone(pcap)
+	for at, n := 24, 0; at < len(pcap); n++ {
+		size := int(le32(pcap[at+8:]))
+		kept := min(size, 96)
+		head := bytes.Clone(pcap[at : at+16])
+		head[8], head[9], head[10], head[11] = byte(kept), 0, 0, 0
+		short = append(append(short, head...), pcap[at+16:at+16+kept]...)
+		if n == 5000 {
+			copy(damaged[at+8:], []byte{0xff, 0xff, 0xff, 0xff})
+		}
+		at += 16 + size
+	}
+	for name, tt := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"short.pcap":   {short, "cut short by the snap length of 96 bytes"},
+		"damaged.pcap": {damaged, "bytes from there on were not read"},
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, tt.data)
+		_, out, errOut := perfd(t, nil, "analyze", path)
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), tt.want) {
+			t.Errorf("%s: lacks %q:\n%s%s", name, tt.want, out, errOut)
 		}
 	}
 }
