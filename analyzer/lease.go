@@ -36,6 +36,7 @@ type lease struct {
 	mixed      bool   // reads signaling sequences and does other work: a reset between two leases was lost
 	foreign    bool   // no call's: of another client, or of a process that serves none
 	group      string // of a foreign lease: client, cron
+	harmed     bool   // bytes of its connection were lost while it lasted
 
 	tables   []int32 // of the table index, sorted
 	features []int32 // fingerprints of its queries, as profile features, sorted

@@ -237,6 +237,7 @@ func (s *solver) owner(c *rpclog.Call, ended bool) owner {
 
 // deliver makes results of a solved window and returns the leases of calls still open.
 func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease) {
+	w.harm()
 	for i := range w.owners[:w.none] {
 		o := &w.owners[i]
 		if o.call == nil {
@@ -252,6 +253,11 @@ func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease
 		}
 		t := &Trace{Call: o.call, Front: fronts[o.call], Spans: []Span{}, Findings: []Finding{}}
 		w.collect(o)
+		for _, li := range w.buf {
+			if w.leases[li].harmed {
+				o.call.Gaps |= rpclog.GapStatements
+			}
+		}
 		at := map[int32]int{}
 		for n, li := range w.buf {
 			at[li] = n

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // window is a stretch of a recording whose leases are assigned jointly.
@@ -322,6 +323,25 @@ func (w *window) scoreOfScheduler(units []int32) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// harm marks the leases that lost statements: what is missing between two leases of a connection may have
+// been either's.
+func (w *window) harm() {
+	last := map[capture.ConnID]*lease{}
+	for i := range w.leases {
+		l := &w.leases[i]
+		for n, st := range l.statements {
+			if st.Gaps == 0 {
+				continue
+			}
+			l.harmed = true
+			if p := last[l.conn()]; n == 0 && p != nil && st.Gaps&sqltrace.GapBefore != 0 {
+				p.harmed = true
+			}
+		}
+		last[l.conn()] = l
+	}
 }
 
 // sameChance is the probability that two random consecutive leases share a connection.

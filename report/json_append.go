@@ -47,8 +47,8 @@ func appendBreakdown(b []byte, t analyzer.Breakdown) []byte {
 
 // Names of gaps, by bit.
 var (
-	callGaps      = [...]string{"request", "response", "joined", "unanswered"}
-	statementGaps = [...]string{"text", "result", "unanswered"}
+	callGaps      = [...]string{"request", "response", "joined", "unanswered", "statements"}
+	statementGaps = [...]string{"text", "result", "unanswered", "before"}
 )
 
 func appendNames(b []byte, bits uint8, names []string) []byte {

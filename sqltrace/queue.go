@@ -218,6 +218,10 @@ func (s *stream) ask(kind opKind) (*Statement, *op) {
 	}
 	st := s.d.statement()
 	st.Session, st.Start = s.session, s.at
+	if s.lossy {
+		defer func() { st.Gaps |= GapBefore }()
+		s.lossy = false
+	}
 	if !s.answered.IsZero() && !s.at.After(s.answered) {
 		// Part of a pipeline whose answers came first and were taken for its first statement's.
 		st.First, st.End, st.Gaps = s.answered, s.answered, GapResult

@@ -10,6 +10,7 @@ func (s *stream) desync(h *half) {
 
 // lose goes over to searching for a message boundary.
 func (s *stream) lose(h *half) {
+	s.lossy = true
 	h.state, h.have, h.need = searching, 0, 0
 	h.buf = h.buf[:0]
 	if h == &s.client {

@@ -43,6 +43,7 @@ const (
 	GapText       Gap = 1 << iota // bytes of the statement's text were lost, or its Parse was not seen
 	GapResult                     // bytes of its result were lost
 	GapUnanswered                 // the capture or the connection ended before its result did
+	GapBefore                     // messages may have been lost on the connection since the statement before
 )
 
 // Session describes one PostgreSQL connection as far as it was seen.

@@ -67,6 +67,7 @@ type stream struct {
 
 	prepared, portals cache
 
+	lossy    bool      // messages may have been lost since the last request
 	served   bool      // a ReadyForQuery was seen, or the connection was joined after it
 	copyBoth bool      // a replication stream runs
 	lastByte time.Time // of the server

@@ -81,7 +81,7 @@ func viewSpans(spans []store.Span) (views []spanView, shapes []shapeBrief, place
 		}
 		v := spanView{Start: seconds(s.Start), Duration: seconds(s.Duration), Lease: s.Lease, Shape: at, Kind: kind(s.Kind), TextBytes: s.TextBytes,
 			In: s.In, Out: s.Out, SQLState: s.SQLState, Extended: s.Extended, Duplicate: s.Duplicate, By: s.By.String(), Probability: s.Probability,
-			Exact: s.By.Exact(), Gaps: bits(uint8(s.Gaps), "text", "result", "unanswered")}
+			Exact: s.By.Exact(), Gaps: bits(uint8(s.Gaps), "text", "result", "unanswered", "before")}
 		if s.First >= 0 {
 			v.First = (*seconds)(&s.First)
 		}

@@ -133,7 +133,7 @@ func viewCall(c *store.Call) callView {
 		User: c.User, UID: c.UID, Login: c.Login, Session: hex64(c.Session), Client: c.Client, Server: c.Server,
 		Status: c.Status, Error: c.Error, Failed: c.Failed, IDs: c.IDs, RequestBytes: c.RequestBytes, ResponseBytes: c.ResponseBytes,
 		Statements: c.Statements, Parts: viewParts(&c.Time), Findings: c.Findings,
-		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered"), Probability: c.Probability}
+		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered", "statements"), Probability: c.Probability}
 }
 
 func viewCalls(calls []store.Call) []callView {

@@ -32,7 +32,7 @@ const EVIDENCE = /** @type {Record<string, string>} */ ({
   proxy: 'Exact: perfd stood in line.',
 });
 const GAPS = /** @type {Record<string, string>} */ ({
-  request: 'bytes of the request were lost', response: 'bytes of the response were lost', joined: 'its beginning was not recorded', unanswered: 'no answer was recorded',
+  request: 'bytes of the request were lost', response: 'bytes of the response were lost', joined: 'its beginning was not recorded', unanswered: 'no answer was recorded', statements: 'statements may have been lost',
 });
 
 /** @param {{arg: string}} props */
