@@ -49,6 +49,7 @@ var owners = map[string][]string{
 	"github.com/klauspost/compress":     {"capture", "rpclog", "store"},
 	"github.com/schollz/progressbar/v3": {"cmd/perfd"},
 	"github.com/spf13/cobra":            {"cmd/perfd"},
+	"github.com/spf13/pflag":            {"cmd/perfd"},
 	"golang.org/x/sync":                 {"cmd/perfd"},
 	"golang.org/x/term":                 {"cmd/perfd", "report"},
 	"modernc.org/sqlite":                {"store"},
