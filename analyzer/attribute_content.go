@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -29,8 +28,9 @@ func slotOf(shape int32, n int) int32 {
 
 func isValue(slot int32) bool { return slot%slots == slots-1 }
 
-// maxTokens bounds the tokens kept of one lease; those with the lowest hashes stay, as in evidence.Set.
-const maxTokens = 1024
+// maxTokens is about how many tokens are kept of one lease; those with the lowest hashes stay, as in
+// evidence.Set.
+const maxTokens = 768
 
 // content compares values seen on both sides.
 type content struct {
@@ -118,8 +118,8 @@ func (l *lease) tokensOf(s *sieve, keys []uint64, shape func(i int) int32) []uin
 		}
 	}
 	if len(keys) > maxTokens {
-		slices.SortFunc(keys, func(a, b uint64) int { return cmp.Or(cmp.Compare(uint32(a), uint32(b)), cmp.Compare(a, b)) })
-		keys = keys[:maxTokens]
+		highest := uint32(float64(maxTokens) / float64(len(keys)) * math.MaxUint32)
+		keys = slices.DeleteFunc(keys, func(k uint64) bool { return uint32(k) > highest })
 	}
 	slices.Sort(keys) // by slot: its tokens are judged together
 	l.tokens = make([]token, len(keys))
