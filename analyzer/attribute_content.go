@@ -35,7 +35,8 @@ const maxTokens = 768
 // content compares values seen on both sides.
 type content struct {
 	hashes []evidence.Hash // by token id
-	rarity []float32       // by token id: log of the inverse share of calls that show it
+	share  []float32       // by token id: share of the calls that show it
+	rarity []float32       // by token id: log of the inverse of that share
 
 	ownerTokens []ownerToken // of all owners, one after the other
 	ownerFrom   []int32      // by owner: its first
@@ -145,7 +146,7 @@ func newContent(w *window) *content {
 	}
 	c.hashes = index.order
 	n := len(c.hashes)
-	c.rarity = make([]float32, n)
+	c.share, c.rarity = make([]float32, n), make([]float32, n)
 	c.mark = make([]uint8, n)
 	seen := make([]int32, n)
 	calls := 0
@@ -184,8 +185,13 @@ func newContent(w *window) *content {
 		}
 	}
 	c.ownerFrom[len(w.owners)] = int32(len(c.ownerTokens))
-	for i := range c.rarity {
-		c.rarity[i] = float32(math.Log(float64(calls+1) / (float64(seen[i]) + 0.3)))
+	shares, rarities := make([]float32, calls+1), make([]float32, calls+1) // by the number of calls that show it
+	for n := range shares {
+		share := (float64(n) + 0.3) / float64(calls+1)
+		shares[n], rarities[n] = float32(min(share, 1)), float32(-math.Log(share))
+	}
+	for i, n := range seen {
+		c.share[i], c.rarity[i] = shares[n], rarities[n]
 	}
 	return c
 }

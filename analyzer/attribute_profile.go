@@ -251,8 +251,11 @@ func (k *knowledge) anticipate(w *window) {
 				if c.rarity[t.id] < 0.7 {
 					continue
 				}
-				chance := 1 - math.Pow(1-math.Exp(-float64(c.rarity[t.id])), float64(n))
-				k.note(t.slot, max(float64(anyone[li][j])-chance, 0), 1-chance)
+				miss, none := 1-float64(c.share[t.id]), 1.0 // none of n candidates shows it by chance
+				for range min(n, 64) {
+					none *= miss
+				}
+				k.note(t.slot, max(float64(anyone[li][j])-(1-none), 0), none)
 			}
 		}
 	}
