@@ -275,6 +275,7 @@ func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease
 		})
 		s.held = append(s.held, result{start: o.call.Start.UnixNano(), order: uint64(o.call.ID), trace: t})
 	}
+	w.warn()
 	for i := range w.units {
 		u := &w.units[i]
 		o := &w.owners[u.owner]

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
 )
 
@@ -341,6 +342,21 @@ func (w *window) harm() {
 			}
 		}
 		last[l.conn()] = l
+	}
+}
+
+// warn marks every call that could have owned a harmed lease: what was lost may have been its own.
+func (w *window) warn() {
+	for i := range w.units {
+		u := &w.units[i]
+		if !slices.ContainsFunc(u.leases, func(l int32) bool { return w.leases[l].harmed }) {
+			continue
+		}
+		for _, c := range u.cands {
+			if o := &w.owners[c.owner]; o.call != nil && !o.open {
+				o.call.Gaps |= rpclog.GapStatements
+			}
+		}
 	}
 }
 
