@@ -63,13 +63,7 @@ func (w *window) chain() {
 
 // usual reports whether the leases of a unit follow a pattern that a call is known to show.
 func (w *window) usual(u *unit) bool {
-	var p pattern
-	var end int64
-	for n, id := range u.leases {
-		l := &w.leases[id]
-		p = p.with(l.kind, n > 0 && l.start < end-slack)
-		end = max(end, l.end)
-	}
+	p := w.patternOf(u.leases)
 	for _, r := range []route{routeWeb, routeLogin, routeAPI, routeAPISession} {
 		if w.timing.knows(r, p) {
 			return true

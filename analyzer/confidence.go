@@ -9,14 +9,7 @@ const temperature = 3.0
 // regular reports whether an owner's leases follow a pattern that servers are known to show.
 func (w *window) regular(o *owner) bool {
 	w.collect(o)
-	var p pattern
-	end := o.head
-	for n, id := range w.buf {
-		l := &w.leases[id]
-		p = p.with(l.kind, n > 0 && l.start < end-slack)
-		end = max(end, l.end)
-	}
-	return w.timing.knows(o.route, p)
+	return w.timing.knows(o.route, w.patternOf(w.buf))
 }
 
 // verdict is what the window says of one unit: the ground and the probability of its owner being right.

@@ -116,8 +116,8 @@ func (w *window) tableShares() func(int32) float64 {
 const effort = 150
 
 // search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
-// it for a unit of the other owner, and exchanging everything, and draws among these by a falling
-// temperature. The last sweeps take the best.
+// it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
+// a falling temperature. The last sweeps take the best.
 func (w *window) search(temperatures []float64) {
 	rng := rand.New(rand.NewPCG(0x70657266, 0x64)) // a fixed seed: the same file gives the same answer
 	var options []option

@@ -171,7 +171,6 @@ func (w *window) settle() {
 	for i := range w.units {
 		w.units[i].fixed = len(w.units[i].cands) == 1
 	}
-	var p pattern
 	for id := range w.owners[:w.none] {
 		o := &w.owners[id]
 		if o.call == nil || len(w.wanted[id]) == 0 {
@@ -187,14 +186,7 @@ func (w *window) settle() {
 			continue
 		}
 		w.gather(w.trial)
-		p = 0
-		end := o.head
-		for n, li := range w.buf {
-			l := &w.leases[li]
-			p = p.with(l.kind, n > 0 && l.start < end-slack)
-			end = max(end, l.end)
-		}
-		if !w.timing.knows(o.route, p) {
+		if !w.timing.knows(o.route, w.patternOf(w.buf)) {
 			continue
 		}
 		for _, wish := range w.wanted[id] {
@@ -203,6 +195,17 @@ func (w *window) settle() {
 			o.units = append(o.units, wish.unit)
 		}
 	}
+}
+
+// patternOf returns the kinds of leases that are ordered by start.
+func (w *window) patternOf(leases []int32) (p pattern) {
+	var end int64
+	for n, id := range leases {
+		l := &w.leases[id]
+		p = p.with(l.kind, n > 0 && l.start < end-slack)
+		end = max(end, l.end)
+	}
+	return p
 }
 
 func (w *window) place(u, to int32) {
