@@ -103,6 +103,20 @@ func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen
 	}
 }
 
+// Advance tells that capture time moved on to now without a packet: every packet before now was given. What is
+// held falls due and idle connections expire as they would at the next packet. A time in the past changes nothing.
+func (e *Engine) Advance(now time.Time) {
+	n := now.UnixNano()
+	if n <= e.clock {
+		return
+	}
+	e.clock = n
+	if e.clock >= e.wakeAt {
+		e.wake()
+	}
+	e.expire()
+}
+
 // Flush ends the recording: what is held is delivered, missing bytes before it count as lost, and every
 // connection is closed, in order of ConnID. The engine may be used again.
 func (e *Engine) Flush() {

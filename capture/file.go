@@ -39,6 +39,8 @@ type File struct {
 	total   int64
 }
 
+var _ Source = (*File)(nil)
+
 // record is one packet of a file. data is valid until the next one is read.
 type record struct {
 	at   time.Time

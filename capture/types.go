@@ -1,9 +1,17 @@
 package capture
 
 import (
+	"context"
 	"net/netip"
 	"time"
 )
+
+// Source yields the packets, or the bytes, of one place: a file, an interface, a relay.
+type Source interface {
+	// Run gives everything to e, from the calling goroutine alone, until the source ends or ctx is done.
+	// It does not flush e.
+	Run(ctx context.Context, e *Engine) error
+}
 
 // ConnID names one TCP connection of a capture. It is never reused, unlike ports.
 // IDs count up from 1 in order of each connection's first packet.
