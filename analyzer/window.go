@@ -77,7 +77,7 @@ func (w *window) solve() {
 		for i := range w.owners[:w.none] {
 			w.rescore(&w.owners[i])
 		}
-		w.search(temperatures)
+		w.search(temperatures, w.patience(round))
 		w.learned.learn(w)
 		moved := 0
 		for i := range w.units {
@@ -94,7 +94,7 @@ func (w *window) solve() {
 	for i := range w.owners[:w.none] {
 		w.rescore(&w.owners[i])
 	}
-	w.search([]float64{0, 0, 0})
+	w.search([]float64{0, 0, 0}, 1)
 }
 
 // candidates finds the owners each unit could have. A unit that no call could own, because packets were
