@@ -22,6 +22,7 @@ const module = "github.com/perfd/perfd"
 var below = map[string][]string{
 	".":              {},
 	"capture":        {},
+	"config":         {},
 	"evidence":       {},
 	"follow":         {},
 	"rpclog":         {"capture", "evidence"},
@@ -45,6 +46,7 @@ var owners = map[string][]string{
 	"github.com/andybalholm/brotli":     {"rpclog"},
 	"github.com/cespare/xxhash/v2":      {"evidence", "rpclog", "sqltrace"},
 	"github.com/gin-gonic/gin":          {"web"},
+	"github.com/goccy/go-yaml":          {"config"},
 	"github.com/google/go-cmp":          {"store/storetest"},
 	"github.com/google/gopacket":        {"capture"},
 	"github.com/jackc/pgx/v5":           {"sqltrace"},
