@@ -151,8 +151,13 @@ func Flags() []Flag {
 		}
 		_, isBool := s.at(&d).(*bool)
 		help := strings.TrimSuffix(s.help, ".")
-		out = append(out, Flag{Key: s.key, Name: s.flag, Help: strings.ToLower(help[:1]) + help[1:],
-			Default: format(s.at(&d)), Bool: isBool, Placeholder: kindOf(s).placeholder})
+		if word, _, _ := strings.Cut(help, " "); !strings.HasSuffix(word, "'s") && word != "Pyroscope" { // no name
+			help = strings.ToLower(help[:1]) + help[1:]
+		}
+		if len(s.allowed) > 0 {
+			help += " (" + strings.Join(s.allowed, ", ") + ")"
+		}
+		out = append(out, Flag{Key: s.key, Name: s.flag, Help: help, Default: format(s.at(&d)), Bool: isBool, Placeholder: kindOf(s).placeholder})
 	}
 	return out
 }
