@@ -1,0 +1,193 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTap opens a tap. Where this process may not, it checks that the error says so and returns nil.
+func openTap(t testing.TB, cfg LiveConfig) *Live {
+	t.Helper()
+	if LivePermitted() != nil {
+		testNotPermitted(t)
+		return nil
+	}
+	l, err := OpenLive(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func testNotPermitted(t testing.TB) {
+	t.Helper()
+	l, err := OpenLive(LiveConfig{})
+	var told *LiveError
+	if l != nil || !errors.As(err, &told) || !strings.Contains(err.Error(), "CAP_NET_RAW") {
+		t.Fatalf("without permission: %v", err)
+	}
+	for _, way := range []string{"setcap", "AmbientCapabilities", "--cap-add", "capabilities.add"} {
+		if !strings.Contains(told.Hint, way) {
+			t.Errorf("hint %q does not name %s", told.Hint, way)
+		}
+	}
+	if !errors.Is(err, unix.EPERM) {
+		t.Errorf("%v hides its cause", err)
+	}
+}
+
+func TestLiveWithoutPermission(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&head, &none[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		testNotPermitted(t)
+		if err := LivePermitted(); !errors.Is(err, unix.EPERM) {
+			t.Errorf("LivePermitted: %v", err)
+		}
+	}()
+	<-done
+}
+
+// tap runs a tap in the background. stop ends it after all that was sent before, and flushes the engine.
+func tap(t *testing.T, l *Live, e *Engine) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx, e) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		e.Flush()
+		checkLaws(t, e.Stats())
+	}
+}
+
+// echo listens on address and answers each connection with what it sent.
+func echo(t testing.TB, address string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// exchange sends data and reads its echo.
+func exchange(t testing.TB, c net.Conn, data []byte) {
+	t.Helper()
+	go func() { _, _ = c.Write(data) }()
+	got := make([]byte, len(data))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, data) {
+		t.Fatal("echo differs")
+	}
+}
+
+func dial(t testing.TB, to netip.AddrPort) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// claimPort claims connections to one port.
+func claimPort(port uint16) func(Conn, []byte) Verdict {
+	return func(c Conn, _ []byte) Verdict {
+		switch port {
+		case c.Server.Port():
+			return FromClient
+		case c.Client.Port():
+			return FromServer
+		}
+		return Reject
+	}
+}
+
+func TestLiveLoopback(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(address, func(t *testing.T) {
+			server, other := echo(t, address), echo(t, address)
+			l := openTap(t, LiveConfig{Interfaces: []string{"lo"}, RPCPorts: []uint16{server.Port()}})
+			if l == nil {
+				return
+			}
+			r := &recorder{t: t, claims: claimPort(server.Port())}
+			e := NewEngine(Config{}, r)
+			stop := tap(t, l, e)
+			c := dial(t, server)
+			exchange(t, dial(t, other), text(1000))
+			for _, n := range []int{1, 1000, 70_000, 3_000_000} {
+				exchange(t, c, text(n))
+			}
+			_ = c.Close()
+			stop()
+			if len(r.streams) != 1 {
+				t.Fatalf("%d streams, want one", len(r.streams))
+			}
+			s := r.streams[0]
+			want := slices.Concat(text(1), text(1000), text(70_000), text(3_000_000))
+			for _, dir := range []Dir{ToServer, ToClient} {
+				if !bytes.Equal(s.data[dir], want) || s.lost[dir] != 0 || !s.fin[dir] {
+					t.Errorf("%s: %d bytes, want %d; %d lost; ended %v", dir, len(s.data[dir]), len(want), s.lost[dir], s.fin[dir])
+				}
+			}
+			st, live := e.Stats(), l.Stats()
+			if s.conn.Joined || s.conn.Server != server || s.conn.Client.String() != c.LocalAddr().String() {
+				t.Errorf("connection %+v", s.conn)
+			}
+			if st.Connections != 1 || st.Duplicate != 0 || st.NonTCP+st.Malformed+st.Unsupported+st.Truncated != 0 {
+				t.Errorf("engine %+v", st)
+			}
+			if live.Drops != 0 || live.Packets != st.Packets || live.Bytes != st.Bytes || live.Misdated != 0 {
+				t.Errorf("live %+v, engine has %d packets", live, st.Packets)
+			}
+			if since := time.Since(st.Last); since < 0 || since > time.Minute {
+				t.Errorf("last packet %v ago", since)
+			}
+		})
+	}
+}
