@@ -1,0 +1,88 @@
+package lab
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/perfd/perfd/fixtures/truth"
+)
+
+// Truth is what trytond noted of the calls, in the form of package fixtures/truth: their owners are in the order
+// of the server's notes. Requests that are not among the calls are left out, statements of no request are
+// background. A call that the server did not note, or noted otherwise than it was made, fails the test.
+func (s *Trytond) Truth(calls []Call) truth.Record {
+	s.t.Helper()
+	r, err := truth.Read(s.TruthLines(calls))
+	if err != nil {
+		s.t.Fatalf("read trytond's notes: %v", err)
+	}
+	return r
+}
+
+// TruthLines is the notes themselves, one JSON object a line, in order of time. http_port in it is the client's
+// end of the connection, also where a proxy stands between.
+func (s *Trytond) TruthLines(calls []Call) []byte {
+	s.t.Helper()
+	made := make(map[int64]Call, len(calls))
+	for _, c := range calls {
+		made[c.ID] = c
+	}
+	files, err := filepath.Glob(filepath.Join(s.dir, "truth-*.jsonl"))
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("read trytond's notes: found %d files, %v", len(files), err)
+	}
+	type note struct {
+		at     float64
+		fields map[string]any
+	}
+	var all []note
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			s.t.Fatalf("read trytond's notes: %v", err)
+		}
+		for text := range bytes.Lines(b) {
+			fields := map[string]any{}
+			if err := json.Unmarshal(text, &fields); err != nil {
+				s.t.Fatalf("read trytond's notes: %s: %v\n%s", name, err, text)
+			}
+			if fields["type"] == "bg" {
+				event, _ := fields["ev"].([]any)[0].(map[string]any)
+				at, _ := event["t"].(float64)
+				all = append(all, note{at, fields})
+				continue
+			}
+			id, _ := fields["rpc_id"].(float64)
+			c, ok := made[int64(id)]
+			if !ok {
+				continue
+			}
+			delete(made, c.ID)
+			status, _ := fields["status"].(float64)
+			if fields["method"] != c.Method || int(status) != c.Status || (fields["error_kind"] == "rpc") != (c.Error != "") {
+				s.t.Fatalf("read trytond's notes: call %+v was noted as %s", c, text)
+			}
+			if c.Client.IsValid() {
+				fields["http_port"] = c.Client.Port()
+			}
+			at, _ := fields["t_start"].(float64)
+			all = append(all, note{at, fields})
+		}
+	}
+	for _, c := range made {
+		s.t.Fatalf("read trytond's notes: %d calls are missing, %+v among them", len(made), c)
+	}
+	slices.SortStableFunc(all, func(a, b note) int { return cmp.Compare(a.at, b.at) })
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	for _, n := range all {
+		if err := e.Encode(n.fields); err != nil {
+			s.t.Fatalf("write trytond's notes: %v", err)
+		}
+	}
+	return out.Bytes()
+}
