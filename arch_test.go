@@ -29,6 +29,7 @@ var below = map[string][]string{
 	"sqltrace":       {"capture", "evidence"},
 	"odoolog":        {"analyzer", "rpclog", "sqltrace"},
 	"analyzer":       {"capture", "evidence", "rpclog", "sqltrace"},
+	"process":        {},
 	"report":         {"capture", "evidence", "rpclog", "sqltrace", "analyzer"},
 	"store":          {"capture", "evidence", "rpclog", "sqltrace", "analyzer"},
 	"web":            {"capture", "rpclog", "sqltrace", "analyzer", "store"},
