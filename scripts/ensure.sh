@@ -4,6 +4,7 @@
 #   go             the Go toolchain that go.mod asks for (told, not installed)
 #   golangci-lint  the pinned linter, into .tools/bin
 #   postgresql     a PostgreSQL server, which the tests start for themselves
+#   lab            the servers that package lab starts besides: trytond with a module, gunicorn, Redis
 #   node           Node.js with npm
 #   chromium       a browser for the page tests
 #   ui             the development dependencies of web/ui
@@ -22,6 +23,12 @@ die() {
 has_postgresql() {
   command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
     { command -v pg_config >/dev/null 2>&1 && [ -x "$(pg_config --bindir)/initdb" ]; }
+}
+
+# has_trytond asks trytond's own Python, which need not be the first on the path.
+has_trytond() {
+  command -v trytond-admin >/dev/null 2>&1 &&
+    /usr/bin/python3 -c 'import psycopg2, trytond.modules.party' >/dev/null 2>&1
 }
 
 package() { # command, Debian packages
@@ -53,6 +60,11 @@ for thing in "$@"; do
       ;;
     postgresql)
       has_postgresql || install "a PostgreSQL server" postgresql
+      ;;
+    lab)
+      has_trytond || install trytond tryton-server python3-psycopg2 tryton-modules-party
+      package gunicorn gunicorn
+      package redis-server redis-server
       ;;
     node)
       package node nodejs npm
