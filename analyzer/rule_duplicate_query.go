@@ -19,7 +19,14 @@ var _ Rule = duplicateQuery{}
 func (duplicateQuery) Name() string { return "duplicate-query" }
 
 func (r duplicateQuery) Check(t *Trace) []Finding {
-	if len(t.Spans) < r.cfg.DuplicateCount {
+	text := func(i int) uint64 {
+		s := t.Spans[i].Statement
+		if s.Kind != sqltrace.Query || s.Gaps&sqltrace.GapText != 0 || s.SQLState != "" {
+			return 0
+		}
+		return s.TextHash
+	}
+	if !repeats(t.Spans, r.cfg.DuplicateCount, text) { // whatever the transactions
 		return nil
 	}
 	var found []Finding
@@ -30,11 +37,11 @@ func (r duplicateQuery) Check(t *Trace) []Finding {
 	}
 	r.epochs(t, epochs)
 	groupSpans(t.Spans, r.cfg.DuplicateCount, func(i int) uint64 {
-		s := t.Spans[i].Statement
-		if s.Kind != sqltrace.Query || s.TextHash == 0 || s.Gaps&sqltrace.GapText != 0 || s.SQLState != "" {
+		hash := text(i)
+		if hash == 0 {
 			return 0
 		}
-		return s.TextHash ^ epochs[i]*0x9E3779B97F4A7C15
+		return hash ^ epochs[i]*0x9E3779B97F4A7C15
 	}, func(group []int) {
 		sh := r.dict.Shape(t.Spans[group[0]].Statement.Fingerprint)
 		if !reads(sh) {

@@ -21,7 +21,7 @@ func (r largeResult) Check(t *Trace) []Finding {
 	var found []Finding
 	for i := range t.Spans {
 		s := t.Spans[i].Statement
-		if s.Kind != sqltrace.Query && s.Kind != sqltrace.Copy {
+		if s.Kind != sqltrace.Query && s.Kind != sqltrace.Copy || s.Out <= r.cfg.LargeBytes && s.Rows <= r.cfg.LargeRows {
 			continue
 		}
 		sh := r.dict.Shape(s.Fingerprint)

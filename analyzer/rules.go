@@ -78,7 +78,7 @@ func lasted(c *rpclog.Call) time.Duration { return max(0, c.End.Sub(c.Start)) }
 // groupSpans calls yield with the indices of the spans that share a key, in order of each key's first
 // span; key 0 leaves a span out. The indices are valid only during the call.
 func groupSpans(spans []Span, least int, key func(i int) uint64, yield func(indices []int)) {
-	if len(spans) < least {
+	if !repeats(spans, least, key) {
 		return
 	}
 	type entry struct {
@@ -114,6 +114,35 @@ func groupSpans(spans []Span, least int, key func(i int) uint64, yield func(indi
 	for _, g := range groups {
 		yield(g)
 	}
+}
+
+// repeats reports whether least spans or more share a key; of very many spans it says so without a look. Most
+// calls repeat nothing, which is cheaper to count than to sort.
+func repeats(spans []Span, least int, key func(i int) uint64) bool {
+	const slots = 512
+	if len(spans) < least {
+		return false
+	}
+	if len(spans) > slots/2 {
+		return true
+	}
+	var keys [slots]uint64
+	var seen [slots]uint8
+	for i := range spans {
+		k := key(i)
+		if k == 0 {
+			continue
+		}
+		at := k * 0x9E3779B97F4A7C15 >> (64 - 9)
+		for keys[at] != 0 && keys[at] != k {
+			at = (at + 1) % slots
+		}
+		keys[at] = k
+		if seen[at]++; int(seen[at]) >= least || seen[at] == math.MaxUint8 {
+			return true
+		}
+	}
+	return false
 }
 
 // reads reports whether a shape is a SELECT from a table that takes no lock.

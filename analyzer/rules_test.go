@@ -238,3 +238,21 @@ func TestRulesOnDamagedTraces(t *testing.T) {
 		}
 	})
 }
+
+func TestRepeatsIsWhatCountingFinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOfN(rapid.Uint64Range(0, 40), 0, 300).Draw(t, "keys")
+		least := rapid.IntRange(1, 12).Draw(t, "least")
+		most, seen := 0, map[uint64]int{}
+		for _, k := range keys {
+			if k != 0 {
+				seen[k]++
+				most = max(most, seen[k])
+			}
+		}
+		got := repeats(make([]Span, len(keys)), least, func(i int) uint64 { return keys[i] })
+		if want := most >= least; got != want && (want || len(keys) <= 256) {
+			t.Fatalf("repeats = %v, but the commonest of %d keys stands %d times", got, len(keys), most)
+		}
+	})
+}

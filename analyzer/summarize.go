@@ -21,6 +21,9 @@ type SummaryConfig struct {
 	Shapes int
 	// Findings is the most groups of findings kept apart. Defaults to 5,000.
 	Findings int
+	// Totals leaves out the groups, shapes and findings: the sums over all calls and the notices remain, for
+	// reports that show no more. Defaults to false.
+	Totals bool
 }
 
 func (c SummaryConfig) withDefaults() SummaryConfig {
@@ -66,21 +69,9 @@ type group struct {
 	latency sketch
 }
 
-type shapeGroup struct {
-	ShapeGroup
-	latency sketch
-	last    rpclog.CallID // the last call counted
-	methods []methodCount
-}
-
 type findingGroup struct {
 	FindingGroup
 	worst time.Duration
-}
-
-type methodCount struct {
-	name string
-	n    int64
 }
 
 // NewSummarizer returns an empty summarizer that words shapes from dict.
@@ -103,6 +94,34 @@ func (s *Summarizer) Trace(t *Trace) error {
 		s.sum.Errors++
 	}
 	s.gaps(c)
+	for i := range t.Spans {
+		s.count(&t.Spans[i])
+	}
+	d := lasted(c)
+	if c.Class == rpclog.Ordinary {
+		s.sum.Waited = plus(s.sum.Waited, d)
+		s.sum.Total.Add(t.Time)
+	}
+	if !s.cfg.Totals {
+		s.group(t, d, failed)
+	}
+	return nil
+}
+
+// count counts an attributed statement.
+func (s *Summarizer) count(sp *Span) {
+	s.sum.Statements++
+	s.sum.Attributed++
+	if sp.By.Exact() {
+		s.sum.Exact++
+	} else {
+		s.likely += sp.Probability
+	}
+}
+
+// group adds a call that lasted d to its groups, and its statements and findings to theirs.
+func (s *Summarizer) group(t *Trace, d time.Duration, failed bool) {
+	c := t.Call
 	method := MethodOf(c)
 	for i := range t.Spans {
 		s.span(&t.Spans[i], c.ID, method)
@@ -111,11 +130,8 @@ func (s *Summarizer) Trace(t *Trace) error {
 		s.finding(&t.Findings[i], t, method)
 	}
 	if c.Class != rpclog.Ordinary {
-		return nil
+		return
 	}
-	d := lasted(c)
-	s.sum.Waited = plus(s.sum.Waited, d)
-	s.sum.Total.Add(t.Time)
 	add := func(g *groups, key string) {
 		if key == "" {
 			return
@@ -137,7 +153,6 @@ func (s *Summarizer) Trace(t *Trace) error {
 	if c.Session != 0 {
 		add(&s.sessions, sessionName(c.Session))
 	}
-	return nil
 }
 
 // Background adds statements that no call owns.
@@ -146,6 +161,10 @@ func (s *Summarizer) Background(b *Background) error {
 	s.background += int64(len(b.Spans))
 	if b.Group == "unattributed" {
 		s.unattributed += int64(len(b.Spans))
+	}
+	s.sum.Statements += int64(len(b.Spans))
+	if s.cfg.Totals {
+		return nil
 	}
 	for i := range b.Spans {
 		s.span(&b.Spans[i], 0, "")
@@ -232,74 +251,6 @@ func (g *groups) get(key string) *group {
 	return x
 }
 
-func (s *Summarizer) span(sp *Span, call rpclog.CallID, method string) {
-	st := sp.Statement
-	s.sum.Statements++
-	if call != 0 {
-		s.sum.Attributed++
-		if sp.By.Exact() {
-			s.sum.Exact++
-		} else {
-			s.likely += sp.Probability
-		}
-	}
-	f := st.Fingerprint
-	x := s.shapes[f]
-	if x == nil && len(s.shapes) >= s.cfg.Shapes {
-		f = otherShape
-		x = s.shapes[f]
-	}
-	if x == nil {
-		x = &shapeGroup{}
-		x.Fingerprint = uint64(f)
-		s.shapes[f] = x
-	}
-	d := max(0, st.End.Sub(st.Start))
-	x.Statements++
-	x.Rows += max(0, st.Rows)
-	x.Bytes += st.Out
-	x.Total = plus(x.Total, d)
-	x.Max = max(x.Max, d)
-	x.latency.add(d)
-	if st.SQLState != "" {
-		x.Errors++
-	}
-	if call == 0 {
-		x.Background = plus(x.Background, d)
-		return
-	}
-	if x.last != call {
-		x.last = call
-		x.Calls++
-	}
-	x.count(method)
-}
-
-// otherShape stands for the fingerprints beyond the limit. A real fingerprint equal to it would only be
-// counted there.
-const otherShape = ^sqltrace.Fingerprint(0)
-
-// count keeps a small set of candidates for the methods that ran a shape most: a newcomer replaces the
-// rarest and inherits its count (the Space-Saving algorithm).
-func (x *shapeGroup) count(method string) {
-	rarest := 0
-	for i := range x.methods {
-		if x.methods[i].name == method {
-			x.methods[i].n++
-			return
-		}
-		if x.methods[i].n < x.methods[rarest].n {
-			rarest = i
-		}
-	}
-	if len(x.methods) < 16 {
-		x.methods = append(x.methods, methodCount{method, 1})
-		return
-	}
-	x.methods[rarest].name = method
-	x.methods[rarest].n++
-}
-
 func (s *Summarizer) finding(f *Finding, t *Trace, method string) {
 	key := findingKey{rule: f.Rule, method: method}
 	if len(f.Spans) > 0 {
@@ -356,34 +307,6 @@ func (g *groups) list() []Group {
 	}
 	slices.SortFunc(list, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Key, b.Key))
-	})
-	return list
-}
-
-func (s *Summarizer) shapeList() []ShapeGroup {
-	list := make([]ShapeGroup, 0, len(s.shapes))
-	for f, x := range s.shapes {
-		x.P50, x.P95, x.P99 = x.latency.quantile(0.5), x.latency.quantile(0.95), x.latency.quantile(0.99)
-		switch f {
-		case otherShape:
-			x.Text = Other
-		case 0:
-			x.Text = "(text not captured)"
-		default:
-			x.Text = s.dict.Shape(f).Text
-		}
-		top := slices.Clone(x.methods)
-		slices.SortFunc(top, func(a, b methodCount) int {
-			return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.name, b.name))
-		})
-		x.Methods = make([]string, 0, 5)
-		for _, m := range top[:min(5, len(top))] {
-			x.Methods = append(x.Methods, m.name)
-		}
-		list = append(list, x.ShapeGroup)
-	}
-	slices.SortFunc(list, func(a, b ShapeGroup) int {
-		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	return list
 }

@@ -64,6 +64,35 @@ func TestSummarizer(t *testing.T) {
 	}
 }
 
+func TestSummarizerOfTotals(t *testing.T) {
+	whole, totals := NewSummarizer(SummaryConfig{}, testShapes), NewSummarizer(SummaryConfig{Totals: true}, testShapes)
+	tr := trace(100, stmt(selectPartner, 2, 12), stmt(updateQuant, 40, 45))
+	tr.Time = Breakdown{Application: ms(85), SQL: ms(15)}
+	tr.Spans[1].By, tr.Spans[1].Probability = Timing, 0.75
+	tr.Call.Gaps = rpclog.GapResponse
+	tr.Findings = []Finding{{Rule: "n-plus-one", Title: "t", Fix: "f", Cost: ms(5), Spans: []int{0}}}
+	for _, s := range []*Summarizer{whole, totals} {
+		if err := s.Trace(tr); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Background(&Background{Group: "unattributed", Start: at(0), End: at(200), Spans: []Span{stmt(selectOrder, 1, 9)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, got := whole.Summary(Recording{Packets: 10, LostBytes: 7}), totals.Summary(Recording{Packets: 10, LostBytes: 7})
+	if len(want.Methods) == 0 || len(want.Shapes) == 0 || len(want.Findings) == 0 || len(want.Notices) != 2 {
+		t.Fatalf("the whole summary lacks something: %+v", want)
+	}
+	if len(got.Methods)+len(got.Models)+len(got.Users)+len(got.Sessions)+len(got.Shapes)+len(got.Findings) != 0 {
+		t.Errorf("groups in %+v", got)
+	}
+	want.Methods, want.Models, want.Users, want.Sessions, want.Shapes, want.Findings =
+		got.Methods, got.Models, got.Users, got.Sessions, got.Shapes, got.Findings
+	if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); g != w {
+		t.Errorf("got  %s\nwant %s", g, w)
+	}
+}
+
 func TestSummarizerIsBounded(t *testing.T) {
 	s := NewSummarizer(SummaryConfig{Groups: 10, Shapes: 10, Findings: 10}, testShapes)
 	for i := range 100 {

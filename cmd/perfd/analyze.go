@@ -226,7 +226,8 @@ type results struct {
 }
 
 func (o *analyzeOptions) sinks(res *results, dict sqltrace.Dictionary, out io.Writer) (analyzer.Sink, error) {
-	res.summarizer = analyzer.NewSummarizer(analyzer.SummaryConfig{}, dict)
+	totals := o.format == "json" && o.store == "" && !o.serve // JSON lines end with them; their readers group for themselves
+	res.summarizer = analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: totals}, dict)
 	all := fanout{res.summarizer}
 	if o.format == "json" && o.reports() {
 		res.json = report.NewJSON(out, dict)
