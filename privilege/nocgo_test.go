@@ -1,0 +1,5 @@
+//go:build linux && !cgo
+
+package privilege_test
+
+const builtWithCgo = false
