@@ -92,13 +92,13 @@ func (c *canonical) token(t token) {
 var placeholder = []byte("?")
 
 func (c *canonical) word(t token, lv *textLevel) {
-	role := roleOf(hashWord(t.text))
+	role, upper := t.role, t.role != 0
 	switch {
 	case role == 0 && !c.naming && !c.next:
 	case c.first:
 		c.naming, c.next = role&namesThings != 0, role&beforeCursor != 0
 	case c.next:
-		t.text, role, c.next = placeholder, 0, false
+		t.text, role, upper, c.next = placeholder, 0, false, false
 	case c.naming && role&keptInNaming == 0:
 		t.text = placeholder
 	}
@@ -106,10 +106,15 @@ func (c *canonical) word(t token, lv *textLevel) {
 	if lv.pend == commaUnit && c.out[lv.upto-1] != '?' {
 		lv.pend, lv.item = nothing, 2
 	}
-	if role != 0 {
-		t.text = bytes.ToUpper(t.text)
-	}
 	c.write(t, false)
+	if upper {
+		word := c.out[len(c.out)-len(t.text):]
+		for i, b := range word {
+			if b >= 'a' && b <= 'z' {
+				word[i] = b - 'a' + 'A'
+			}
+		}
+	}
 	if role&isValues != 0 {
 		lv.item, lv.upto = 0, 0
 	}
@@ -193,7 +198,7 @@ func (c *canonical) space(t token) {
 	switch last := c.out[len(c.out)-1]; {
 	case last == '(' || last == '[' || last == '.':
 	case t.kind == tokenOperator && (t.text[0] == '.' || !t.space && c.prev.kind == tokenOperator):
-	case t.kind == tokenOpen && (t.text[0] == '[' || c.prev.kind == tokenWord && roleOf(hashWord(c.prev.text)) == 0):
+	case t.kind == tokenOpen && (t.text[0] == '[' || c.prev.kind == tokenWord && c.prev.role == 0):
 	default:
 		c.out = append(c.out, ' ')
 	}

@@ -21,6 +21,7 @@ const (
 type token struct {
 	kind  tokenKind
 	text  []byte // of words, names with their quotes, brackets and operators; empty for values
+	role  word   // of words
 	space bool   // white space or a comment stands before it
 }
 
@@ -38,6 +39,7 @@ func (lx *lexer) next() token {
 	switch t.kind {
 	case tokenWord:
 		role := roleOf(hashWord(t.text))
+		t.role = role
 		switch {
 		case role&isValue != 0 && lx.prev == afterStart:
 			t.kind, t.text = tokenValue, nil

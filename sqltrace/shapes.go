@@ -151,7 +151,9 @@ func (d *shapes) read(u unread) Shape {
 
 // text makes the display form of a canonical text, which holds no literal any more.
 func (d *shapes) text(form []byte) string {
-	form = bytes.ToValidUTF8(form, []byte("\ufffd"))
+	if !utf8.Valid(form) {
+		form = bytes.ToValidUTF8(form, []byte("\ufffd"))
+	}
 	s, _, err := sqllexer.ObfuscateAndNormalize(string(form), d.obfuscator, d.normalizer, sqllexer.WithDBMS(sqllexer.DBMSPostgres))
 	if err != nil || s == "" {
 		s = string(form)

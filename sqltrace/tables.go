@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxTables bounds the tables listed of one statement.
@@ -16,9 +17,10 @@ type tableReader struct {
 	ctes    []string
 
 	levels []tableLevel
-	prev   string // the word before, in lower case; or the token's text
-	prior  string // the word before that
+	prev   string // the token before: a keyword of tableWords, anyName, or one byte; empty for values
+	prior  string // the one before that
 	name   []byte // table name being read
+	room   []byte // of lower
 	state  tableState
 	cte    string // name that AS ( would make a common table expression
 	with   int    // bracket depth of WITH's list; 0 outside of one
@@ -48,20 +50,27 @@ func (r *tableReader) token(t token, open bool) {
 	lv := &r.levels[len(r.levels)-1]
 	switch t.kind {
 	case tokenWord:
-		w := string(bytes.ToLower(t.text))
+		lower := r.lower(t.text)
+		w := keyword(lower)
 		if r.state == wantTable && (w == "only" || w == "lateral" || w == "if" || w == "not" || w == "exists" || w == "table") {
 			return
 		}
-		if !r.part([]byte(w), open) {
-			r.word(w, lv)
+		if !r.part(lower, open) {
+			r.word(w, lower, lv)
 		}
 		r.prior, r.prev = r.prev, w
 		return
 	case tokenName:
-		name := bytes.ReplaceAll(bytes.Trim(t.text, `"`), []byte(`""`), []byte(`"`))
-		if !r.part(name, open) && r.names() {
-			r.cte = string(name)
+		if r.state == wantTable || r.state == afterDot || r.names() {
+			name := bytes.ReplaceAll(bytes.Trim(t.text, `"`), []byte(`""`), []byte(`"`))
+			if !r.part(name, open) && r.names() {
+				r.cte = string(name)
+			}
+		} else {
+			r.end()
 		}
+		r.prior, r.prev = r.prev, anyName
+		return
 	case tokenOpen:
 		if r.state == wantTable {
 			r.copied = false
@@ -96,7 +105,46 @@ func (r *tableReader) token(t token, open bool) {
 	default:
 		r.end()
 	}
-	r.prior, r.prev = r.prev, string(t.text)
+	r.prior, r.prev = r.prev, string(t.text) // one byte, or none of a value
+}
+
+// anyName stands for a name in tableReader.prev: which one it was does not matter.
+const anyName = `"`
+
+// tableWords are the keywords that the tables of a statement hang on.
+var tableWords = func() map[string]string {
+	m := map[string]string{}
+	for _, w := range strings.Fields(`alter analyze as copy create delete distinct drop except exists explain fetch for from
+		group having if insert intersect into is join lateral limit lock materialized merge not offset only order recursive
+		returning select set table truncate union update using verbose where window with`) {
+		m[w] = w
+	}
+	return m
+}()
+
+// keyword returns a word in lower case if the tables of a statement hang on it, and anyName if not.
+func keyword(lower []byte) string {
+	const longest = len("materialized")
+	if len(lower) <= longest {
+		if w, ok := tableWords[string(lower)]; ok {
+			return w
+		}
+	}
+	return anyName
+}
+
+// lower returns w in lower case, valid until the next call.
+func (r *tableReader) lower(w []byte) []byte {
+	r.room = append(r.room[:0], w...)
+	for i, c := range r.room {
+		switch {
+		case c >= utf8.RuneSelf:
+			return bytes.ToLower(w)
+		case c >= 'A' && c <= 'Z':
+			r.room[i] = c | 0x20
+		}
+	}
+	return r.room
 }
 
 // part takes a name where one is due and reports whether it did.
@@ -143,8 +191,8 @@ func (r *tableReader) end() {
 	r.state, r.target = noTable, false
 }
 
-// word takes a word that is no part of a table's name.
-func (r *tableReader) word(w string, lv *tableLevel) {
+// word takes a word that is no part of a table's name, as keyword names it and as it is in lower case.
+func (r *tableReader) word(w string, lower []byte, lv *tableLevel) {
 	start := r.prev == "" || r.prev == "(" || r.prev == ")" || r.prev == ";" || r.prev == "explain" || r.prev == "analyze" ||
 		r.prev == "verbose" || r.prev == "as"
 	switch w {
@@ -194,7 +242,7 @@ func (r *tableReader) word(w string, lv *tableLevel) {
 		lv.from = false
 	}
 	if r.names() && w != "recursive" {
-		r.cte = w
+		r.cte = string(lower)
 	}
 }
 
