@@ -40,7 +40,8 @@ const (
 	retireSlack    = 10 * time.Millisecond  // for a timer of the kernel that comes late
 	blockOverhead  = 256                    // bytes of a block that no packet can have
 	smallestBlock  = 64 << 10
-	maxFilterPorts = 1024
+	maxFilterPorts = 512 // with maxFilterLinks, what a filter of 4,096 instructions can hold
+	maxFilterLinks = 256
 )
 
 func (c LiveConfig) withDefaults() LiveConfig {

@@ -15,7 +15,7 @@ type liveClock struct {
 	known  bool
 	ahead  int64 // capture time less the system's clock
 	last   int64 // the latest capture time given
-	wall   int64 // the system's clock when last read
+	wall   int64 // the system's clock when last read, as the packets now in the ring were stamped by it
 
 	steps, misdated int64
 }
@@ -25,10 +25,8 @@ type liveClock struct {
 func (c *liveClock) look(settled bool) {
 	wall, boot := c.read()
 	offset := wall - boot
-	c.wall = wall
 	if !c.known {
 		c.known, c.offset = true, offset
-		return
 	}
 	switch step := offset - c.offset; {
 	case step > clockStep:
@@ -42,6 +40,7 @@ func (c *liveClock) look(settled bool) {
 	case step > -clockStep:
 		c.offset = offset // it drifts, and is slewed
 	}
+	c.wall = boot + c.offset
 }
 
 // time returns the capture time of a packet stamped at.

@@ -85,6 +85,9 @@ func OpenLive(cfg LiveConfig) (_ *Live, err error) {
 	if n := len(cfg.ports()); n > maxFilterPorts {
 		return nil, fmt.Errorf("open tap: %d ports, more than %d", n, maxFilterPorts)
 	}
+	if n := len(cfg.Interfaces); n > maxFilterLinks {
+		return nil, fmt.Errorf("open tap: %d interfaces, more than %d", n, maxFilterLinks)
+	}
 	l := &Live{cfg: cfg}
 	l.clock.read = readClocks
 	if l.fd, err = packetSocket(); err != nil {
