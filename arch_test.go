@@ -48,6 +48,7 @@ var owners = map[string][]string{
 	"github.com/DataDog/sketches-go":    {"analyzer"},
 	"github.com/andybalholm/brotli":     {"rpclog"},
 	"github.com/cespare/xxhash/v2":      {"evidence", "rpclog", "sqltrace"},
+	"github.com/cilium/ebpf":            {"process"},
 	"github.com/gin-gonic/gin":          {"web"},
 	"github.com/goccy/go-yaml":          {"config"},
 	"github.com/google/go-cmp":          {"store/storetest"},

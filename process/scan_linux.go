@@ -67,8 +67,8 @@ func (s *scanner) step(now time.Time) {
 	s.group(v)
 	changed := !slices.Equal(v.pids, s.before)
 	s.before = v.pids
-	if changed {
-		s.threads.watch(v.pids)
+	if changed || s.looks%wholeScan == 1 {
+		s.threads.watch(v.pids, s.idle)
 	}
 	if old := s.view.Load(); changed || s.looks%wholeScan == 1 {
 		s.sockets(v, now)
@@ -112,6 +112,13 @@ func (s *scanner) inspect(pid int32) {
 	if line, err := s.proc.head(pid, "cmdline", buf[:]); err == nil && len(line) > 0 {
 		k.title, k.app = Classify(line)
 	}
+}
+
+// idle reports whether a process is known for none of an application server: it has ended, or has had the time to
+// become another program.
+func (s *scanner) idle(pid int32) bool {
+	k := s.known[pid]
+	return k == nil && !s.alive(pid) || k != nil && !k.app && k.age > 1
 }
 
 // group makes servers of processes.
