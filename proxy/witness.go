@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Witness tells which process, and which thread of it, used its end of a connection between two moments.
+// package process has one for TCP; package analyzer asks.
+type Witness interface {
+	Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32)
+}
+
+// Chain answers for connections that proxies stand in, and passes other questions on.
+//
+// The application server's end of a call that came through an HTTP proxy is that of another connection, the one
+// on which the proxy asked it; its end of a connection through a PostgreSQL proxy is known to the kernel where
+// that is a Unix socket.
+type Chain struct {
+	HTTP       []*HTTP
+	PostgreSQL []*PostgreSQL
+	Next       Witness // may be nil
+}
+
+var _ Witness = Chain{}
+
+// Worker implements Witness.
+func (c Chain) Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32) {
+	for _, p := range c.PostgreSQL {
+		if pid := p.Peer(local); pid != 0 {
+			return pid, 0
+		}
+	}
+	for _, p := range c.HTTP {
+		// The local end of a call's connection is the proxy's; what serves it is behind.
+		if l, r, ok := p.Behind(local, remote, from, to); ok {
+			local, remote = l, r
+			break
+		}
+	}
+	if c.Next == nil {
+		return 0, 0
+	}
+	return c.Next.Worker(local, remote, from, to)
+}
+
+// Behind returns the connection on which the application server served what a client asked between two moments:
+// its own end and perfd's. local and remote are the ends of the client's connection, perfd's first.
+func (p *HTTP) Behind(local, remote netip.AddrPort, from, to time.Time) (server, client netip.AddrPort, ok bool) {
+	h, ok := p.hands.find([2]netip.AddrPort{remote, local}, from, to)
+	return h.remote, h.local, ok
+}
