@@ -15,11 +15,11 @@ build: ## the binary, dist/perfd
 	go build -trimpath -o dist/perfd ./cmd/perfd
 
 test: ## install what the tests lack, then run them
-	@scripts/ensure.sh go postgresql lab
+	@scripts/ensure.sh go postgresql iproute lab
 	@go test ./...
 
 race: ## the tests under the race detector (needs a C compiler)
-	@scripts/ensure.sh go postgresql lab
+	@scripts/ensure.sh go postgresql iproute lab
 	CGO_ENABLED=1 go test -race ./...
 
 lint: ## formatting, go vet, golangci-lint

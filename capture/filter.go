@@ -197,22 +197,20 @@ func (p *program) link() []bpf.Instruction {
 }
 
 // network returns the part of a packet that begins with its IP header, nil if there is none. kind is the
-// protocol that the kernel gives with the packet. Where that is a VLAN tag's, data begins with what follows the
-// tag's first two bytes (a second tag on a packet received), or with the IP header (a packet sent through an
-// interface that does not insert tags itself).
+// protocol that the kernel gives with the packet. Besides the IP header, data may begin with what follows the
+// first two bytes of a VLAN tag: the second tag of a packet received, or the one of a packet sent through an
+// interface that does not insert tags itself. kind is then the tag's, or, since Linux 6.11, that behind it.
 func network(kind uint16, data []byte) []byte {
-	if isVLAN(kind) {
-		if len(data) > 4 {
-			inner := uint16(data[2])<<8 | uint16(data[3])
-			if v := data[4] >> 4; inner == kindIPv4 && v == 4 || inner == kindIPv6 && v == 6 {
-				return data[4:]
-			}
-		}
-	} else if kind != kindIPv4 && kind != kindIPv6 {
+	plain := len(data) > 0 && rawKind(data[0]) != 0
+	switch {
+	case plain && rawKind(data[0]) == kind:
+		return data
+	case !isVLAN(kind) && kind != kindIPv4 && kind != kindIPv6:
 		return nil
+	case len(data) > 4 && rawKind(data[4]) != 0 && rawKind(data[4]) == uint16(data[2])<<8|uint16(data[3]):
+		return data[4:]
+	case plain && isVLAN(kind):
+		return data
 	}
-	if len(data) == 0 || rawKind(data[0]) == 0 {
-		return nil
-	}
-	return data
+	return nil
 }

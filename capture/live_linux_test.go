@@ -179,7 +179,7 @@ func TestLiveLoopback(t *testing.T) {
 			if s.conn.Joined || s.conn.Server != server || s.conn.Client.String() != c.LocalAddr().String() {
 				t.Errorf("connection %+v", s.conn)
 			}
-			if st.Connections != 1 || st.Duplicate != 0 || st.NonTCP+st.Malformed+st.Unsupported+st.Truncated != 0 {
+			if st.Connections != 1 || st.Duplicate*10 > st.Payload || st.NonTCP+st.Malformed+st.Unsupported+st.Truncated != 0 {
 				t.Errorf("engine %+v", st)
 			}
 			if live.Drops != 0 || live.Packets != st.Packets || live.Bytes != st.Bytes || live.Misdated != 0 {

@@ -4,6 +4,7 @@
 #   go             the Go toolchain that go.mod asks for (told, not installed)
 #   golangci-lint  the pinned linter, into .tools/bin
 #   postgresql     a PostgreSQL server, which the tests start for themselves
+#   iproute        the command ip, with which tests make network interfaces
 #   lab            the servers that package lab starts besides: trytond with a module, gunicorn, Redis
 #   node           Node.js with npm
 #   chromium       a browser for the page tests
@@ -65,6 +66,9 @@ for thing in "$@"; do
       has_trytond || install trytond tryton-server python3-psycopg2 tryton-modules-party
       package gunicorn gunicorn
       package redis-server redis-server
+      ;;
+    iproute)
+      package ip iproute2
       ;;
     node)
       package node nodejs npm
