@@ -20,8 +20,13 @@ type JSON struct {
 	w     io.Writer
 	dict  sqltrace.Dictionary
 	buf   []byte
-	texts map[sqltrace.Fingerprint][]byte // shapes' texts, quoted
+	texts map[sqltrace.Fingerprint][]byte // shapes' fingerprints and texts, as they stand in a statement
 	addrs map[netip.AddrPort][]byte       // addresses, quoted
+	conn  struct {                        // of the statement before
+		session *sqltrace.Session
+		backend int32
+		text    []byte // as it stands in a statement
+	}
 }
 
 var _ analyzer.Sink = (*JSON)(nil)
@@ -204,18 +209,10 @@ func (j *JSON) appendSpan(b []byte, sp *analyzer.Span) []byte {
 	b = appendTime(b, s.Start)
 	b = append(b, `,"duration":`...)
 	b = appendSeconds(b, s.End.Sub(s.Start))
-	b = append(b, `,"client":`...)
-	b = j.appendAddr(b, s.Session.Client)
-	b = append(b, `,"backend":`...)
-	b = strconv.AppendInt(b, int64(s.Session.Backend), 10)
+	b = j.appendConn(b, s.Session)
 	b = append(b, `,"kind":"`...)
 	b = append(b, s.Kind.String()...)
-	b = append(b, `","fingerprint":"`...)
-	if s.Fingerprint != 0 {
-		b = appendHex(b, uint64(s.Fingerprint))
-	}
-	b = append(b, `","text":`...)
-	b = j.appendText(b, s.Fingerprint)
+	b = j.appendShape(b, s.Fingerprint)
 	b = append(b, `,"bytes":`...)
 	b = strconv.AppendInt(b, s.TextBytes, 10)
 	b = append(b, `,"rows":`...)
@@ -231,15 +228,37 @@ func (j *JSON) appendSpan(b []byte, sp *analyzer.Span) []byte {
 	b = append(b, `,"by":"`...)
 	b = append(b, sp.By.String()...)
 	b = append(b, `","probability":`...)
-	b = appendDecimal(b, int64(math.Round(min(max(sp.Probability, 0), 1)*1e4)), 4)
+	if sp.Probability == 1 {
+		return append(b, '1', '}')
+	}
+	p := int64(math.Round(min(max(sp.Probability, 0), 1) * 1e4))
+	b = appendTail(strconv.AppendInt(b, p/1e4, 10), p%1e4, 4)
 	return append(b, '}')
 }
 
-func (j *JSON) appendText(b []byte, f sqltrace.Fingerprint) []byte {
+// appendConn appends what a statement says of its connection. Most have that of the one before.
+func (j *JSON) appendConn(b []byte, s *sqltrace.Session) []byte {
+	if c := &j.conn; c.session != s || c.backend != s.Backend {
+		text := append(c.text[:0], `,"client":`...)
+		text = j.appendAddr(text, s.Client)
+		text = append(text, `,"backend":`...)
+		text = strconv.AppendInt(text, int64(s.Backend), 10)
+		c.session, c.backend, c.text = s, s.Backend, text
+	}
+	return append(b, j.conn.text...)
+}
+
+// appendShape ends a statement's kind and appends its fingerprint and text.
+func (j *JSON) appendShape(b []byte, f sqltrace.Fingerprint) []byte {
 	if text, ok := j.texts[f]; ok {
 		return append(b, text...)
 	}
 	from := len(b)
+	b = append(b, `","fingerprint":"`...)
+	if f != 0 {
+		b = appendHex(b, uint64(f))
+	}
+	b = append(b, `","text":`...)
 	b = appendString(b, j.dict.Shape(f).Text)
 	if len(j.texts) < textCache {
 		j.texts[f] = append([]byte(nil), b[from:]...)

@@ -91,21 +91,18 @@ func appendTime(b []byte, t time.Time) []byte {
 
 // appendSeconds appends d as seconds, rounded to microseconds, without needless zeros.
 func appendSeconds(b []byte, d time.Duration) []byte {
-	return appendDecimal(b, int64(d.Round(time.Microsecond)/time.Microsecond), 6)
+	us := int64(d.Round(time.Microsecond) / time.Microsecond)
+	if us < 0 {
+		b = append(b, '-')
+		us = -us
+	}
+	return appendTail(strconv.AppendInt(b, us/1e6, 10), us%1e6, 6)
 }
 
-// appendDecimal appends n × 10^-places without needless zeros.
-func appendDecimal(b []byte, n int64, places int) []byte {
-	if n < 0 {
-		b = append(b, '-')
-		n = -n
-	}
-	scale := int64(1)
-	for range places {
-		scale *= 10
-	}
-	b = strconv.AppendInt(b, n/scale, 10)
-	if n %= scale; n == 0 {
+// appendTail appends a decimal point and n with leading zeros up to places digits, at most 6, and without
+// needless ones behind; nothing if n is 0.
+func appendTail(b []byte, n int64, places int) []byte {
+	if n == 0 {
 		return b
 	}
 	b = appendFraction(append(b, '.'), n, places)
@@ -140,6 +137,10 @@ func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
+		if i+8 <= len(s) && plain(s[i:i+8]) {
+			i += 8
+			continue
+		}
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
 			i++
@@ -173,4 +174,16 @@ func appendString(b []byte, s string) []byte {
 		i += n
 	}
 	return append(append(b, s[from:]...), '"')
+}
+
+// plain reports whether 8 bytes stand for themselves in a JSON string. It looks at all of them at once.
+func plain(s string) bool {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	// A byte's highest bit is set by a subtraction where the byte is less, and where it was set before.
+	return (v|(v-ones*' ')|((v^ones*'"')-ones)|((v^ones*'\\')-ones))&highs == 0
 }

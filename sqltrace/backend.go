@@ -85,6 +85,7 @@ func (s *stream) dataRow(body []byte, size int) {
 func (s *stream) hashRow(body []byte, f formats) {
 	columns := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
+	text := f == formats{} // all of them
 	for i := range columns {
 		if len(body) < 4 {
 			return
@@ -97,7 +98,7 @@ func (s *stream) hashRow(body []byte, f formats) {
 		if n > len(body) {
 			return
 		}
-		if n > 1 && (f == formats{} || !f.binary(i)) {
+		if n > 1 && (text || !f.binary(i)) {
 			if h := evidence.Value(body[:n]); h != 0 {
 				s.values = append(s.values, h)
 				if s.budget--; s.budget == 0 {

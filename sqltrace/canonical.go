@@ -23,8 +23,9 @@ type textLevel struct {
 	item       uint8
 }
 
-func newCanonical(limit int) *canonical {
-	return &canonical{limit: limit, levels: make([]textLevel, 1, 8), first: true}
+// newCanonical returns the builder of a text's form; size is the text's length.
+func newCanonical(size, limit int) *canonical {
+	return &canonical{out: make([]byte, 0, min(size+size/16, limit+limit/16)), limit: limit, levels: make([]textLevel, 1, 8), first: true}
 }
 
 // token takes the next token of the text.

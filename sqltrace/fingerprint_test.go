@@ -19,7 +19,7 @@ func fingerprintOf(text string) Fingerprint {
 
 func canonicalOf(text string) string {
 	lx := lexer{s: []byte(text)}
-	form := newCanonical(1 << 20)
+	form := newCanonical(len(text), 1<<20)
 	for t := lx.next(); t.kind != tokenEnd; t = lx.next() {
 		form.token(t)
 	}

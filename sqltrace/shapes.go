@@ -130,7 +130,7 @@ func (d *shapes) work() {
 // read makes the shape of a text.
 func (d *shapes) read(u unread) Shape {
 	lx := lexer{s: u.text, escapes: u.escapes}
-	form, tables := newCanonical(2*d.display), newTableReader()
+	form, tables := newCanonical(len(u.text), 2*d.display), newTableReader()
 	for t := lx.next(); t.kind != tokenEnd; t = lx.next() {
 		form.token(t)
 		tables.token(t, nextByte(u.text, lx.i) == '(')
