@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/perfd/perfd/fixtures/truth"
 )
 
-// Truth is what trytond noted of the calls, in the form of package fixtures/truth: their owners are in the order
-// of the server's notes. Requests that are not among the calls are left out, statements of no request are
-// background. A call that the server did not note, or noted otherwise than it was made, fails the test.
+// Truth is what trytond noted of the calls, in the form of package fixtures/truth. Requests that are not among
+// the calls are left out; statements of no request are background if they ran between the first and the last of
+// the calls, and left out otherwise. A call that the server did not note, or noted otherwise than it was made,
+// fails the test.
 func (s *Trytond) Truth(calls []Call) truth.Record {
 	s.t.Helper()
 	r, err := truth.Read(s.TruthLines(calls))
@@ -28,8 +31,10 @@ func (s *Trytond) Truth(calls []Call) truth.Record {
 func (s *Trytond) TruthLines(calls []Call) []byte {
 	s.t.Helper()
 	made := make(map[int64]Call, len(calls))
+	from, to := math.Inf(1), math.Inf(-1)
 	for _, c := range calls {
 		made[c.ID] = c
+		from, to = min(from, seconds(c.Start)), max(to, seconds(c.End))
 	}
 	files, err := filepath.Glob(filepath.Join(s.dir, "truth-*.jsonl"))
 	if err != nil || len(files) == 0 {
@@ -52,8 +57,9 @@ func (s *Trytond) TruthLines(calls []Call) []byte {
 			}
 			if fields["type"] == "bg" {
 				event, _ := fields["ev"].([]any)[0].(map[string]any)
-				at, _ := event["t"].(float64)
-				all = append(all, note{at, fields})
+				if at, _ := event["t"].(float64); at >= from && at <= to {
+					all = append(all, note{at, fields})
+				}
 				continue
 			}
 			id, _ := fields["rpc_id"].(float64)
@@ -86,3 +92,5 @@ func (s *Trytond) TruthLines(calls []Call) []byte {
 	}
 	return out.Bytes()
 }
+
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

@@ -1,0 +1,110 @@
+package perfd_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/fixtures/truth"
+	"github.com/perfd/perfd/lab"
+)
+
+// liveSetups are the real servers that the tap is tried on.
+var liveSetups = []struct {
+	name  string
+	setup lab.TrytondConfig
+}{
+	{"one threaded process", lab.TrytondConfig{}},
+	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}},
+}
+
+// canTap tells whether packets can be tapped here. Where they cannot, it checks that the tap says so and what
+// to do.
+func canTap(t *testing.T) bool {
+	t.Helper()
+	refused := capture.LivePermitted()
+	if refused == nil {
+		return true
+	}
+	_, err := capture.OpenLive(capture.LiveConfig{Interfaces: []string{"lo"}})
+	var told *capture.LiveError
+	if !errors.As(err, &told) || told.Hint == "" {
+		t.Errorf("tap that is not permitted: %v, want an error with a hint", err)
+	}
+	t.Logf("not tapped: %v", refused)
+	return false
+}
+
+// tap sends what happens on loopback, on these ports and while work runs, through all stages of h.
+func tap(t *testing.T, h *house, rpc, sql uint16, work func(context.Context) error) capture.LiveStats {
+	t.Helper()
+	live, err := capture.OpenLive(capture.LiveConfig{
+		Interfaces: []string{"lo"}, RPCPorts: []uint16{rpc}, PGPorts: []uint16{sql},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- live.Run(ctx, h.engine) }()
+	worked := work(t.Context())
+	stop()
+	if err := errors.Join(worked, <-ended, h.flush()); err != nil {
+		t.Fatal(err)
+	}
+	stats := live.Stats()
+	if err := live.Close(); err != nil {
+		t.Error(err)
+	}
+	return stats
+}
+
+// liveScore fails the test unless every call was seen as it was, and all statements but a very few.
+func liveScore(t *testing.T, want truth.Record, got *collector) truth.Score {
+	t.Helper()
+	s := truth.Judge(want, got.answers())
+	t.Logf("%d calls, %d statements: attributed %.2f %%, method %.2f %%, sure %d of %d",
+		s.Calls.Of, s.Found.Of, 100*s.Attributed.Rate(), 100*s.MethodRight.Rate(), s.Sure.Right, s.Sure.Of)
+	for what, share := range map[string]truth.Share{
+		"calls": s.Calls, "paths": s.Path, "models": s.Model, "methods": s.Method, "statuses": s.Status,
+		"errors": s.Failed, "users": s.UID,
+	} {
+		atLeast(t, what, share, 100)
+	}
+	if s.Extra != 0 {
+		t.Errorf("%d calls that nobody made", s.Extra)
+	}
+	atLeast(t, "statements", s.Found, 99.9)
+	return s
+}
+
+// TestLive lets users work with a real trytond and compares what the tap on loopback made of it with what
+// trytond noted.
+func TestLive(t *testing.T) {
+	if !canTap(t) {
+		return
+	}
+	for _, c := range liveSetups {
+		t.Run(c.name, func(t *testing.T) {
+			c.setup.Postgres = lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
+			server := lab.RunTrytond(t, c.setup)
+			// A server that has just started fills its caches in the first calls: what they run is not known yet
+			// from other calls, and nothing but that tells overlapping ones of several processes apart.
+			if _, err := (lab.Crowd{Host: server.Addr.String(), Bursts: 1, Seed: 1}).Work(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var got collector
+			var calls []lab.Call
+			stats := tap(t, newHouse(&got), server.Addr.Port(), c.setup.Postgres.Addr.Port(), func(ctx context.Context) (err error) {
+				calls, err = lab.Crowd{Host: server.Addr.String(), Bursts: 6, Tasks: 4}.Work(ctx)
+				return err
+			})
+			if stats.Packets == 0 || stats.Drops != 0 {
+				t.Errorf("tap: %d packets, %d dropped", stats.Packets, stats.Drops)
+			}
+			s := liveScore(t, server.Truth(calls), &got)
+			atLeast(t, "statements given to the right call", s.Attributed, 97)
+		})
+	}
+}
