@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/rpclog"
@@ -96,7 +97,7 @@ func joinHarmed(calls []*rpclog.Call, fronts map[*rpclog.Call]*Hop, matched map[
 			}
 			if c == outer || matched[c] || fronts[c] != nil || outer.Gaps|c.Gaps == 0 || !within(c, outer) ||
 				!behind[[2]uint16{outer.Server.Port(), c.Server.Port()}] ||
-				outer.Path != c.Path && outer.Path != "" && c.Path != "" ||
+				!samePath(outer, c) ||
 				outer.Session != c.Session && outer.Session != 0 && c.Session != 0 {
 				continue
 			}
@@ -112,9 +113,19 @@ func joinHarmed(calls []*rpclog.Call, fronts map[*rpclog.Call]*Hop, matched map[
 	}
 }
 
+// samePath reports whether two exchanges may have had one path. Of one whose header was lost the route alone may
+// be known, or nothing.
+func samePath(a, b *rpclog.Call) bool {
+	cut := func(harmed, whole *rpclog.Call) bool {
+		return harmed.Gaps&rpclog.GapRequest != 0 && strings.HasPrefix(whole.Path, harmed.Path) &&
+			harmed.Model == whole.Model && harmed.Method == whole.Method
+	}
+	return a.Path == b.Path || a.Path == "" || b.Path == "" || cut(a, b) || cut(b, a)
+}
+
 // complete fills what was lost of the inner exchange from the outer one.
 func complete(inner, outer *rpclog.Call) {
-	if inner.Path == "" {
+	if len(inner.Path) < len(outer.Path) {
 		inner.Path, inner.Verb, inner.Transport = outer.Path, outer.Verb, outer.Transport
 	}
 	if inner.Model == "" && inner.Method == "" {

@@ -37,6 +37,7 @@ type lease struct {
 	foreign    bool   // no call's: of another client, or of a process that serves none
 	group      string // of a foreign lease: client, cron
 	harmed     bool   // bytes of its connection were lost while it lasted
+	since      int64  // where statements were lost before it, the end of the lease before; its start otherwise
 
 	tables   []int32 // of the table index, sorted
 	features []int32 // fingerprints of its queries, as profile features, sorted

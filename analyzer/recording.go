@@ -16,6 +16,7 @@ type Recording struct {
 	Truncated       int64 // packets cut by the snap length
 	SnapLength      int   // bytes kept of a packet at most; 0 if unknown
 	Evicted         int64 // connections given up at a limit
+	OutOfOrder      int64 // packets recorded after later ones of their connection
 
 	HTTPConnections, SQLConnections int64  // claimed by a decoder
 	OtherConnections                int64  // of unknown protocol
@@ -35,6 +36,9 @@ type Recording struct {
 
 // seriousShare is the share of unattributed statements from which a notice is serious.
 const seriousShare = 0.05
+
+// disordered is the inverse share of packets out of order from which there is a notice.
+const disordered = 200
 
 // notices words what the recording lacked, first those without which the figures cannot be read.
 func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
@@ -91,6 +95,10 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 		warn("Record whole packets: tcpdump -s 0.", "%s cut short by the snap length: %s.", plural(rec.Truncated, "packet"), lost)
 	case rec.LostBytes > 0 || rec.Gaps > 0:
 		say("Record with a larger buffer (tcpdump -B 65536) or on a less busy machine.", "%s.", lost)
+	}
+	if rec.LostBytes == 0 && rec.OutOfOrder > rec.Packets/disordered {
+		say("Record on one interface, or sort the file by time (reordercap).",
+			"%s recorded out of order: where their times were given late, what overlaps is told apart less surely.", plural(rec.OutOfOrder, "packet"))
 	}
 	if s.sum.Calls > 0 && s.unattributed > 0 {
 		share := float64(s.unattributed) / float64(s.sum.Statements)

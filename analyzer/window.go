@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/perfd/perfd/capture"
-	"github.com/perfd/perfd/rpclog"
-	"github.com/perfd/perfd/sqltrace"
 )
 
 // window is a stretch of a recording whose leases are assigned jointly.
@@ -327,40 +325,6 @@ func (w *window) scoreOfScheduler(units []int32) (sum float64) {
 		}
 	}
 	return sum
-}
-
-// harm marks the leases that lost statements: what is missing between two leases of a connection may have
-// been either's.
-func (w *window) harm() {
-	last := map[capture.ConnID]*lease{}
-	for i := range w.leases {
-		l := &w.leases[i]
-		for n, st := range l.statements {
-			if st.Gaps == 0 {
-				continue
-			}
-			l.harmed = true
-			if p := last[l.conn()]; n == 0 && p != nil && st.Gaps&sqltrace.GapBefore != 0 {
-				p.harmed = true
-			}
-		}
-		last[l.conn()] = l
-	}
-}
-
-// warn marks every call that could have owned a harmed lease: what was lost may have been its own.
-func (w *window) warn() {
-	for i := range w.units {
-		u := &w.units[i]
-		if !slices.ContainsFunc(u.leases, func(l int32) bool { return w.leases[l].harmed }) {
-			continue
-		}
-		for _, c := range u.cands {
-			if o := &w.owners[c.owner]; o.call != nil && !o.open {
-				o.call.Gaps |= rpclog.GapStatements
-			}
-		}
-	}
 }
 
 // sameChance is the probability that two random consecutive leases share a connection.

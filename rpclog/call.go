@@ -51,7 +51,7 @@ const (
 	GapResponse                   // bytes of the response were lost
 	GapJoined                     // the connection was open before the capture and the call's start was not seen
 	GapUnanswered                 // the capture or the connection ended before the response did
-	GapStatements                 // bytes of a PostgreSQL connection it used were lost; set by analyzer
+	GapStatements                 // statements were lost that may have been its own, or decided what it was given; set by analyzer
 )
 
 // Call is one request and its response.

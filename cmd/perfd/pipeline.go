@@ -242,7 +242,7 @@ func (p *pipeline) ports() map[uint16]int {
 func recording(c capture.Stats, rpc rpclog.Stats, pg sqltrace.Stats) analyzer.Recording {
 	rec := analyzer.Recording{
 		From: c.First, To: c.Last, Packets: c.Packets, Bytes: c.Bytes,
-		LostBytes: c.Lost, Gaps: c.Gaps, Truncated: c.Truncated, Evicted: c.Evicted,
+		LostBytes: c.Lost, Gaps: c.Gaps, Truncated: c.Truncated, Evicted: c.Evicted, OutOfOrder: c.OutOfOrder,
 		HTTPConnections: rpc.Streams, SQLConnections: pg.Connections, OtherConnections: c.Ignored,
 		EncryptedSQL: pg.Encrypted, JoinedConnections: c.Joined, UnknownTexts: pg.Unknown,
 	}
