@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -77,14 +75,4 @@ func (v *settingValue) Type() string { return v.kind }
 func (v *settingValue) Set(text string) error {
 	v.values, v.set = append(v.values, text), true
 	return nil
-}
-
-// settingsError words what keeps the settings from being used.
-func settingsError(p config.Problems) error {
-	err := p.Err()
-	if err == nil {
-		return nil
-	}
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	return hinted{usageError{fmt.Errorf("%s", text)}, "perfd config check tells more"}
 }
