@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,15 +107,16 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 	if err != nil {
 		return analyzer.Recording{}, err
 	}
-	w := &window{from: p.from, to: p.to, base: func() time.Time { return r.first }, next: sink}
+	out := newAside(sink)
+	w := &window{from: p.from, to: p.to, base: func() time.Time { return r.first }, next: out}
 	r.Analyzer = analyzer.New(analyzer.Config{}, pg.Dictionary(), rpc.Identify, w)
 
 	partial, err := p.read(ctx, r.engine)
 	if err != nil {
-		return analyzer.Recording{}, errors.Join(err, r.Flush())
+		return analyzer.Recording{}, errors.Join(err, cmp.Or(r.Flush(), out.finish()))
 	}
 	r.engine.Flush()
-	if err := r.Flush(); err != nil {
+	if err := cmp.Or(r.Flush(), out.finish()); err != nil {
 		return analyzer.Recording{}, fmt.Errorf("deliver results: %w", err)
 	}
 	rec := recording(r.engine.Stats(), rpc.Stats(), pg.Stats())
