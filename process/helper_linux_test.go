@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	case "serve":
 		listener, err := net.Listen("tcp", os.Getenv("PERFD_TEST_LISTEN"))
 		exit(err)
+		defer hold(2)()
 		fmt.Println(listener.Addr())
 		go endWithParent()
 		serve(listener)
@@ -42,6 +43,23 @@ func TestMain(m *testing.M) {
 		serve(listener)
 	default:
 		exit(errors.New("unknown role " + role))
+	}
+}
+
+// hold opens connections to a database and keeps them.
+func hold(n int) (release func()) {
+	var held []net.Conn
+	if network, address, ok := strings.Cut(os.Getenv("PERFD_TEST_HOLD"), " "); ok {
+		for range n {
+			c, err := net.Dial(network, address)
+			exit(err)
+			held = append(held, c)
+		}
+	}
+	return func() {
+		for _, c := range held {
+			_ = c.Close()
+		}
 	}
 }
 
@@ -256,8 +274,8 @@ func startApp(t testing.TB, role, database string, threads, workers int, title .
 	}
 	cmd := exec.Command(self)
 	cmd.Args = title
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, "PERFD_TEST_LISTEN=127.0.0.1:0", "PERFD_TEST_DATABASE="+database,
-		fmt.Sprint("PERFD_TEST_THREADS=", threads), fmt.Sprint("PERFD_TEST_WORKERS=", workers))
+	cmd.Env = append([]string{"PERFD_TEST_LISTEN=127.0.0.1:0"}, append(os.Environ(), roleVariable+"="+role, "PERFD_TEST_DATABASE="+database,
+		fmt.Sprint("PERFD_TEST_THREADS=", threads), fmt.Sprint("PERFD_TEST_WORKERS=", workers))...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -64,10 +64,14 @@ func (o *Observer) run(ctx context.Context) error {
 	work.Go(func() { o.threads.run(ctx) })
 	<-ctx.Done()
 	work.Wait()
+	o.closeAll()
+	return nil
+}
+
+func (o *Observer) closeAll() {
 	if o.finder != nil {
 		o.finder.close()
 		o.lister.close()
 	}
 	o.threads.close()
-	return nil
 }

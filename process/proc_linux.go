@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -109,7 +110,10 @@ func (p procs) sockets(pid int32, yield func(inode uint32)) error {
 	var buf [64]byte
 	for _, name := range names {
 		n, err := unix.Readlinkat(int(d.Fd()), name, buf[:])
-		if err != nil {
+		switch {
+		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+			return err // of another user, or more powerful than perfd: none of its files may be looked at
+		case err != nil:
 			continue // closed meanwhile
 		}
 		if inode, ok := socketInode(buf[:n]); ok {

@@ -1,0 +1,169 @@
+package process
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tcpPair connects two blocking sockets over loopback.
+func tcpPair(t testing.TB) (a, b int) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(err)
+	defer unix.Close(l)
+	must(unix.Bind(l, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	must(unix.Listen(l, 1))
+	name, err := unix.Getsockname(l)
+	must(err)
+	a, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(err)
+	must(unix.Connect(a, name))
+	b, _, err = unix.Accept(l)
+	must(err)
+	for _, fd := range []int{a, b} {
+		must(unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+		t.Cleanup(func() { _ = unix.Close(fd) })
+	}
+	return a, b
+}
+
+// BenchmarkCost is what thread evidence costs the processes of a host: without it, for a process that is not
+// tapped, and for one that is.
+func BenchmarkCost(b *testing.B) {
+	zero, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(zero)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	from, to := tcpPair(b)
+	var buf [1]byte
+	transfer := func(b *testing.B, w, r int) {
+		if _, err := unix.Write(w, buf[:]); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := unix.Read(r, buf[:]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	work := []struct {
+		name string
+		do   func(*testing.B)
+	}{
+		{"getppid", func(*testing.B) { unix.Getppid() }},
+		{"read-file", func(b *testing.B) {
+			if _, err := unix.Read(zero, buf[:]); err != nil {
+				b.Fatal(err)
+			}
+		}},
+		{"write-read-unix", func(b *testing.B) { transfer(b, pair[0], pair[1]) }},
+		{"write-read-tcp", func(b *testing.B) { transfer(b, from, to) }},
+	}
+	none := func(int32) bool { return false }
+	for _, source := range append([]ThreadSource{ThreadsOff}, sources(b)...) {
+		for _, tapped := range []bool{false, true} {
+			if source == ThreadsOff && tapped {
+				continue
+			}
+			cfg := Config{Threads: source}.withDefaults()
+			th := openThreads(cfg, newTable(cfg))
+			name := source.String() + "/other"
+			if tapped {
+				name = source.String() + "/tapped"
+				th.watch([]int32{int32(os.Getpid())}, none)
+			}
+			ctx, cancel := context.WithCancel(b.Context())
+			done := make(chan struct{})
+			go func() { th.run(ctx); close(done) }()
+			for _, w := range work {
+				b.Run(name+"/"+w.name, func(b *testing.B) {
+					runtime.LockOSThread()
+					defer runtime.UnlockOSThread()
+					for b.Loop() {
+						w.do(b)
+					}
+				})
+			}
+			cancel()
+			<-done
+			if n := th.stats().Lost; n > 0 {
+				b.Logf("%s: %d uses lost", name, n)
+			}
+			th.close()
+		}
+	}
+}
+
+func BenchmarkWorker(b *testing.B) {
+	t := newTable(Config{}.withDefaults())
+	o := &Observer{table: t}
+	local, remote := netip.MustParseAddrPort("10.0.0.1:8069"), netip.MustParseAddrPort("10.0.0.2:40000")
+	base := time.Unix(1_700_000_000, 0)
+	for i := range 200 {
+		t.use(endOf(local, remote), 100, 100+int32(i%7), base.UnixNano()+int64(i)*1e6)
+	}
+	from := base.Add(190 * time.Millisecond)
+	to := from.Add(100 * time.Microsecond)
+	b.ReportAllocs()
+	for b.Loop() {
+		if pid, _ := o.Worker(local, remote, from, to); pid != 100 {
+			b.Fatal("not known")
+		}
+	}
+}
+
+// BenchmarkTake is perfd's own cost of one use of a socket.
+func BenchmarkTake(b *testing.B) {
+	l := testLayout
+	th := &threads{layout: l, table: newTable(Config{}.withDefaults())}
+	records := make([][]byte, 1024)
+	for i := range records {
+		records[i] = record(l, netip.MustParseAddrPort("127.0.0.1:8069"), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(30000+i)), 7, int32(i%5+7), uint64(i))
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		th.take(records[i%len(records)], 0)
+		i++
+	}
+}
+
+func BenchmarkReadMessages(b *testing.B) {
+	var datagram []byte
+	for i := range 64 {
+		datagram = append(datagram, inetMessage(1, familyIPv4, stateEstab, netip.MustParseAddrPort("127.0.0.1:8069"), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(i+1)), uint32(i))...)
+	}
+	b.SetBytes(int64(len(datagram)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := readMessages(datagram, 1, func(socket) {}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkClassify(b *testing.B) {
+	line := []byte("/usr/bin/python3\x00/usr/bin/odoo\x00gevent\x00--config=/etc/odoo/odoo.conf\x00")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := Classify(line); !ok {
+			b.Fatal("not classified")
+		}
+	}
+}
