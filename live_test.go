@@ -8,6 +8,7 @@ import (
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/fixtures/truth"
 	"github.com/perfd/perfd/lab"
+	"github.com/perfd/perfd/process"
 )
 
 // liveSetups are the real servers that the tap is tried on.
@@ -79,8 +80,8 @@ func liveScore(t *testing.T, want truth.Record, got *collector) truth.Score {
 	return s
 }
 
-// TestLive lets users work with a real trytond and compares what the tap on loopback made of it with what
-// trytond noted.
+// TestLive lets users work with a real trytond and compares what the tap on loopback made of it, alone and with
+// what the processes of this host tell, with what trytond noted.
 func TestLive(t *testing.T) {
 	if !canTap(t) {
 		return
@@ -88,23 +89,100 @@ func TestLive(t *testing.T) {
 	for _, c := range liveSetups {
 		t.Run(c.name, func(t *testing.T) {
 			c.setup.Postgres = lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
-			server := lab.RunTrytond(t, c.setup)
+			site := &site{server: lab.RunTrytond(t, c.setup), database: c.setup.Postgres.Addr.Port()}
 			// A server that has just started fills its caches in the first calls: what they run is not known yet
 			// from other calls, and nothing but that tells overlapping ones of several processes apart.
-			if _, err := (lab.Crowd{Host: server.Addr.String(), Bursts: 1, Seed: 1}).Work(t.Context()); err != nil {
+			if _, err := (lab.Crowd{Host: site.server.Addr.String(), Bursts: 1, Seed: 1}).Work(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			var got collector
-			var calls []lab.Call
-			stats := tap(t, newHouse(&got), server.Addr.Port(), c.setup.Postgres.Addr.Port(), func(ctx context.Context) (err error) {
-				calls, err = lab.Crowd{Host: server.Addr.String(), Bursts: 6, Tasks: 4}.Work(ctx)
-				return err
-			})
-			if stats.Packets == 0 || stats.Drops != 0 {
-				t.Errorf("tap: %d packets, %d dropped", stats.Packets, stats.Drops)
-			}
-			s := liveScore(t, server.Truth(calls), &got)
-			atLeast(t, "statements given to the right call", s.Attributed, 97)
+			t.Run("packets alone", site.packetsAlone)
+			t.Run("with processes", func(t *testing.T) { site.withProcesses(t, process.ThreadsOff) })
+			t.Run("with threads", func(t *testing.T) { site.withProcesses(t, process.ThreadsBest) })
 		})
 	}
+}
+
+// site is a trytond at work.
+type site struct {
+	server   *lab.Trytond
+	database uint16
+}
+
+// work lets users work while h is given what they cause.
+func (s *site) work(t *testing.T, h *house) []lab.Call {
+	t.Helper()
+	var calls []lab.Call
+	stats := tap(t, h, s.server.Addr.Port(), s.database, func(ctx context.Context) (err error) {
+		calls, err = lab.Crowd{Host: s.server.Addr.String(), Bursts: 4}.Work(ctx)
+		return err
+	})
+	if stats.Packets == 0 || stats.Drops != 0 {
+		t.Errorf("tap: %d packets, %d dropped", stats.Packets, stats.Drops)
+	}
+	return calls
+}
+
+func (s *site) packetsAlone(t *testing.T) {
+	var got collector
+	calls := s.work(t, newHouse(&got))
+	score := liveScore(t, s.server.Truth(calls), &got)
+	atLeast(t, "statements given to the right call", score.Attributed, 97)
+}
+
+// Without threads, the owner of a connection that lasts a few milliseconds may be gone before it is looked for.
+const ownersSeen = 97
+
+func (s *site) withProcesses(t *testing.T, source process.ThreadSource) {
+	observer, err := process.New(process.Config{DatabasePorts: []uint16{s.database}, Threads: source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- observer.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	var got collector
+	h := newHouse(&got)
+	h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, observer}, seen{h.sql, observer})
+	calls := s.work(t, h)
+	stats := observer.Stats()
+	if stats.Sockets != nil {
+		t.Fatalf("owners of sockets: %v", stats.Sockets)
+	}
+	var processes, threads truth.Share
+	for _, u := range s.server.Uses(calls) {
+		pid, tid := observer.Worker(u.Local, u.Remote, u.From, u.To)
+		processes = plus(processes, pid == u.PID)
+		threads = plus(threads, pid == u.PID && tid == u.TID)
+	}
+	t.Logf("of %d uses process %.3f %%, thread %.3f %%; %+v", processes.Of, 100*processes.Rate(), 100*threads.Rate(), stats)
+	atLeast(t, "processes", processes, ownersSeen)
+	if stats.Threads.Source != process.ThreadsOff { // else not wanted, or not permitted here
+		atLeast(t, "threads", threads, 99.9)
+	}
+	liveScore(t, s.server.Truth(calls), &got)
+}
+
+func plus(s truth.Share, right bool) truth.Share {
+	s.Of++
+	if right {
+		s.Right++
+	}
+	return s
+}
+
+// seen tells an observer of the connections that a protocol claims.
+type seen struct {
+	capture.Protocol
+	observer *process.Observer
+}
+
+func (s seen) NewStream(c capture.Conn) capture.Stream {
+	s.observer.Seen(c.Client, c.Server, c.Opened)
+	return s.Protocol.NewStream(c)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +27,36 @@ func (s *Trytond) Truth(calls []Call) truth.Record {
 	}
 	return r
 }
+
+// TruthByBackend is Truth with BackendPort of each statement's connection in place of its port, for connections
+// without one.
+func (s *Trytond) TruthByBackend(calls []Call) truth.Record {
+	s.t.Helper()
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	for text := range bytes.Lines(s.TruthLines(calls)) {
+		fields := map[string]any{}
+		err := json.Unmarshal(text, &fields)
+		events, _ := fields["ev"].([]any)
+		for _, event := range events {
+			event := event.(map[string]any)
+			backend, _ := event["bpid"].(float64)
+			event["port"] = BackendPort(int32(backend))
+		}
+		if err := errors.Join(err, e.Encode(fields)); err != nil {
+			s.t.Fatalf("read trytond's notes: %v", err)
+		}
+	}
+	r, err := truth.Read(out.Bytes())
+	if err != nil {
+		s.t.Fatalf("read trytond's notes: %v", err)
+	}
+	return r
+}
+
+// BackendPort stands for the port of a connection to the backend of that process id. Backends of one test have
+// ids close to each other and so different ports.
+func BackendPort(pid int32) uint16 { return uint16(pid) }
 
 // TruthLines is the notes themselves, one JSON object a line, in order of time. http_port in it is the client's
 // end of the connection, also where a proxy stands between.
@@ -91,6 +123,50 @@ func (s *Trytond) TruthLines(calls []Call) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+// Use is a time in which one thread of trytond worked with a TCP connection.
+type Use struct {
+	Local, Remote netip.AddrPort // trytond's end first
+	From, To      time.Time
+	PID, TID      int32
+}
+
+// Uses is who worked for the calls, by trytond's own notes: for each call the thread that answered it, for each
+// statement the thread that ran it.
+func (s *Trytond) Uses(calls []Call) []Use {
+	s.t.Helper()
+	made := make(map[int64]Call, len(calls))
+	for _, c := range calls {
+		made[c.ID] = c
+	}
+	var all []Use
+	for text := range bytes.Lines(s.TruthLines(calls)) {
+		var n struct {
+			PID    int32 `json:"pid"`
+			TID    int32 `json:"tid"`
+			ID     int64 `json:"rpc_id"`
+			Events []struct {
+				Port     uint16  `json:"port"`
+				At       float64 `json:"t"`
+				Duration float64 `json:"d"`
+			} `json:"ev"`
+		}
+		if err := json.Unmarshal(text, &n); err != nil {
+			s.t.Fatalf("read trytond's notes: %v\n%s", err, text)
+		}
+		if c, ok := made[n.ID]; ok {
+			all = append(all, Use{s.Addr, c.Client, c.Start, c.End, n.PID, n.TID})
+		}
+		for _, e := range n.Events {
+			if e.Port != 0 {
+				from := time.UnixMicro(int64(e.At * 1e6))
+				to := from.Add(time.Duration(e.Duration * 1e9))
+				all = append(all, Use{loopback(e.Port), s.config.Postgres.Addr, from, to, n.PID, n.TID})
+			}
+		}
+	}
+	return all
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

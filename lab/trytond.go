@@ -103,7 +103,7 @@ func newTrytond(t testing.TB, c TrytondConfig) *Trytond {
 	}
 	settings := map[string][]string{
 		"web":             {"listen = " + s.Addr.String()},
-		"database":        {"uri = " + strings.ReplaceAll(route.uri(), "%", "%%"), "path = " + s.dir + "/files"},
+		"database":        {"uri = " + route.uri(), "path = " + s.dir + "/files"},
 		"wsgi middleware": {"witness = perfdlab.Witness"},
 		"wsgi witness":    {"args = (" + strconv.Quote(s.dir) + ",)"},
 	}
