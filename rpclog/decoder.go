@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"hash/maphash"
 
 	"github.com/perfd/perfd/capture"
 )
@@ -22,6 +23,8 @@ type Decoder struct {
 	mac    hash.Hash
 	macSum [sha256.Size]byte
 	macIn  [sessionPrefix]byte
+	seed   maphash.Seed
+	keys   [256]keyed // session keys made lately
 
 	pathBuf []byte // scratch of path
 
@@ -38,6 +41,7 @@ func New(cfg Config, sink Sink) *Decoder {
 		sink:  sink,
 		names: names{max: cfg.Names},
 		users: newIdentity(cfg.Sessions),
+		seed:  maphash.MakeSeed(),
 		mac:   hmac.New(sha256.New, []byte(cfg.SessionSecret)),
 	}
 }
@@ -81,6 +85,12 @@ func (d *Decoder) sessionKey(id []byte) SessionKey {
 	if len(id) == 0 {
 		return 0
 	}
+	id = id[:min(len(id), sessionPrefix)]
+	sum := maphash.Bytes(d.seed, id)
+	slot := &d.keys[sum%uint64(len(d.keys))]
+	if slot.sum == sum && slot.key != 0 {
+		return slot.key
+	}
 	d.mac.Reset()
 	n := copy(d.macIn[:], id) // a copy keeps id from escaping to the heap
 	d.mac.Write(d.macIn[:n])
@@ -89,7 +99,14 @@ func (d *Decoder) sessionKey(id []byte) SessionKey {
 	if key == 0 {
 		key = 1
 	}
+	*slot = keyed{sum, key}
 	return key
+}
+
+// keyed is a session key and a hash of what it was made of.
+type keyed struct {
+	sum uint64
+	key SessionKey
 }
 
 // names interns the strings that many calls share, so that a call holds no memory of its own for them.

@@ -133,14 +133,8 @@ func (z *inflater) stop() {
 
 // Read gives the decompressor the bytes at hand, or rests until there are more.
 func (z *inflater) Read(p []byte) (int, error) {
-	for len(z.in) == 0 {
-		if z.eof {
-			return 0, io.EOF
-		}
-		if !z.yield(struct{}{}) {
-			z.eof = true
-			return 0, errStopped
-		}
+	if err := z.await(); err != nil {
+		return 0, err
 	}
 	n := copy(p, z.in)
 	z.in = z.in[n:]
@@ -149,9 +143,28 @@ func (z *inflater) Read(p []byte) (int, error) {
 
 // ReadByte makes the inflater the flate.Reader that needs no buffer of its own.
 func (z *inflater) ReadByte() (byte, error) {
-	var one [1]byte
-	_, err := z.Read(one[:])
-	return one[0], err
+	if len(z.in) == 0 {
+		if err := z.await(); err != nil {
+			return 0, err
+		}
+	}
+	c := z.in[0]
+	z.in = z.in[1:]
+	return c, nil
+}
+
+// await rests until there are bytes at hand.
+func (z *inflater) await() error {
+	for len(z.in) == 0 {
+		if z.eof {
+			return io.EOF
+		}
+		if !z.yield(struct{}{}) {
+			z.eof = true
+			return errStopped
+		}
+	}
+	return nil
 }
 
 func (z *inflater) run(yield func(struct{}) bool) {
