@@ -37,7 +37,7 @@ func (d *Decoder) headerAt(line []byte, e *entry) int {
 // named tells what names the prefix holds. One that was guessed may hold none after its process id, as
 // PostgreSQL's own default: then it does not tell who serves a client.
 func (d *Decoder) named(e *entry) {
-	e.hasUser = d.prefix.hasUser && !(e.stopped && d.prefix.guessed)
+	e.hasUser = d.prefix.hasUser && (!e.stopped || !d.prefix.guessed)
 }
 
 // stderrLine takes a line of a log in stderr form. Lines of one entry after the first begin with a tab.
