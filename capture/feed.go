@@ -27,9 +27,11 @@ type FeedConfig struct {
 }
 
 const (
-	feedBlock    = 64 << 10 // most bytes of one chunk
-	feedOverhead = 64       // bytes counted for an event besides its data
-	feedKept     = 16       // blocks kept for reuse
+	feedBlock    = 64 << 10         // most bytes of one chunk
+	feedOverhead = 64               // bytes counted for an event besides its data
+	feedReserve  = 3 * feedOverhead // for an event and the losses told before it
+	feedKept     = 16               // blocks kept for reuse
+	feedEvents   = 16 << 10         // events for which room is kept
 	feedBetween  = 100 * time.Millisecond
 	feedStep     = time.Second // a clock that goes back by less is held, by more is followed
 )
@@ -220,7 +222,7 @@ func (f *Feed) drain() {
 		}
 	}
 	clear(b.events)
-	if b.events = b.events[:0]; cap(b.events) > 4096 {
+	if b.events = b.events[:0]; cap(b.events) > feedEvents {
 		b.events = nil
 	}
 	f.mu.Lock()

@@ -69,7 +69,7 @@ func (c *FeedConn) Skip(dir Dir, at time.Time, n int64) {
 		return
 	}
 	f.stats.Bytes += n
-	if f.queued+feedOverhead > f.cfg.QueueBytes {
+	if f.queued+feedReserve > f.cfg.QueueBytes {
 		c.drop(dir, n)
 		return
 	}
@@ -135,7 +135,7 @@ func (c *FeedConn) tell(dir Dir, at time.Time) {
 
 // room returns a block with room for some of n more bytes, nil if the queue is full.
 func (f *Feed) room(n int) *[]byte {
-	if f.queued+min(n, feedBlock)+feedOverhead > f.cfg.QueueBytes {
+	if f.queued+min(n, feedBlock)+feedReserve > f.cfg.QueueBytes {
 		return nil
 	}
 	b := &f.filling
