@@ -53,6 +53,9 @@ func (f *Filter) where() *where {
 	if !f.To.IsZero() {
 		w.add("c.start < ?", f.To.UnixNano())
 	}
+	if f.After > 0 {
+		w.add("c.id > ?", int64(f.After))
+	}
 	if f.Min > 0 {
 		w.add("c.duration >= ?", int64(f.Min))
 	}

@@ -55,7 +55,7 @@ func (q *quantiles) at(p float64) time.Duration {
 	if q.n == 0 {
 		return 0
 	}
-	rank := min(max(int64(math.Ceil(p*float64(q.n))), 1), q.n)
+	rank := nearestRank(p, q.n)
 	if q.counts == nil {
 		if !q.sorted {
 			slices.Sort(q.exact)
@@ -74,3 +74,6 @@ func (q *quantiles) at(p float64) time.Duration {
 	}
 	return q.max
 }
+
+// nearestRank is the rank, from 1, of the smallest of n values that at least the share p of them do not exceed.
+func nearestRank(p float64, n int64) int64 { return min(max(int64(math.Ceil(p*float64(n))), 1), n) }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/rpclog"
-	"github.com/perfd/perfd/sqltrace"
 )
 
 const briefColumns = `c.id, c.start, c.duration, c.method, c.user, c.session, c.client, c.class, c.failed, c.statements,
@@ -37,22 +36,22 @@ func newBriefScan(v *vocabulary) *briefScan {
 
 // finish resolves the ids after a row was scanned.
 func (s *briefScan) finish() {
-	m, u := s.v.methods[s.method], s.v.users[s.user]
+	m, u := s.v.methods.at(s.method), s.v.users.at(s.user)
 	s.b.ID, s.b.Start, s.b.Duration = rpclog.CallID(s.id), time.Unix(0, s.start).UTC(), time.Duration(s.duration)
 	s.b.Name, s.b.Model, s.b.Method = m.name, m.model, m.method
 	s.b.User, s.b.UID, s.b.Login = u.name, u.uid, u.login
-	s.b.Session, s.b.Host = s.v.sessions[s.session], s.v.words[s.host]
+	s.b.Session, s.b.Host = s.v.sessions.at(s.session), s.v.words.at(s.host)
 	s.b.Class, s.b.Failed = rpclog.Class(s.cl), s.failed
 }
 
-const callColumns = briefColumns + `, c.head, c.sent, c.first, c.transport, c.verb, (SELECT text FROM paths WHERE id = c.path), c.db,
-c.client_port, c.server, c.server_port, c.status, c.error, c.ids, c.request_bytes, c.response_bytes, c.gaps, c.probability, c.rules`
+const callColumns = briefColumns + `, c.head, c.sent, c.first, c.transport, c.verb, coalesce((SELECT text FROM paths WHERE id = c.path), ''), c.db,
+c.client_port, c.server, c.server_port, c.status, c.error, c.ids, c.request_bytes, c.response_bytes, c.gaps, c.probability, c.rules, c.counted`
 
 func scanCall(r *sql.Rows, b *briefScan) (Call, error) {
 	var c Call
 	var head, sent, first, transport, verb, db, clientPort, server, serverPort, failure, gaps, rules int64
 	err := r.Scan(append(b.targets[:len(b.targets):len(b.targets)], &head, &sent, &first, &transport, &verb, &c.Path, &db,
-		&clientPort, &server, &serverPort, &c.Status, &failure, &c.IDs, &c.RequestBytes, &c.ResponseBytes, &gaps, &c.Probability, &rules)...)
+		&clientPort, &server, &serverPort, &c.Status, &failure, &c.IDs, &c.RequestBytes, &c.ResponseBytes, &gaps, &c.Probability, &rules, &c.Counted)...)
 	if err != nil {
 		return c, err
 	}
@@ -61,9 +60,9 @@ func scanCall(r *sql.Rows, b *briefScan) (Call, error) {
 	c.Brief = b.b
 	c.Head, c.Sent, c.First = time.Duration(head), time.Duration(sent), time.Duration(first)
 	c.Transport, c.Gaps = rpclog.Transport(transport), rpclog.Gap(gaps)
-	c.Verb, c.Service, c.Database, c.Error = v.words[verb], v.methods[b.method].service, v.words[db], v.words[failure]
+	c.Verb, c.Service, c.Database, c.Error = v.words.at(verb), v.methods.at(b.method).service, v.words.at(db), v.words.at(failure)
 	c.Client = address(b.b.Host, clientPort)
-	c.Server = address(v.words[server], serverPort)
+	c.Server = address(v.words.at(server), serverPort)
 	c.Findings = []string{}
 	for i, name := range v.rules {
 		if uint64(rules)&(1<<i) != 0 {
@@ -87,20 +86,21 @@ func (s *SQLite) Calls(ctx context.Context, f Filter, p Page) ([]Call, int64, er
 	if column == "" {
 		return nil, 0, fmt.Errorf("list calls: no sort key %q", p.Sort)
 	}
-	v, err := s.fresh(ctx)
+	v, err := s.view(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
+	defer v.close()
 	w := f.where()
 	var total int64
-	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM calls c"+w.String(), w.args...).Scan(&total); err != nil {
+	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM calls c"+w.String(), w.args...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count calls: %w", err)
 	}
 	// The page's ids are found first: sorting carries the key alone, and the other columns are read for the page only.
 	query := "SELECT " + callColumns + " FROM calls c WHERE c.id IN (SELECT c.id FROM calls c" + w.String() + p.orderBy(column, "c.id") +
 		" LIMIT ? OFFSET ?)" + p.orderBy(column, "c.id")
-	calls, b := make([]Call, 0, min(max(p.Limit, 0), 1000)), newBriefScan(v)
-	err = each(ctx, s.db, query, append(w.args, p.Limit, p.Offset), func(r *sql.Rows) error {
+	calls, b := make([]Call, 0, min(max(p.Limit, 0), 1000)), newBriefScan(v.words)
+	err = each(ctx, v.tx, query, append(w.args, p.Limit, p.Offset), func(r *sql.Rows) error {
 		c, err := scanCall(r, b)
 		calls = append(calls, c)
 		return err
@@ -117,10 +117,15 @@ func (s *SQLite) Neighbours(ctx context.Context, id rpclog.CallID, f Filter, p P
 	if column == "" {
 		return 0, 0, fmt.Errorf("find neighbours: no sort key %q", p.Sort)
 	}
+	v, err := s.view(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer v.close()
 	w := f.where()
 	w.add("c.id = ?", int64(id))
 	var key any
-	err = s.db.QueryRowContext(ctx, "SELECT "+column+" FROM calls c"+w.String(), w.args...).Scan(&key)
+	err = v.tx.QueryRowContext(ctx, "SELECT "+column+" FROM calls c"+w.String(), w.args...).Scan(&key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, nil
 	}
@@ -136,7 +141,7 @@ func (s *SQLite) Neighbours(ctx context.Context, id rpclog.CallID, f Filter, p P
 		w.add("("+column+", c.id) "+op+" (?, ?)", key, int64(id))
 		order := Page{Desc: desc}
 		var found int64
-		err := s.db.QueryRowContext(ctx, "SELECT c.id FROM calls c"+w.String()+order.orderBy(column, "c.id")+" LIMIT 1", w.args...).Scan(&found)
+		err := v.tx.QueryRowContext(ctx, "SELECT c.id FROM calls c"+w.String()+order.orderBy(column, "c.id")+" LIMIT 1", w.args...).Scan(&found)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, fmt.Errorf("find neighbours: %w", err)
 		}
@@ -151,14 +156,15 @@ func (s *SQLite) Neighbours(ctx context.Context, id rpclog.CallID, f Filter, p P
 
 // Call returns a call with all that belongs to it, or ErrNotFound.
 func (s *SQLite) Call(ctx context.Context, id rpclog.CallID) (*Detail, error) {
-	v, err := s.fresh(ctx)
+	v, err := s.view(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer v.close()
 	d := &Detail{Leases: []Backend{}, Spans: []Span{}, Findings: []Finding{}}
 	found := false
-	b := newBriefScan(v)
-	err = each(ctx, s.db, "SELECT "+callColumns+" FROM calls c WHERE c.id = ?", []any{int64(id)}, func(r *sql.Rows) (err error) {
+	b := newBriefScan(v.words)
+	err = each(ctx, v.tx, "SELECT "+callColumns+" FROM calls c WHERE c.id = ?", []any{int64(id)}, func(r *sql.Rows) (err error) {
 		found = true
 		d.Call, err = scanCall(r, b)
 		return err
@@ -170,22 +176,22 @@ func (s *SQLite) Call(ctx context.Context, id rpclog.CallID) (*Detail, error) {
 		return nil, fmt.Errorf("read call %d: %w", id, ErrNotFound)
 	}
 	var blob []byte
-	err = s.db.QueryRowContext(ctx, "SELECT data FROM spans WHERE call = ?", int64(id)).Scan(&blob)
+	err = v.tx.QueryRowContext(ctx, "SELECT data FROM spans WHERE call = ?", int64(id)).Scan(&blob)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return nil, fmt.Errorf("read spans: %w", err)
 	default:
 		var leases []uint64
-		if leases, d.Spans, err = v.spans(blob, nil, nil); err != nil {
+		if leases, d.Spans, err = v.words.spans(blob, nil, nil); err != nil {
 			return nil, fmt.Errorf("read spans of call %d: %w", id, err)
 		}
-		if d.Leases, err = s.backends(ctx, leases); err != nil {
+		if d.Leases, err = v.backends(ctx, leases); err != nil {
 			return nil, err
 		}
 	}
 	var front Front
-	err = s.db.QueryRowContext(ctx, "SELECT client, server, starts, ends FROM fronts WHERE call = ?", int64(id)).
+	err = v.tx.QueryRowContext(ctx, "SELECT client, server, starts, ends FROM fronts WHERE call = ?", int64(id)).
 		Scan(&front.Client, &front.Server, (*int64)(&front.Start), (*int64)(&front.End))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -194,7 +200,7 @@ func (s *SQLite) Call(ctx context.Context, id rpclog.CallID) (*Detail, error) {
 	default:
 		d.Front = &front
 	}
-	err = each(ctx, s.db, `SELECT r.name, f.title, f.fix, f.cost, f.spans FROM findings f JOIN rules r ON r.id = f.rule
+	err = each(ctx, v.tx, `SELECT r.name, f.title, f.fix, f.cost, f.spans FROM findings f JOIN rules r ON r.id = f.rule
 WHERE f.call = ? ORDER BY f.position`, []any{int64(id)}, func(r *sql.Rows) error {
 		f, err := scanFinding(r)
 		d.Findings = append(d.Findings, f)
@@ -225,30 +231,12 @@ func scanFinding(r *sql.Rows, before ...any) (Finding, error) {
 	return f, nil
 }
 
-// spans unpacks a blob and resolves the shapes.
-func (v *vocabulary) spans(blob []byte, leases []uint64, buf []Span) ([]uint64, []Span, error) {
-	leases, buf, err := readSpans(blob, leases, buf)
-	if err != nil {
-		return leases, buf, err
-	}
-	for i := range buf {
-		shape := v.shapes[int64(buf[i].shape)]
-		if shape == nil {
-			shape = &unknownShape
-		}
-		buf[i].Shape = shape
-	}
-	return leases, buf, nil
-}
-
-var unknownShape = sqltrace.Shape{Tables: []string{}}
-
 // backends looks up the connections with the given ids.
-func (s *SQLite) backends(ctx context.Context, ids []uint64) ([]Backend, error) {
+func (v *view) backends(ctx context.Context, ids []uint64) ([]Backend, error) {
 	found := make([]Backend, len(ids))
 	for i, id := range ids {
 		b := &found[i]
-		err := s.db.QueryRowContext(ctx, "SELECT client, server, db, user, application, pid FROM backends WHERE id = ?", int64(id)).
+		err := v.tx.QueryRowContext(ctx, "SELECT client, server, db, user, application, pid FROM backends WHERE id = ?", int64(id)).
 			Scan(&b.Client, &b.Server, &b.Database, &b.User, &b.Application, &b.PID)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, fmt.Errorf("read backends: %w", err)

@@ -9,11 +9,17 @@ import (
 // applicationID marks a SQLite file as a perfd store (SQLite's application_id): "PRFD".
 const applicationID = 0x50524644
 
+// migration brings a store from one version to the next.
+type migration struct {
+	schema string
+	fill   func(*sql.Tx) error // what SQL alone cannot compute of the rows that are there; may be nil
+}
+
 // migrations bring a store from version i to i+1; PRAGMA user_version counts those that ran. Only append.
-var migrations = []string{
+var migrations = []migration{
 	// 1: the first schema. Times are Unix nanoseconds, durations nanoseconds. Words are referred to by id;
 	// id 0 is the empty word.
-	`
+	{schema: `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE words    (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
@@ -62,8 +68,53 @@ CREATE TABLE background (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, duratio
   kind INTEGER NOT NULL REFERENCES words, backend INTEGER NOT NULL REFERENCES backends,
   statements INTEGER NOT NULL, sql INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX background_start ON background (start);
-`,
+`},
+	// 2: a store that is written for weeks. Words know the hour (Unix time / 3600 s) in which they were last
+	// used, so that those that no row refers to any more can go; what counting would take long for is kept in
+	// state; trends outlive the calls they sum up.
+	{schema: `
+ALTER TABLE words    ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE paths    ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE models   ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE methods  ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users    ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE backends ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE shapes   ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls    ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;   -- statements that are its beyond doubt
+ALTER TABLE calls    ADD COLUMN counted INTEGER NOT NULL DEFAULT 0; -- 1: its statements were counted and not kept
+
+CREATE TABLE trends (hour INTEGER NOT NULL, method INTEGER NOT NULL REFERENCES methods, -- ordinary calls by hour of start
+  calls INTEGER NOT NULL, errors INTEGER NOT NULL, statements INTEGER NOT NULL, longest INTEGER NOT NULL,
+  wait INTEGER NOT NULL, application INTEGER NOT NULL, sql INTEGER NOT NULL, lock INTEGER NOT NULL,
+  retry INTEGER NOT NULL, transfer INTEGER NOT NULL, unknown INTEGER NOT NULL,
+  durations BLOB NOT NULL, -- see trends.go
+  PRIMARY KEY (hour, method)) WITHOUT ROWID;
+CREATE TABLE purges (user INTEGER PRIMARY KEY); -- whose calls are to be deleted
+CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1),
+  commits INTEGER NOT NULL, epoch INTEGER NOT NULL, -- of the data; of the words, which vanish or change with a new one
+  last_call INTEGER NOT NULL, last_group INTEGER NOT NULL, -- the highest ids ever given
+  calls INTEGER NOT NULL, ordinary INTEGER NOT NULL, errors INTEGER NOT NULL, attributed INTEGER NOT NULL, exact INTEGER NOT NULL,
+  groups INTEGER NOT NULL, unowned INTEGER NOT NULL, last INTEGER NOT NULL);
+INSERT INTO state SELECT 1, 1, 1, coalesce(max(id), 0), (SELECT coalesce(max(id), 0) FROM background), count(*),
+  count(*) FILTER (WHERE class = 0), count(*) FILTER (WHERE class = 0 AND failed), coalesce(sum(statements), 0), 0,
+  (SELECT count(*) FROM background), (SELECT coalesce(sum(statements), 0) FROM background),
+  max(coalesce(max(start + duration), 0), (SELECT coalesce(max(start + duration), 0) FROM background)) FROM calls;
+UPDATE words    SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE paths    SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE models   SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE methods  SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE users    SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE sessions SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE backends SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE shapes   SET used = (SELECT last / 3600000000000 FROM state);
+`, fill: fillTrends},
 }
+
+// emptyWords are the words of id 0. Every new store gets them.
+const emptyWords = `INSERT INTO words VALUES (0, '', 0); INSERT INTO paths VALUES (0, '', 0); INSERT INTO models VALUES (0, '', 0);
+INSERT INTO methods VALUES (0, '', '', 0, '', 0); INSERT INTO users VALUES (0, 0, '', 0); INSERT INTO sessions VALUES (0, 0, 0);
+INSERT INTO backends VALUES (0, '', '', '', '', '', 0, 0); INSERT INTO shapes VALUES (0, 0, 0, '', '[]', '', 0);`
 
 var (
 	errForeign = errors.New("not a perfd store")
@@ -95,12 +146,22 @@ func migrate(db *sql.DB, from int) error {
 		if err != nil {
 			return fmt.Errorf("begin migration: %w", err)
 		}
-		step := fmt.Sprintf("%s\nPRAGMA application_id = %d; PRAGMA user_version = %d;", migrations[v], applicationID, v+1)
+		step := fmt.Sprintf("%s\nPRAGMA application_id = %d; PRAGMA user_version = %d;", migrations[v].schema, applicationID, v+1)
 		if _, err := tx.Exec(step); err != nil {
 			return errors.Join(fmt.Errorf("migrate to schema %d: %w", v+1, err), tx.Rollback())
 		}
+		if fill := migrations[v].fill; fill != nil && from > 0 {
+			if err := fill(tx); err != nil {
+				return errors.Join(fmt.Errorf("migrate to schema %d: %w", v+1, err), tx.Rollback())
+			}
+		}
 		if err := tx.Commit(); err != nil {
 			return fmt.Errorf("commit migration: %w", err)
+		}
+	}
+	if from == 0 {
+		if _, err := db.Exec(emptyWords); err != nil {
+			return fmt.Errorf("prepare store: %w", err)
 		}
 	}
 	return nil

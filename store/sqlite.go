@@ -13,7 +13,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/perfd/perfd/sqltrace"
 )
@@ -29,6 +30,9 @@ const sqliteMagic = "SQLite format 3\x00"
 // IsStore reports whether the file at path is a SQLite database, which a capture never is. Open tells
 // whether it is one of perfd's.
 func IsStore(path string) bool {
+	if inUse(path) {
+		return true
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -51,15 +55,24 @@ func Create(path string, dict sqltrace.Dictionary, cfg Config) (*Recorder, error
 	} else if err := makeRoom(path, cfg.Replace); err != nil {
 		return nil, err
 	}
+	return record("create store", path, name, dict, cfg, 0)
+}
+
+// record opens a database for writing, after bringing it from the given version to the present one.
+func record(op, path, name string, dict sqltrace.Dictionary, cfg Config, from int) (*Recorder, error) {
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
-		return nil, explain("create store", path, err)
+		return nil, explain(op, path, err)
 	}
 	db.SetMaxOpenConns(1)
-	r, err := newRecorder(db, path, name, dict, cfg)
-	if err != nil {
-		return nil, errors.Join(explain("create store", path, err), db.Close())
+	var r *Recorder
+	if err = migrate(db, from); err == nil {
+		r, err = newRecorder(db, path, name, dict, cfg)
 	}
+	if err != nil {
+		return nil, errors.Join(explain(op, path, err), db.Close())
+	}
+	r.held = hold(path)
 	return r, nil
 }
 
@@ -119,11 +132,7 @@ func Open(path string, cfg Config) (*SQLite, error) {
 	}
 	v, err := version(s.db)
 	if err == nil && v < len(migrations) {
-		if err = upgrade(path, v); err == nil {
-			err = s.reload()
-		}
-	} else if err == nil {
-		err = s.reload()
+		err = upgrade(path, v)
 	}
 	if err != nil {
 		return nil, errors.Join(explain("open store", path, err), s.Close())
@@ -145,7 +154,7 @@ func dsn(path, mode string, pragmas ...string) string {
 	if err != nil {
 		abs = path
 	}
-	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(5000)"}}
+	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(" + strconv.Itoa(busyMillis) + ")"}}
 	for _, p := range pragmas {
 		q.Add("_pragma", p)
 	}
@@ -165,10 +174,7 @@ func openReader(path, name string, cfg Config) (*SQLite, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if cfg.CacheCalls == 0 {
-		cfg.CacheCalls = defaultCacheCalls
-	}
-	return &SQLite{db: db, keep: keep, path: path, cacheCalls: cfg.CacheCalls}, nil
+	return &SQLite{db: db, keep: keep, held: hold(path), cacheCalls: cfg.orDefaults().CacheCalls}, nil
 }
 
 // explain adds to an error what its reader can do about it.
@@ -181,10 +187,30 @@ func explain(op, path string, err error) error {
 	switch {
 	case errors.Is(err, errForeign):
 		e.Hint = "give a file written by perfd analyze --store, or a capture (pcap, pcapng)"
+	case full(err):
+		e.Hint = "make room on the disk, or lower the store's limit of bytes"
+		e.Err = fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, ErrInUse):
+		e.Hint = "stop the other perfd, or choose another store"
 	case errors.Is(err, errNewer):
 		e.Hint = "update perfd, or analyze the capture again with this one"
 	default:
 		e.Hint = "check that the file and its folder can be read and written, and that the disk has room"
 	}
 	return e
+}
+
+// full reports whether there was no room for what was to be written.
+func full(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return errors.Is(err, ErrFull)
+	}
+	return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
+}
+
+// busy reports whether another connection held what was needed.
+func busy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }

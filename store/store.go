@@ -20,6 +20,13 @@ import (
 // ErrNotFound is returned for an id or fingerprint that the store does not hold.
 var ErrNotFound = errors.New("not found")
 
+// ErrFull is returned while the disk is full, or a limit of the file is reached. What was to be written is lost
+// and counted; writing goes on as soon as there is room.
+var ErrFull = errors.New("no room left")
+
+// ErrInUse is returned by Append for a store that another process is writing.
+var ErrInUse = errors.New("in use by another writer")
+
 // Error is a failure that a person has to mend; Hint says how.
 type Error struct {
 	Op   string // what was tried, as "open store"
@@ -35,13 +42,58 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Config bounds a store. The zero value works.
 type Config struct {
-	// Batch is the number of traces and background groups written in one transaction. Defaults to 500.
+	// Batch is the number of traces and background groups written in one transaction. Defaults to 500, and to
+	// 5,000 for Append, where FlushEvery ends most transactions.
 	Batch int
 	// Replace lets Create remove an existing perfd store at the path. Defaults to false: Create fails then.
 	Replace bool
 	// CacheCalls is the most calls of a complete recording that a reader holds in memory, some 120 bytes each;
 	// those of a longer one are read from the file each time. Defaults to 400,000; negative: none.
 	CacheCalls int
+
+	// FlushEvery is how often Tick commits. Defaults to 500 ms.
+	FlushEvery time.Duration
+	// MaxAge of calls and background; older ones are deleted. Defaults to 72 h; negative: for ever.
+	MaxAge time.Duration
+	// MaxTrendAge is the same for trends. Defaults to 90 days.
+	MaxTrendAge time.Duration
+	// MaxBytes bounds the file of a live store: at nine tenths of it the oldest calls go. Defaults to 4 GiB; negative: none.
+	MaxBytes int64
+	// MaxLogBytes bounds the write-ahead log beside the file: where a reader keeps it from being folded into
+	// the file, it grows to this, and then traces are lost until the reader lets go. Defaults to a quarter of
+	// MaxBytes, at least 64 MiB.
+	MaxLogBytes int64
+	// TrendMethods is the most methods of which an hour's trends are kept apart; the others are summed up
+	// together. Defaults to 500.
+	TrendMethods int
+}
+
+func (c Config) orDefaults() Config {
+	if c.Batch <= 0 {
+		c.Batch = 500
+	}
+	if c.CacheCalls == 0 {
+		c.CacheCalls = defaultCacheCalls
+	}
+	if c.FlushEvery <= 0 {
+		c.FlushEvery = 500 * time.Millisecond
+	}
+	if c.MaxAge == 0 {
+		c.MaxAge = 72 * time.Hour
+	}
+	if c.MaxTrendAge == 0 {
+		c.MaxTrendAge = 90 * 24 * time.Hour
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 4 << 30
+	}
+	if c.MaxLogBytes <= 0 {
+		c.MaxLogBytes = max(c.MaxBytes/4, 64<<20)
+	}
+	if c.TrendMethods <= 0 {
+		c.TrendMethods = 500
+	}
+	return c
 }
 
 // Source says where a recording came from.
@@ -56,6 +108,7 @@ type Recording struct {
 	Summary  analyzer.Summary
 	Counts   Counts
 	Complete bool // false while it is being written, and for ever if the writer did not finish
+	Live     bool // made by Append: what it holds changes with time, and old calls go
 }
 
 // Counts are totals over the whole recording.
@@ -77,8 +130,11 @@ type Writer interface {
 	Close() error
 }
 
-// Reader answers questions about one recording. It is safe for concurrent use.
+// Reader answers questions about one recording, finished or not. It is safe for concurrent use. An answer is
+// of one moment: what is committed while it is being made does not show.
 type Reader interface {
+	// State returns a number that differs after every change of what the store holds.
+	State(context.Context) (int64, error)
 	// Recording returns the recording's source, summary and totals.
 	Recording(context.Context) (Recording, error)
 	// Calls returns one page of the calls that match, and how many match in all.
@@ -99,6 +155,9 @@ type Reader interface {
 	Background(context.Context, BackgroundFilter, Page) ([]Background, int64, error)
 	// BackgroundSpans passes the spans of the matching groups to yield, in order of start.
 	BackgroundSpans(context.Context, BackgroundFilter, func(*Background, []Span)) error
+	// Hours passes the trends that match to yield, in order of hour and method. They reach back further than
+	// the calls. The Hour is valid during the call only.
+	Hours(context.Context, TrendFilter, func(*Hour) error) error
 	// Close releases what the reader holds.
 	Close() error
 }
@@ -112,8 +171,9 @@ const (
 // Filter picks calls. Its zero value picks the ordinary ones. Values within a field are alternatives;
 // fields restrict one another.
 type Filter struct {
-	From, To time.Time // calls that start in [From, To); zero: open
-	Overlap  bool      // calls that overlap [From, To) instead
+	From, To time.Time     // calls that start in [From, To); zero: open
+	Overlap  bool          // calls that overlap [From, To) instead
+	After    rpclog.CallID // calls with a higher id: of a live store those that were written later
 
 	Users    []string            // login, uid in decimal, "uid N", or "" for calls without a user
 	Methods  []string            // name as analyzer.MethodOf makes it, or the bare method
@@ -185,6 +245,7 @@ type Call struct {
 	Gaps                        rpclog.Gap
 	Findings                    []string // rules, sorted
 	Probability                 float64  // lowest of the spans'; 1 without any
+	Counted                     bool     // its statements were counted and not kept: Spans and Findings are empty
 }
 
 // Detail is a call with all that belongs to it.

@@ -3,12 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -16,31 +13,44 @@ import (
 	"github.com/perfd/perfd/sqltrace"
 )
 
-// Recorder writes a SQLite store. Transactions hold Config.Batch traces each: a crash loses at most the
-// last batch.
+// Recorder writes a SQLite store. Transactions hold Config.Batch traces each: the death of the process loses
+// the last, uncommitted batch at most. It is used by one goroutine; Stats alone may be called from others.
 type Recorder struct {
 	db         *sql.DB
 	conn       *sql.Conn
 	path, name string
+	held       string
 	dict       sqltrace.Dictionary
 	cfg        Config
+	live       bool  // made by Append
+	lock       *lock // nil unless live
 
 	words    dictionary[string]
 	paths    dictionary[string]
 	models   dictionary[string]
-	rules    dictionary[string]
 	methods  dictionary[methodKey]
 	users    dictionary[userKey]
 	sessions dictionary[rpclog.SessionKey]
 	backends dictionary[Backend]
-	shapes   map[sqltrace.Fingerprint]uint64
+	shapes   dictionary[sqltrace.Fingerprint]
+	rules    map[string]uint64
+	hour     int64 // the highest seen
+	trends   trends
 
-	call, spans, front, shapeCall, finding, background, shape *sql.Stmt
+	stmts                                                                        []*sql.Stmt
+	call, spans, front, shapeCall, finding, background, newRule, findShape, save *sql.Stmt
 
-	pending int // traces in the open transaction
-	open    bool
-	done    bool
-	nextBG  int64
+	now, saved state // with what is pending, and as committed
+	pending    int   // traces in the open transaction
+	open       bool
+	done       bool
+	stale      bool // a rollback undid what is remembered
+	header     finished
+	headerNew  bool // header is to be written with the next commit
+	flushed    time.Time
+	prune      pruner
+	wal        wal
+	stats      counters
 
 	packed []byte // scratch
 	buf    []Span
@@ -65,231 +75,148 @@ type userKey struct {
 // maxRules is what the bits of calls.rules can tell apart.
 const maxRules = 63
 
+// newRecorder writes to a database of the present schema.
 func newRecorder(db *sql.DB, path, name string, dict sqltrace.Dictionary, cfg Config) (*Recorder, error) {
-	if err := migrate(db, 0); err != nil {
-		return nil, err
-	}
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	w := &Recorder{db: db, conn: conn, path: path, name: name, dict: dict, cfg: cfg,
-		shapes: map[sqltrace.Fingerprint]uint64{}, seen: map[uint64]int{}}
-	if w.cfg.Batch <= 0 {
-		w.cfg.Batch = 500
-	}
-	if err := w.prepare(); err != nil {
+	w := &Recorder{db: db, conn: conn, path: path, name: name, dict: dict, cfg: cfg.orDefaults(), seen: map[uint64]int{}}
+	if err := errors.Join(w.prepare(), w.reload()); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return w, nil
 }
 
 func (w *Recorder) prepare() error {
-	const emptyWords = `INSERT INTO words VALUES (0, ''); INSERT INTO paths VALUES (0, ''); INSERT INTO models VALUES (0, '');
-INSERT INTO methods VALUES (0, '', '', 0, ''); INSERT INTO users VALUES (0, 0, ''); INSERT INTO sessions VALUES (0, 0);
-INSERT INTO backends VALUES (0, '', '', '', '', '', 0); INSERT INTO shapes VALUES (0, 0, 0, '', '[]', '');`
 	ctx := context.Background()
-	if _, err := w.conn.ExecContext(ctx, emptyWords); err != nil {
-		return fmt.Errorf("prepare store: %w", err)
-	}
-	w.shapes[0] = 0
 	for _, s := range []struct {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&w.words.insert, "INSERT INTO words VALUES (?, ?)"},
-		{&w.paths.insert, "INSERT INTO paths VALUES (?, ?)"},
-		{&w.models.insert, "INSERT INTO models VALUES (?, ?)"},
-		{&w.rules.insert, "INSERT INTO rules VALUES (?, ?)"},
-		{&w.methods.insert, "INSERT INTO methods VALUES (?, ?, ?, ?, ?)"},
-		{&w.users.insert, "INSERT INTO users VALUES (?, ?, ?)"},
-		{&w.sessions.insert, "INSERT INTO sessions VALUES (?, ?)"},
-		{&w.backends.insert, "INSERT INTO backends VALUES (?, ?, ?, ?, ?, ?, ?)"},
-		{&w.shape, "INSERT INTO shapes VALUES (?, ?, ?, ?, ?, ?)"},
-		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+		{&w.newRule, "INSERT INTO rules VALUES (?, ?)"},
+		{&w.findShape, "SELECT id, used FROM shapes WHERE fingerprint = ?"},
+		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
 		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
 		{&w.front, "INSERT INTO fronts VALUES (?, ?, ?, ?, ?)"},
 		{&w.shapeCall, "INSERT INTO shape_calls VALUES (?, ?)"},
 		{&w.finding, "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.background, "INSERT INTO background VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.save, "UPDATE state SET (" + stateColumns + ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.trends.find, "SELECT " + trendColumns + " FROM trends WHERE hour = ? AND method = ?"},
+		{&w.trends.write, "INSERT OR REPLACE INTO trends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 	} {
 		var err error
 		if *s.stmt, err = w.conn.PrepareContext(ctx, s.text); err != nil {
 			return fmt.Errorf("prepare %q: %w", s.text, err)
 		}
+		w.stmts = append(w.stmts, *s.stmt)
 	}
+	return w.prepareWords()
+}
+
+// reload remembers what the store holds, and nothing else.
+func (w *Recorder) reload() error {
+	if err := errors.Join(w.loadWords(), w.loadState()); err != nil {
+		return err
+	}
+	w.stale = false
 	return nil
 }
 
-// Trace stores one call.
-func (w *Recorder) Trace(t *analyzer.Trace) error {
-	if err := w.begin(); err != nil {
-		return err
+// Trace stores one call with its statements and findings. After an error the call is counted as lost, with
+// those of the open batch, and the recorder goes on.
+func (w *Recorder) Trace(t *analyzer.Trace) error { return w.store(t, false) }
+
+// Count stores one call whose statements are counted and not kept (Call.Counted), and not its findings.
+func (w *Recorder) Count(t *analyzer.Trace) error { return w.store(t, true) }
+
+// Tally adds one call to the trends and stores nothing of it: for what has to be shed, or is not asked for.
+func (w *Recorder) Tally(t *analyzer.Trace) { w.tally(t, analyzer.MethodOf(t.Call)) }
+
+func (w *Recorder) tally(t *analyzer.Trace, name string) {
+	if t.Call.Class == rpclog.Ordinary {
+		w.trends.add(t, name, w.cfg.TrendMethods)
 	}
-	if err := w.trace(t); err != nil {
-		return explain("write store", w.path, fmt.Errorf("write call %d: %w", t.Call.ID, err))
+}
+
+func (w *Recorder) store(t *analyzer.Trace, counted bool) error {
+	name := analyzer.MethodOf(t.Call)
+	w.tally(t, name)
+	w.hour = max(w.hour, hourOf(t.Call.Start))
+	if err := w.begin(); err != nil {
+		return w.fail(err)
+	}
+	id := t.Call.ID
+	if w.live {
+		id = rpclog.CallID(w.now.lastCall + 1)
+	}
+	w.now.lastCall = max(w.now.lastCall, int64(id))
+	if err := w.trace(id, t, name, counted); err != nil {
+		return w.fail(fmt.Errorf("write call %d: %w", t.Call.ID, err))
 	}
 	return w.commitFull()
 }
 
-func (w *Recorder) trace(t *analyzer.Trace) error {
-	c := t.Call
-	if err := w.pack(c.Start, t.Spans); err != nil {
-		return err
-	}
-	probability := 1.0
-	for i := range t.Spans {
-		probability = min(probability, t.Spans[i].Probability)
-	}
-	var rules uint64
-	for i, f := range t.Findings {
-		rule, err := w.rules.id(f.Rule, func(id uint64) []any { return []any{id, f.Rule} })
-		if err != nil {
-			return err
-		}
-		if rule > maxRules {
-			return fmt.Errorf("more than %d rules", maxRules)
-		}
-		rules |= 1 << (rule - 1)
-		var spans []byte
-		for _, s := range f.Spans {
-			spans = binary.AppendUvarint(spans, uint64(max(s, 0)))
-		}
-		if spans == nil {
-			spans = []byte{}
-		}
-		if _, err := w.finding.Exec(c.ID, i, rule, f.Title, f.Fix, int64(f.Cost), spans); err != nil {
-			return err
-		}
-	}
-	ids, err := w.callWords(c)
-	if err != nil {
-		return err
-	}
-	failed := c.Error != "" || c.Status >= 400
-	b := &t.Time
-	w.args = append(w.args[:0], int64(c.ID), c.Start.UnixNano(), int64(duration(c)),
-		offset(c, c.Head), offset(c, c.Sent), offset(c, c.First),
-		int64(c.Transport), int64(c.Class), ids.verb, ids.path, ids.method, ids.db, ids.user, ids.session,
-		ids.client, int64(c.Client.Port()), ids.server, int64(c.Server.Port()),
-		int64(c.Status), ids.err, failed, int64(c.IDs), c.RequestBytes, c.ResponseBytes, int64(c.Gaps),
-		int64(len(t.Spans)), float64(probUnit-shortfall(probability))/probUnit, int64(rules), int64(len(t.Findings)),
-		int64(b.Wait), int64(b.Application), int64(b.SQL), int64(b.Lock), int64(b.Retry), int64(b.Transfer), int64(b.Unknown))
-	if _, err := w.call.Exec(w.args...); err != nil {
-		return err
-	}
-	if len(t.Spans) > 0 {
-		if _, err := w.spans.Exec(int64(c.ID), w.packed); err != nil {
-			return err
-		}
-		if err := w.index(c.ID); err != nil {
-			return err
-		}
-	}
-	if f := t.Front; f != nil {
-		_, err = w.front.Exec(int64(c.ID), f.Client.String(), f.Server.String(), int64(f.Start.Sub(c.Start)), int64(f.End.Sub(c.Start)))
-	}
-	return err
-}
-
-// index notes which shapes the call ran, each once.
-func (w *Recorder) index(id rpclog.CallID) error {
-	w.used = w.used[:0]
-	for i := range w.buf {
-		w.used = append(w.used, w.buf[i].shape)
-	}
-	slices.Sort(w.used)
-	for _, shape := range slices.Compact(w.used) {
-		if _, err := w.shapeCall.Exec(int64(shape), int64(id)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// LastCall returns the id under which the last call was stored. Append gives ids in order of writing, above
+// all that the store ever held, whatever number the call bore.
+func (w *Recorder) LastCall() rpclog.CallID { return rpclog.CallID(w.now.lastCall) }
 
 // Background stores statements that no call owns.
 func (w *Recorder) Background(g *analyzer.Background) error {
+	w.hour = max(w.hour, hourOf(g.Start))
 	if err := w.begin(); err != nil {
-		return err
+		return w.fail(err)
 	}
-	w.nextBG++
-	if err := w.group(w.nextBG, g); err != nil {
-		return explain("write store", w.path, fmt.Errorf("write background group %d: %w", w.nextBG, err))
+	w.now.lastGroup++
+	if err := w.group(w.now.lastGroup, g); err != nil {
+		return w.fail(fmt.Errorf("write background group %d: %w", w.now.lastGroup, err))
 	}
 	return w.commitFull()
 }
 
-func (w *Recorder) group(id int64, g *analyzer.Background) error {
-	if err := w.pack(g.Start, g.Spans); err != nil {
-		return err
-	}
-	kind, err := w.word(g.Group)
-	if err != nil {
-		return err
-	}
-	backend, err := w.backend(g.Session)
-	if err != nil {
-		return err
-	}
-	var total time.Duration
-	for i := range w.buf {
-		total += w.buf[i].Duration
-	}
-	_, err = w.background.Exec(id, g.Start.UnixNano(), int64(max(g.End.Sub(g.Start), 0)), int64(kind), int64(backend),
-		len(g.Spans), int64(total), w.packed)
-	return err
-}
-
-// pack fills w.buf and w.packed from spans.
-func (w *Recorder) pack(start time.Time, spans []analyzer.Span) error {
-	w.buf, w.leases = w.buf[:0], w.leases[:0]
-	for i := range spans {
-		sp := &spans[i]
-		s := sp.Statement
-		lease := min(max(sp.Lease, 0), len(spans))
-		for len(w.leases) <= lease {
-			w.leases = append(w.leases, 0)
-		}
-		if w.leases[lease] == 0 {
-			id, err := w.backend(s.Session)
-			if err != nil {
-				return err
-			}
-			w.leases[lease] = id
-		}
-		shape, err := w.shapeID(s.Fingerprint)
-		if err != nil {
-			return err
-		}
-		first := time.Duration(-1)
-		if !s.First.IsZero() {
-			first = max(s.First.Sub(s.Start), 0)
-		}
-		var length time.Duration
-		if !s.End.IsZero() {
-			length = max(s.End.Sub(s.Start), 0)
-		}
-		w.buf = append(w.buf, Span{Start: s.Start.Sub(start), First: first, Duration: length, Lease: lease,
-			Kind: s.Kind, Rows: s.Rows, TextBytes: s.TextBytes, In: s.In, Out: s.Out, SQLState: s.SQLState, Tx: s.Tx,
-			Extended: s.Extended, Gaps: s.Gaps, By: sp.By, Probability: sp.Probability, shape: shape, dupOf: s.TextHash})
-	}
-	duplicates(w.buf, w.seen)
-	w.packed = appendSpans(w.packed[:0], w.leases, w.buf)
-	return nil
-}
+var errDone = errors.New("the recording is finished")
 
 func (w *Recorder) begin() error {
 	if w.done {
-		return errors.New("write store: the recording is finished")
+		return errDone
 	}
 	if w.open {
 		return nil
 	}
-	if _, err := w.conn.ExecContext(context.Background(), "BEGIN"); err != nil {
-		return explain("write store", w.path, fmt.Errorf("begin batch: %w", err))
+	if w.wal.full {
+		return fmt.Errorf("%w: a reader keeps the write-ahead log from being folded", ErrFull)
+	}
+	if w.stale {
+		if err := w.reload(); err != nil {
+			return err
+		}
+	}
+	if _, err := w.conn.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin batch: %w", err)
 	}
 	w.open = true
 	return nil
+}
+
+// fail gives up the open batch and the trace in hand: they are counted as lost, and the next one begins anew.
+func (w *Recorder) fail(err error) error {
+	if errors.Is(err, errDone) {
+		return fmt.Errorf("write store: %w", err)
+	}
+	return w.rollback(err, 1)
+}
+
+func (w *Recorder) rollback(err error, inHand int) error {
+	w.stats.lost.Add(int64(w.pending + inHand))
+	if w.open {
+		// SQLite may have rolled back by itself, and then says that there is nothing to roll back.
+		_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
+	}
+	w.open, w.pending, w.stale, w.now = false, 0, true, w.saved
+	w.trends.redo()
+	w.headerNew = w.headerNew || w.header.State != ""
+	return explain("write store", w.path, err)
 }
 
 func (w *Recorder) commitFull() error {
@@ -299,41 +226,38 @@ func (w *Recorder) commitFull() error {
 	return w.commit()
 }
 
+// Flush commits what is pending, so that readers see it and a crash does not lose it.
+func (w *Recorder) Flush() error {
+	if w.done {
+		return nil
+	}
+	if !w.open && !w.headerNew && !w.trends.dirty() {
+		return nil
+	}
+	if err := w.begin(); err != nil {
+		return w.rollback(err, 0)
+	}
+	return w.commit()
+}
+
 func (w *Recorder) commit() error {
 	if !w.open {
 		return nil
 	}
-	w.open, w.pending = false, 0
-	if _, err := w.conn.ExecContext(context.Background(), "COMMIT"); err != nil {
-		return explain("write store", w.path, fmt.Errorf("commit batch: %w", err))
+	err := errors.Join(w.writeTrends(), w.writeHeader())
+	if err == nil {
+		err = w.saveState()
 	}
-	return nil
-}
-
-// Finish stores the summary and folds the write-ahead log into the file.
-func (w *Recorder) Finish(src Source, sum analyzer.Summary) error {
-	if err := w.begin(); err != nil {
-		return err
+	if err == nil {
+		_, err = w.conn.ExecContext(context.Background(), "COMMIT")
 	}
-	text, err := json.Marshal(finished{src, sum})
 	if err != nil {
-		return fmt.Errorf("encode summary: %w", err)
+		return w.rollback(fmt.Errorf("commit batch: %w", err), 0)
 	}
-	ctx := context.Background()
-	if _, err := w.conn.ExecContext(ctx, "INSERT INTO meta VALUES ('recording', ?)", string(text)); err != nil {
-		return explain("write store", w.path, fmt.Errorf("write summary: %w", err))
-	}
-	if err := w.commit(); err != nil {
-		return err
-	}
-	w.done = true
-	if w.path == Memory {
-		return nil
-	}
-	// Statements of its own would hold the log: leaving WAL mode makes one self-contained file of it.
-	if _, err := w.conn.ExecContext(ctx, "PRAGMA journal_mode = delete"); err != nil {
-		return explain("write store", w.path, fmt.Errorf("close log: %w", err))
-	}
+	w.stats.stored.Add(int64(w.pending))
+	w.stats.commits.Add(1)
+	w.open, w.pending, w.saved, w.headerNew = false, 0, w.now, false
+	w.trends.settle(w.hour)
 	return nil
 }
 
@@ -341,6 +265,53 @@ func (w *Recorder) Finish(src Source, sum analyzer.Summary) error {
 type finished struct {
 	Source  Source
 	Summary analyzer.Summary
+	State   string `json:",omitempty"` // empty: complete
+}
+
+// States of a recording that Append writes.
+const (
+	stateLive    = "live"    // being written, or its writer died
+	stateStopped = "stopped" // its writer came to its end; another may go on
+)
+
+// Describe tells readers of a live store what is being recorded and how it goes: what they see as the
+// recording's source, summary and notices. It is written with the next commit.
+func (w *Recorder) Describe(src Source, sum analyzer.Summary) {
+	w.header, w.headerNew = finished{src, sum, stateLive}, true
+}
+
+func (w *Recorder) writeHeader() error {
+	if !w.headerNew {
+		return nil
+	}
+	text, err := json.Marshal(w.header)
+	if err != nil {
+		return fmt.Errorf("encode summary: %w", err)
+	}
+	if _, err := w.conn.ExecContext(context.Background(), "INSERT OR REPLACE INTO meta VALUES ('recording', ?)", string(text)); err != nil {
+		return fmt.Errorf("write summary: %w", err)
+	}
+	return nil
+}
+
+// Finish stores the summary and folds the write-ahead log into the file. No Trace or Background may follow.
+func (w *Recorder) Finish(src Source, sum analyzer.Summary) error {
+	w.header, w.headerNew = finished{Source: src, Summary: sum}, true
+	if w.live {
+		w.header.State = stateStopped
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w.done = true
+	if w.path == Memory {
+		return nil
+	}
+	// Statements of its own would hold the log: leaving WAL mode makes one self-contained file of it.
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA journal_mode = delete"); err != nil && !(w.live && busy(err)) {
+		return explain("write store", w.path, fmt.Errorf("close log: %w", err))
+	}
+	return nil // of a live store that is being read, the last reader folds the log
 }
 
 // Reader opens the store for reading, in memory too. What was not committed yet is not seen.
@@ -353,9 +324,6 @@ func (w *Recorder) Reader() (*SQLite, error) {
 	if err != nil {
 		return nil, explain("read store", w.path, err)
 	}
-	if err := r.reload(); err != nil {
-		return nil, errors.Join(explain("read store", w.path, err), r.Close())
-	}
 	return r, nil
 }
 
@@ -364,32 +332,12 @@ func (w *Recorder) Close() error {
 	if w.conn == nil {
 		return nil
 	}
-	err := errors.Join(w.commit(), w.conn.Close(), w.db.Close())
+	err := w.Flush()
+	for _, s := range w.stmts { // SQLite keeps a connection, and its locks, until the last one is closed
+		err = errors.Join(err, s.Close())
+	}
+	err = errors.Join(err, w.conn.Close(), w.db.Close())
+	release(w.held)
 	w.conn = nil
-	return err
-}
-
-// duration of a call, to its last byte seen where the response never ended.
-func duration(c *rpclog.Call) time.Duration {
-	end := c.Start
-	for _, t := range [...]time.Time{c.Head, c.Sent, c.First, c.End} {
-		if t.After(end) {
-			end = t
-		}
-	}
-	return end.Sub(c.Start)
-}
-
-func offset(c *rpclog.Call, t time.Time) int64 {
-	if t.IsZero() {
-		return -1
-	}
-	return int64(max(t.Sub(c.Start), 0))
-}
-
-func host(a netip.AddrPort) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.Addr().String()
+	return errors.Join(err, w.lock.unlock())
 }

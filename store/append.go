@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfd/perfd/sqltrace"
+)
+
+const (
+	// busyMillis is how long a connection waits for another's lock, and liveBusy how long the writer does.
+	busyMillis = 5000
+	liveBusy   = 500
+
+	liveBatch = 5000
+	pageSize  = 4096
+	// writerCache and readerCache bound the pages that SQLite keeps in memory, in KiB and for each connection.
+	writerCache = 8 << 10
+	readerCache = 2 << 10
+)
+
+// Append opens the store at path for continuous writing, or makes one, while it is being read by anybody.
+// A store of an older version is brought to the present one. The caller drives it: Trace, Background, and a
+// Tick at least every FlushEvery.
+//
+// The death of the process, whatever its cause, loses what was not committed: the last FlushEvery. A power
+// failure may lose what was committed since the log was last folded into the file; the file is whole either way.
+func Append(path string, dict sqltrace.Dictionary, cfg Config) (*Recorder, error) {
+	const op = "open store"
+	if cfg.Batch <= 0 {
+		cfg.Batch = liveBatch
+	}
+	cfg = cfg.orDefaults()
+	if path == Memory {
+		w, err := Create(path, dict, cfg)
+		if err == nil {
+			err = w.goLive()
+		}
+		return w, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := claim(path); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+	}
+	l, err := lockWriter(path)
+	if err != nil {
+		return nil, explain(op, path, err)
+	}
+	from, err := versionAt(path)
+	if err != nil {
+		return nil, errors.Join(explain(op, path, err), l.unlock())
+	}
+	// A page that is given back to the system has to be found again: auto_vacuum, which only a new file can get.
+	pragmas := []string{"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", foldPages(&cfg)), fmt.Sprintf("journal_size_limit(%d)", 2*pageSize*foldPages(&cfg)),
+		fmt.Sprintf("cache_size(-%d)", writerCache)}
+	w, err := record(op, path, dsn(path, "rwc", pragmas...), dict, cfg, from)
+	if err != nil {
+		return nil, errors.Join(err, l.unlock())
+	}
+	w.lock = l
+	if err := w.goLive(); err != nil {
+		return nil, errors.Join(explain(op, path, err), w.Close())
+	}
+	return w, nil
+}
+
+// foldPages is the length of the log at which it is folded into the file: 4 MB, and less for a small store.
+func foldPages(cfg *Config) int64 {
+	if cfg.MaxBytes < 0 {
+		return 1000
+	}
+	return min(max(cfg.MaxBytes/32/pageSize, 64), 1000)
+}
+
+// versionAt returns the schema version of the store at path, 0 for an empty file.
+func versionAt(path string) (int, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if info.Size() == 0 {
+		return 0, nil
+	}
+	if !IsStore(path) {
+		return 0, errForeign
+	}
+	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return 0, err
+	}
+	v, err := version(db)
+	return v, errors.Join(err, db.Close())
+}
+
+// goLive marks the recording as one that is being written.
+func (w *Recorder) goLive() error {
+	w.live = true
+	var old Recording
+	err := readHeader(context.Background(), w.conn, &old)
+	if err != nil {
+		return err
+	}
+	w.header, w.headerNew = finished{Source: old.Source, State: stateLive}, true
+	if err := w.prune.begin(w); err != nil {
+		return err
+	}
+	if _, err := w.exec(fmt.Sprintf("PRAGMA busy_timeout = %d", liveBusy)); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// Tick commits what is pending where that is due, and takes a step of what the store has to do beside: deleting
+// what is too old or too much, folding the log. A step takes some 20 ms at most.
+func (w *Recorder) Tick(now time.Time) error {
+	if w.flushed.IsZero() || now.Before(w.flushed) || now.Sub(w.flushed) >= w.cfg.FlushEvery {
+		w.flushed = now
+		if err := w.watchLog(); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if !w.prune.due(now) {
+		return nil
+	}
+	_, err := w.Prune(now)
+	return err
+}
+
+// counters are what Stats reads from other goroutines.
+type counters struct {
+	stored, lost, commits, pruned, folds, blocked, file, log, used atomic.Int64
+	slowest                                                        atomic.Int64
+}
+
+// RecorderStats tells how writing goes.
+type RecorderStats struct {
+	Stored  int64 // calls and background groups committed
+	Lost    int64 // those that could not be
+	Commits int64
+	Pruned  int64 // calls and background groups deleted
+
+	FileBytes, UsedBytes, LogBytes int64         // of the file, of that in use, of the write-ahead log beside it
+	Folds, Blocked                 int64         // attempts to fold a long log into the file, and those that a reader stood in the way of
+	Slowest                        time.Duration // the longest step of deleting
+}
+
+// Stats is safe from any goroutine.
+func (w *Recorder) Stats() RecorderStats {
+	c := &w.stats
+	return RecorderStats{Stored: c.stored.Load(), Lost: c.lost.Load(), Commits: c.commits.Load(), Pruned: c.pruned.Load(),
+		FileBytes: c.file.Load(), UsedBytes: c.used.Load(), LogBytes: c.log.Load(), Folds: c.folds.Load(), Blocked: c.blocked.Load(),
+		Slowest: time.Duration(c.slowest.Load())}
+}
+
+// wal is what is known of the write-ahead log.
+type wal struct {
+	full bool // longer than MaxLogBytes
+	wipe bool // it holds what was purged: fold it whatever its length
+}
+
+// watchLog looks at the length of the log. A log longer than SQLite keeps it by itself is one that a reader
+// holds: folding it is tried again with every flush, and beyond MaxLogBytes nothing more is written.
+func (w *Recorder) watchLog() error {
+	if w.path == Memory {
+		return nil
+	}
+	var size int64
+	if info, err := os.Stat(w.path + "-wal"); err == nil {
+		size = info.Size()
+	}
+	if w.wal.wipe || size > 3*pageSize*foldPages(&w.cfg) {
+		folded, err := w.fold()
+		if err != nil {
+			return err
+		}
+		if folded && w.wal.wipe {
+			w.wal.wipe = false
+			if err := w.secureDelete(false); err != nil {
+				return err
+			}
+		}
+		if info, err := os.Stat(w.path + "-wal"); err == nil {
+			size = info.Size()
+		}
+	}
+	w.stats.log.Store(size)
+	w.wal.full = size > w.cfg.MaxLogBytes
+	return nil
+}
+
+// fold writes the log into the file and cuts it, unless a reader needs it.
+func (w *Recorder) fold() (bool, error) {
+	ctx := context.Background()
+	var blocked, pages, done int64
+	_, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0") // a reader is not waited for
+	if err == nil {
+		err = w.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&blocked, &pages, &done)
+	}
+	_, after := w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", liveBusy))
+	w.stats.folds.Add(1)
+	held := blocked != 0 || busy(err)
+	if held {
+		w.stats.blocked.Add(1)
+		err = nil
+	}
+	if err = errors.Join(err, after); err != nil {
+		return false, explain("fold log of store", w.path, err)
+	}
+	return !held, nil
+}
