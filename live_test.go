@@ -62,9 +62,9 @@ func tap(t *testing.T, h *house, rpc, sql uint16, work func(context.Context) err
 }
 
 // liveScore fails the test unless every call was seen as it was, and all statements but a very few.
-func liveScore(t *testing.T, want truth.Record, got *collector) truth.Score {
+func liveScore(t *testing.T, want truth.Record, got truth.Answers) truth.Score {
 	t.Helper()
-	s := truth.Judge(want, got.answers())
+	s := truth.Judge(want, got)
 	t.Logf("%d calls, %d statements: attributed %.2f %%, method %.2f %%, sure %d of %d",
 		s.Calls.Of, s.Found.Of, 100*s.Attributed.Rate(), 100*s.MethodRight.Rate(), s.Sure.Right, s.Sure.Of)
 	for what, share := range map[string]truth.Share{
@@ -90,15 +90,20 @@ func TestLive(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.setup.Postgres = lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
 			site := &site{server: lab.RunTrytond(t, c.setup), database: c.setup.Postgres.Addr.Port()}
-			// A server that has just started fills its caches in the first calls: what they run is not known yet
-			// from other calls, and nothing but that tells overlapping ones of several processes apart.
-			if _, err := (lab.Crowd{Host: site.server.Addr.String(), Bursts: 1, Seed: 1}).Work(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			warmUp(t, site.server)
 			t.Run("packets alone", site.packetsAlone)
 			t.Run("with processes", func(t *testing.T) { site.withProcesses(t, process.ThreadsOff) })
 			t.Run("with threads", func(t *testing.T) { site.withProcesses(t, process.ThreadsBest) })
 		})
+	}
+}
+
+// warmUp lets a server that has just started fill its caches. What it runs for that is not known yet from other
+// calls, and nothing but that tells overlapping calls of several processes apart.
+func warmUp(t *testing.T, server *lab.Trytond) {
+	t.Helper()
+	if _, err := (lab.Crowd{Host: server.Addr.String(), Bursts: 1, Seed: 1}).Work(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -125,7 +130,7 @@ func (s *site) work(t *testing.T, h *house) []lab.Call {
 func (s *site) packetsAlone(t *testing.T) {
 	var got collector
 	calls := s.work(t, newHouse(&got))
-	score := liveScore(t, s.server.Truth(calls), &got)
+	score := liveScore(t, s.server.Truth(calls), got.answers())
 	atLeast(t, "statements given to the right call", score.Attributed, 97)
 }
 
@@ -165,7 +170,7 @@ func (s *site) withProcesses(t *testing.T, source process.ThreadSource) {
 	if stats.Threads.Source != process.ThreadsOff { // else not wanted, or not permitted here
 		atLeast(t, "threads", threads, 99.9)
 	}
-	liveScore(t, s.server.Truth(calls), &got)
+	liveScore(t, s.server.Truth(calls), got.answers())
 }
 
 func plus(s truth.Share, right bool) truth.Share {

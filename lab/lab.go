@@ -71,6 +71,12 @@ func folder(t testing.TB, a *account) string {
 	return dir
 }
 
+// Folder makes a folder that all servers can reach, for sockets. It ends with the test.
+func Folder(t testing.TB) string {
+	t.Helper()
+	return folder(t, nil)
+}
+
 // own gives a file or folder to a.
 func own(t testing.TB, name string, a *account) {
 	t.Helper()

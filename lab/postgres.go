@@ -51,6 +51,7 @@ type Postgres struct {
 	Socket string         // folder of its Unix socket, whose name follows from Addr's port
 	Log    string         // its log; the file of the configured form
 	CA     string         // PEM file with the certificate that it shows, if TLS
+	Key    string         // PEM file with its key
 
 	t       testing.TB
 	config  PostgresConfig
@@ -112,7 +113,7 @@ func (p *Postgres) configure(port uint16) {
 		p.certify()
 		settings["ssl"] = "on"
 		settings["ssl_cert_file"] = p.CA
-		settings["ssl_key_file"] = filepath.Join(p.dir, "server.key")
+		settings["ssl_key_file"] = p.Key
 	}
 	if p.config.Log == "csvlog" || p.config.Log == "jsonlog" {
 		settings["logging_collector"] = "on"
@@ -154,9 +155,9 @@ func (p *Postgres) certify() {
 	if err != nil {
 		p.t.Fatalf("write a key: %v", err)
 	}
-	p.CA = filepath.Join(p.dir, "server.crt")
+	p.CA, p.Key = filepath.Join(p.dir, "server.crt"), filepath.Join(p.dir, "server.key")
 	write(p.t, p.CA, p.account, 0o644, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
-	write(p.t, filepath.Join(p.dir, "server.key"), p.account, 0o600,
+	write(p.t, p.Key, p.account, 0o600,
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 }
 
