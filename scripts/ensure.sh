@@ -5,6 +5,7 @@
 #   golangci-lint  the pinned linter, into .tools/bin
 #   postgresql     a PostgreSQL server, which the tests start for themselves
 #   iproute        the command ip, with which tests make network interfaces
+#   tcpdump        with which the tap is compared
 #   lab            the servers that package lab starts besides: trytond with a module, gunicorn, Redis
 #   node           Node.js with npm
 #   chromium       a browser for the page tests
@@ -69,6 +70,9 @@ for thing in "$@"; do
       ;;
     iproute)
       package ip iproute2
+      ;;
+    tcpdump)
+      package tcpdump tcpdump
       ;;
     node)
       package node nodejs npm
