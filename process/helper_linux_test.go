@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,11 @@ func TestMain(m *testing.M) {
 		fmt.Println(listener.Addr())
 		go endWithParent()
 		serve(listener)
+	case "lonely": // in a network without any interface
+		listener, err := net.Listen("tcp4", "0.0.0.0:0")
+		exit(err)
+		fmt.Println("0.0.0.0:" + strconv.Itoa(int(addrOf(listener.Addr()).Port())))
+		endWithParent()
 	case "prefork":
 		exit(prefork())
 	case "worker":
@@ -263,40 +269,52 @@ func addrOf(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
 type app struct {
 	addr string
 	pid  int32
+	stop func()
 }
 
-// startApp starts one; its command line is the title.
+// startApp starts one for the time of the test; its command line is the title.
 func startApp(t testing.TB, role, database string, threads, workers int, title ...string) app {
 	t.Helper()
+	a, err := tryApp(role, database, threads, workers, nil, title...)
+	if err != nil {
+		t.Fatalf("start application server: %v", err)
+	}
+	t.Cleanup(a.stop)
+	return a
+}
+
+func tryApp(role, database string, threads, workers int, attr *syscall.SysProcAttr, title ...string) (app, error) {
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return app{}, err
 	}
 	cmd := exec.Command(self)
-	cmd.Args = title
-	cmd.Env = append([]string{"PERFD_TEST_LISTEN=127.0.0.1:0"}, append(os.Environ(), roleVariable+"="+role, "PERFD_TEST_DATABASE="+database,
-		fmt.Sprint("PERFD_TEST_THREADS=", threads), fmt.Sprint("PERFD_TEST_WORKERS=", workers))...)
-	cmd.Stderr = os.Stderr
+	cmd.Args, cmd.SysProcAttr, cmd.Stderr = title, attr, os.Stderr
+	cmd.Env = append([]string{"PERFD_TEST_LISTEN=127.0.0.1:0"}, os.Environ()...)
+	cmd.Env = append(cmd.Env, roleVariable+"="+role, "PERFD_TEST_DATABASE="+database,
+		fmt.Sprint("PERFD_TEST_THREADS=", threads), fmt.Sprint("PERFD_TEST_WORKERS=", workers))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return app{}, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return app{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return app{}, err
 	}
-	t.Cleanup(func() {
+	a := app{pid: int32(cmd.Process.Pid), stop: func() {
 		_ = stdin.Close()
 		_ = cmd.Wait()
-	})
+	}}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("application server did not start: %v", err)
+		a.stop()
+		return app{}, err
 	}
-	return app{addr: strings.TrimSpace(line), pid: int32(cmd.Process.Pid)}
+	a.addr = strings.TrimSpace(line)
+	return a, nil
 }
 
 // request makes one request over a connection and returns who served it.

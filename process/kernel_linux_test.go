@@ -243,3 +243,25 @@ func TestNamespace(t *testing.T) {
 		t.Errorf("nothing was scored:\n%s", b)
 	}
 }
+
+// TestNetworks finds servers in networks of their own.
+func TestNetworks(t *testing.T) {
+	for _, source := range append(sources(t), ThreadsOff) {
+		t.Run(source.String(), func(t *testing.T) {
+			o := observe(t, Config{Threads: source, Rescan: 20 * time.Millisecond})
+			a, err := tryApp("lonely", "", 1, 0, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, "python3", "odoo-bin")
+			if errors.Is(err, unix.EPERM) {
+				t.Log("networks may not be made here")
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.stop()
+			eventually(t, "server found", func() bool { return serverAt(o, a.addr) != nil })
+			if pid := serverAt(o, a.addr).Pid; pid != a.pid {
+				t.Errorf("process %d, want %d", pid, a.pid)
+			}
+		})
+	}
+}

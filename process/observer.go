@@ -28,6 +28,7 @@ type view struct {
 	servers   []Server
 	databases []Database
 	pids      []int32 // of all servers
+	roles     map[int32]Role
 	listen    map[uint16]bool
 	database  map[uint16]bool
 	denied    int
@@ -73,6 +74,9 @@ func (o *Observer) Seen(a, b netip.AddrPort, at time.Time) {
 
 // Servers returns the application servers found last. The caller must not change them.
 func (o *Observer) Servers() []Server { return o.view.Load().servers }
+
+// Role says what a process of an application server is there for; empty if it is none of one.
+func (o *Observer) Role(pid int32) Role { return o.view.Load().roles[pid] }
 
 // Databases returns the PostgreSQL servers and poolers found last. The caller must not change them.
 func (o *Observer) Databases() []Database { return o.view.Load().databases }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -131,4 +132,30 @@ func socketInode(link []byte) (uint32, bool) {
 	}
 	n, err := strconv.ParseUint(string(rest[:len(rest)-1]), 10, 32)
 	return uint32(n), err == nil
+}
+
+// network names the network that a process is in; empty if it may not be known.
+func (p procs) network(pid int32) string {
+	name, err := os.Readlink(p.path(pid, "ns/net"))
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// tcp yields the TCP sockets of a process's network that are in the states.
+func (p procs) tcp(pid int32, states uint32, yield func(socket)) {
+	for _, name := range []string{"net/tcp", "net/tcp6"} {
+		f, err := os.Open(p.path(pid, name))
+		if err != nil {
+			continue
+		}
+		lines := bufio.NewScanner(f)
+		for n := 0; n < maxFiles && lines.Scan(); n++ {
+			if s, ok := readTCPLine(lines.Bytes()); ok && s.state < 32 && states&(1<<s.state) != 0 {
+				yield(s)
+			}
+		}
+		_ = f.Close()
+	}
 }

@@ -32,7 +32,9 @@ var testLayout = layout{family: 16, localPort: 14, remotePort: 12, local4: 4, re
 
 func TestRecords(t *testing.T) {
 	v4, v4b := netip.MustParseAddrPort("127.0.0.1:8069"), netip.MustParseAddrPort("10.1.2.3:40000")
-	mapped := func(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port()) }
+	mapped := func(a netip.AddrPort) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
+	}
 	want := endOf(v4, v4b)
 	for name, b := range map[string][]byte{
 		"IPv4":         record(testLayout, v4, v4b, 1, 2, 3),

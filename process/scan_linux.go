@@ -5,13 +5,15 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
 )
 
 const (
-	youth     = 60 // looks at a new process until its command line counts as settled
+	youth     = 10 // looks at a new process until its command line counts as settled
+	recheck   = 60 // looks at processes until each settled one is looked at again
 	wholeScan = 30 // looks at processes until one at all their sockets
 	maxDepth  = 64
 )
@@ -60,7 +62,7 @@ func (s *scanner) step(now time.Time) {
 			delete(s.known, pid)
 		}
 	}
-	v := &view{listen: map[uint16]bool{}, database: map[uint16]bool{}}
+	v := &view{roles: map[int32]Role{}, listen: map[uint16]bool{}, database: map[uint16]bool{}}
 	for _, port := range s.cfg.DatabasePorts {
 		v.database[port] = true
 	}
@@ -96,7 +98,7 @@ func (s *scanner) inspect(pid int32) {
 	k.look = s.looks
 	k.age++
 	// A process that has settled is looked at again now and then: its number may be another one's by now.
-	if k.age > youth && !k.app && (s.looks+uint64(pid))%youth != 0 {
+	if k.age > youth && !k.app && (s.looks+uint64(pid))%recheck != 0 {
 		return
 	}
 	st, err := s.proc.status(pid)
@@ -144,6 +146,7 @@ func (s *scanner) group(v *view) {
 		case pid != root && role == Main:
 			role = Worker
 		}
+		v.roles[pid] = role
 		g.Processes = append(g.Processes, Process{Pid: pid, Parent: k.parent, Role: role, Command: k.title.Command})
 	}
 	for _, root := range slices.Sorted(maps.Keys(groups)) {
@@ -168,9 +171,6 @@ var databaseCommands = []string{"postgres", "postmaster", "pgbouncer", "odyssey"
 
 // sockets finds out where servers listen, which connections they have and how they reach their databases.
 func (s *scanner) sockets(v *view, now time.Time) {
-	if s.lister == nil {
-		return
-	}
 	servers := map[int32]*Server{}
 	for i := range v.servers {
 		for _, p := range v.servers[i].Processes {
@@ -207,6 +207,25 @@ func (s *scanner) sockets(v *view, now time.Time) {
 	}
 }
 
+// tcp yields the sockets of perfd's own network, and those of servers in networks of their own, such as those of
+// containers.
+func (s *scanner) tcp(v *view, states uint32, yield func(socket)) {
+	own, err := os.Readlink(s.cfg.Root + "/self/ns/net")
+	if err != nil {
+		own = ""
+	}
+	if s.lister == nil || s.lister.tcp(states, yield) != nil {
+		s.proc.tcp(int32(os.Getpid()), states, yield)
+	}
+	seen := map[string]bool{own: true, "": true}
+	for _, pid := range v.pids {
+		if network := s.proc.network(pid); !seen[network] {
+			seen[network] = true
+			s.proc.tcp(pid, states, yield)
+		}
+	}
+}
+
 func (s *scanner) alive(pid int32) bool {
 	_, err := s.proc.status(pid)
 	return err == nil
@@ -227,7 +246,7 @@ func uniq[T comparable](seq func(func(T) bool)) func(func(T) bool) {
 }
 
 func (s *scanner) listening(v *view, servers map[int32]*Server, first map[uint32]int32, bases map[uint32]*Database) {
-	_ = s.lister.tcp(1<<stateListen, func(sock socket) {
+	s.tcp(v, 1<<stateListen, func(sock socket) {
 		if server := servers[first[sock.inode]]; server != nil {
 			server.Listen = append(server.Listen, sock.local)
 			v.listen[sock.local.Port()] = true
@@ -244,7 +263,7 @@ func (s *scanner) listening(v *view, servers map[int32]*Server, first map[uint32
 
 // connected notes whose the open connections are.
 func (s *scanner) connected(v *view, servers map[int32]*Server, first, owners map[uint32]int32, now time.Time) {
-	_ = s.lister.tcp(establishedMask, func(sock socket) {
+	s.tcp(v, establishedMask, func(sock socket) {
 		server := servers[first[sock.inode]]
 		if server == nil || sock.inode == 0 {
 			return
@@ -260,6 +279,9 @@ func (s *scanner) connected(v *view, servers map[int32]*Server, first, owners ma
 
 // local finds connections to PostgreSQL through Unix sockets.
 func (s *scanner) local(servers map[int32]*Server, first map[uint32]int32, bases map[uint32]*Database) {
+	if s.lister == nil {
+		return
+	}
 	_ = s.lister.unixes(func(sock socket) {
 		if !strings.Contains(sock.path, "/.s.PGSQL.") {
 			return

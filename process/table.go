@@ -63,6 +63,7 @@ type table struct {
 	maxSlots  int64
 	forgotten atomic.Uint64 // ends evicted
 	overrun   atomic.Uint64 // runs overwritten
+	gaps      gaps
 }
 
 type shard struct {
@@ -255,6 +256,9 @@ func (t *table) worker(e end, from, to int64) (pid, tid int32) {
 		return 0, 0
 	}
 	if pid, tid = h.user(from, to, t.late); pid != 0 {
+		if t.gaps.within(pid, from, to+t.late) {
+			tid = 0
+		}
 		return pid, tid
 	}
 	switch {
@@ -269,8 +273,7 @@ func (t *table) worker(e end, from, to int64) (pid, tid int32) {
 // tail is how far into the next use the return of the last system call of the use before may fall.
 const tail = 5_000_000
 
-// user is the thread that used the connection between two moments; tid 0 if several did and none of them all the
-// time.
+// user is the thread that used the connection between two moments; tid 0 if several did, or if it cannot be told.
 //
 // A use is stamped when its system call returns, hence after its packet if that was sent and after the packet if
 // it was received. So within [from, to] stand the uses of the thread in question, before them possibly a late one
@@ -280,11 +283,8 @@ func (h *history) user(from, to, late int64) (pid, tid int32) {
 	var after *run // the earliest that begins after to
 	var in [4]*run // those within, newest first
 	n := 0
-	for i := 0; ; i++ {
-		r := h.at(i)
-		if r == nil || r.to < from {
-			break
-		}
+	r := h.at(0)
+	for i := 0; r != nil && r.to >= from; i, r = i+1, h.at(i+1) {
 		if r.from > to {
 			after = r
 			continue
@@ -296,14 +296,16 @@ func (h *history) user(from, to, late int64) (pid, tid int32) {
 		in[n] = r
 		n++
 	}
-	if n > 1 && in[n-1].from < from && in[n-1].to < from+tail {
-		n-- // the thread before
-	}
+	// The uses before the oldest run are known to be none only if none was overwritten.
+	cut := r == nil && h.full
 	if n == 0 {
-		if after == nil || after.from > to+late {
+		if after == nil || after.from > to+late || cut {
 			return 0, 0
 		}
 		return after.pid, after.tid
+	}
+	if n > 1 && in[n-1].from < from && in[n-1].to < from+tail {
+		n-- // the thread before
 	}
 	pid, tid = in[0].pid, in[0].tid
 	for _, r := range in[1:n] {
@@ -313,6 +315,9 @@ func (h *history) user(from, to, late int64) (pid, tid int32) {
 		if r.pid != pid {
 			return 0, 0
 		}
+	}
+	if cut && in[n-1].from > from {
+		tid = 0
 	}
 	return pid, tid
 }

@@ -152,6 +152,46 @@ func TestExclusiveUses(t *testing.T) {
 	})
 }
 
+// TestSilenceProvesNothingInGaps has threads not be concluded where uses may have gone unnoticed.
+func TestSilenceProvesNothingInGaps(t *testing.T) {
+	tab, e := testTable(Config{Runs: 8})
+	tab.use(e, 1, 2, 10*ms)
+	tab.use(e, 1, 2, 100*ms)
+	check := func(what string, from, to int64, want int32) {
+		t.Helper()
+		if pid, tid := tab.worker(e, from, to); pid != 1 || tid != want {
+			t.Errorf("%s: %d, %d, want 1, %d", what, pid, tid, want)
+		}
+	}
+	check("no gaps", 50*ms, 60*ms, 2)
+	tab.gaps.lost(200*ms, 210*ms)
+	tab.gaps.lost(205*ms, 220*ms)
+	check("losses later", 50*ms, 60*ms, 2)
+	tab.use(e, 1, 2, 300*ms)
+	check("losses then", 218*ms, 230*ms, 0)
+	check("losses earlier", 221*ms, 230*ms, 2)
+	for i := range int64(200) {
+		tab.gaps.lost((1000+10*i)*ms, (1001+10*i)*ms)
+	}
+	if n := len(*tab.gaps.losses.Load()); n != maxGaps {
+		t.Errorf("%d losses remembered, want %d", n, maxGaps)
+	}
+	check("the oldest losses", 202*ms, 203*ms, 0)
+	check("before the losses", 110*ms, 120*ms, 2)
+	tab.gaps.started(map[int32]int64{1: 50 * ms})
+	check("tapped since", 50*ms, 60*ms, 2)
+	check("tapped only then", 49*ms, 60*ms, 0)
+
+	tab, e = testTable(Config{Runs: 8})
+	for i := range int64(20) {
+		tab.use(e, 1, int32(i+1), 1000*ms+10*i*ms)
+	}
+	if pid, tid := tab.worker(e, 1110*ms, 1115*ms); pid != 1 || tid != 0 {
+		t.Errorf("before what is remembered: %d, %d", pid, tid)
+	}
+	check("remembered", 1139*ms, 1141*ms, 15)
+}
+
 func TestHistoryWraps(t *testing.T) {
 	tab, e := testTable(Config{Runs: 5})
 	for i := range int64(23) {

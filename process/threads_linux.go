@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"os"
 	"sync/atomic"
@@ -39,6 +40,7 @@ type threads struct {
 	links   []link.Link
 	reader  *ringbuf.Reader
 	pause   time.Duration
+	since   map[int32]int64 // the processes that were tapped after their beginning
 
 	events, foreign atomic.Uint64
 	horizon         atomic.Int64
@@ -172,11 +174,20 @@ func (th *threads) watch(pids []int32, idle func(pid int32) bool) {
 	if !th.on() {
 		return
 	}
+	since := make(map[int32]int64, len(pids))
 	wanted := make(map[uint32]bool, len(pids))
 	for _, pid := range pids {
 		wanted[uint32(pid)] = true
-		_ = th.tapped.Put(uint32(pid), uint32(1)) // full: the rest goes without
+		since[pid] = th.since[pid]
+		switch err := th.tapped.Update(uint32(pid), uint32(1), ebpf.UpdateNoExist); {
+		case err == nil:
+			since[pid] = time.Now().UnixNano()
+		case !errors.Is(err, ebpf.ErrKeyExist):
+			since[pid] = math.MaxInt64 // no room: nothing will be known
+		}
 	}
+	th.since = since
+	th.table.gaps.started(since)
 	var stale []uint32
 	var pid, value uint32
 	for entries := th.tapped.Iterate(); entries.Next(&pid, &value); {
@@ -198,6 +209,8 @@ func (th *threads) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = th.reader.Close() })
 	defer stop()
 	var record ringbuf.Record
+	var lost uint64
+	before := time.Now()
 	for {
 		asked := time.Now()
 		clock := clockOffset()
@@ -212,6 +225,11 @@ func (th *threads) run(ctx context.Context) {
 			}
 			th.take(record.RawSample, clock)
 		}
+		if n := th.lost(); n != lost {
+			th.table.gaps.lost(before.Add(-settle).UnixNano(), time.Now().UnixNano())
+			lost = n
+		}
+		before = asked
 		th.horizon.Store(asked.Add(-settle).UnixNano())
 	}
 }
@@ -279,13 +297,20 @@ func (th *threads) stats() Threads {
 	if at := th.horizon.Load(); at != 0 {
 		s.Horizon = time.Unix(0, at)
 	}
-	var lost []uint64
-	if th.dropped.Lookup(uint32(0), &lost) == nil {
-		for _, n := range lost {
-			s.Lost += n
+	s.Lost = th.lost()
+	return s
+}
+
+// lost is how many records the kernel had no room for.
+func (th *threads) lost() uint64 {
+	var each []uint64 // one number a processor
+	var all uint64
+	if th.dropped.Lookup(uint32(0), &each) == nil {
+		for _, n := range each {
+			all += n
 		}
 	}
-	return s
+	return all
 }
 
 func (th *threads) close() {

@@ -87,7 +87,10 @@ func TestThreadsOfUses(t *testing.T) {
 				o := observe(t, Config{Threads: source, Rescan: 20 * time.Millisecond, DatabasePorts: []uint16{db.port()}})
 				db.start(o.Seen)
 				a := startApp(t, form.role, db.Addr().String(), form.threads, form.workers, "python3", "-u", "/usr/bin/odoo-bin", "-c", "x.conf")
-				eventually(t, "server found", func() bool { s := serverAt(o, a.addr); return s != nil && s.Kind == Odoo })
+				eventually(t, "server found", func() bool {
+					s := serverAt(o, a.addr)
+					return s != nil && s.Kind == Odoo && s.Count(HTTP) == form.workers
+				})
 				uses := crowd(t, o, a.addr, 6, 100, 3, 3)
 				end := time.Now()
 				eventually(t, "all taken in", func() bool { return o.Stats().Threads.Horizon.After(end) })
