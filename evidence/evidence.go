@@ -232,6 +232,12 @@ func (s *Set) Hashes() []Hash {
 // Len is the number of hashes held, repetitions included until Hashes is called.
 func (s *Set) Len() int { return len(s.hashes) }
 
+// Copy makes s equal to o in its own memory.
+func (s *Set) Copy(o *Set) {
+	s.hashes = append(s.hashes[:0], o.hashes...)
+	s.budget, s.limit = o.budget, o.limit
+}
+
 // Clone returns a copy that shares nothing with s.
 func (s *Set) Clone() Set {
 	return Set{hashes: slices.Clone(s.hashes), budget: s.budget, limit: s.limit}

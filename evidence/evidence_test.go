@@ -118,3 +118,20 @@ func BenchmarkValue(b *testing.B) {
 		})
 	}
 }
+
+func TestCopySharesNothing(t *testing.T) {
+	a, b := NewSet(16), NewSet(1024)
+	for i := range 200 {
+		a.Add(Hash(i * 7919))
+		b.Add(Hash(i))
+	}
+	b.Copy(&a)
+	want := slices.Clone(a.Hashes())
+	if !slices.Equal(b.Hashes(), want) || b.Limit() != a.Limit() {
+		t.Fatalf("copied %v below %x, want %v below %x", b.Hashes(), b.Limit(), want, a.Limit())
+	}
+	b.Add(1)
+	if !slices.Equal(a.Hashes(), want) {
+		t.Error("adding to the copy changed the original")
+	}
+}

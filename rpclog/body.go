@@ -19,6 +19,9 @@ type body struct {
 	json *jsonScanner
 	xml  *xmlScanner
 	inf  *inflater
+
+	count *counted // what is read is counted too
+	aside *aside   // it is put aside and not yet read
 }
 
 // open prepares for a body.
@@ -58,6 +61,15 @@ func (o *body) scanner() scanner {
 }
 
 func (o *body) write(b []byte) {
+	if o.aside != nil {
+		if o.aside.put(b) {
+			return
+		}
+		o.takeUp(o.aside.x.d)
+	}
+	if o.count != nil {
+		o.count.add(b)
+	}
 	switch {
 	case o.inf != nil:
 		o.inf.write(b)
@@ -70,6 +82,10 @@ func (o *body) write(b []byte) {
 
 // close ends a body that came to its end.
 func (o *body) close(d *Decoder) {
+	if o.aside != nil && o.heard(d) {
+		return
+	}
+	o.takeUp(d)
 	if o.inf != nil {
 		o.inf.finish()
 	}
@@ -93,6 +109,7 @@ func (o *body) closed(b []byte) bool {
 
 // tear tells that bytes are missing: of a body that is not compressed, the values that follow can be read.
 func (o *body) tear(d *Decoder) {
+	o.takeUp(d)
 	switch {
 	case o.inf != nil:
 		o.stop(d)
@@ -105,6 +122,7 @@ func (o *body) tear(d *Decoder) {
 
 // stop ends a body of which bytes are missing: what follows cannot be read.
 func (o *body) stop(d *Decoder) {
+	o.takeUp(d)
 	if o.inf != nil {
 		o.inf.stop()
 		d.shelve(o.inf)

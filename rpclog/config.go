@@ -16,6 +16,9 @@ type Config struct {
 	// Decompressors bounds the compressed bodies decoded at the same time; the content of further ones is
 	// passed over. Defaults to 64.
 	Decompressors int
+	// EchoBytes bounds how much of an answer's body is put aside where the same answer may have been seen behind
+	// a reverse proxy. Defaults to 64 KiB.
+	EchoBytes int
 	// RequestValues and ResponseValues bound the hashes kept of one body. They default to 1024 and 4096.
 	RequestValues, ResponseValues int
 	// Sessions bounds the sessions whose user is remembered. Defaults to 65536.
@@ -32,6 +35,7 @@ func (c Config) withDefaults() Config {
 	positive(&c.Pipelined, 128)
 	positive(&c.DecodedBytes, 64<<20)
 	positive(&c.Decompressors, 64)
+	positive(&c.EchoBytes, 64<<10)
 	positive(&c.RequestValues, 1024)
 	positive(&c.ResponseValues, 4096)
 	positive(&c.Sessions, 65536)

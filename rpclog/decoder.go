@@ -28,7 +28,9 @@ type Decoder struct {
 
 	pathBuf []byte // scratch of path
 
-	idle idlers
+	idle   idlers
+	echoes echoes
+	aside  int // bytes put aside
 }
 
 var _ capture.Protocol = (*Decoder)(nil)
@@ -137,7 +139,8 @@ type idlers struct {
 	json      []*jsonScanner
 	xml       []*xmlScanner
 	inflaters [codings][]*inflater
-	busy      int // inflaters in use
+	buffers   [][]byte // of bodies put aside
+	busy      int      // inflaters in use
 }
 
 const idleMax = 32

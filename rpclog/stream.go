@@ -237,7 +237,7 @@ func (s *stream) responseHeaded(h *half, at time.Time) {
 		s.complete(h, at)
 		return
 	}
-	h.body.open(s.d, x, &h.head, x.env.response(x, &h.head), &x.call.Response)
+	h.openAnswer(s.d, x.env.response(x, &h.head))
 	h.frameBody(s, at, true)
 }
 
@@ -272,6 +272,7 @@ func (s *stream) complete(h *half, at time.Time) {
 	x := h.x
 	h.x = nil
 	h.ready()
+	count := h.body.count
 	h.body.close(s.d)
 	if x == nil {
 		return
@@ -284,6 +285,7 @@ func (s *stream) complete(h *half, at time.Time) {
 		x.requestDone(at, h.bytes)
 		return
 	}
+	h.sound(s.d, x, count)
 	x.call.End = at
 	x.call.ResponseBytes = h.bytes
 	x.env.answered(x)
