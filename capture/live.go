@@ -16,16 +16,16 @@ type LiveConfig struct {
 	// SnapLen bounds the captured bytes of one packet. Defaults to 192 KiB, three times the largest segment
 	// that offload makes unless told to make larger ones.
 	SnapLen int
-	// RingBytes is the memory shared with the kernel, and the only buffer between it and the decoders.
-	// Defaults to 16 MiB.
+	// RingBytes is the memory shared with the kernel, and the only buffer between it and the decoders: at
+	// 50 MB/s the default holds 0.6 s. Defaults to 32 MiB.
 	RingBytes int
-	// BlockBytes is the unit in which the ring is handed over; a packet cannot be larger. Defaults to 256 KiB.
-	// Every block that time retires counts, however empty: with 64 of them and Retire at 25 ms the reader may
-	// stall for 1.6 s when traffic is light, where 8 blocks of 1 MiB would allow 0.2 s. At 50 MB/s the memory
-	// is the limit, 0.3 s, for both.
+	// BlockBytes is the unit in which the ring is handed over; a packet cannot be larger. Large blocks wake the
+	// reader seldom, many keep a stall from freezing the ring: each block that Retire hands over counts, however
+	// empty, so that under light traffic the reader may stall for as many times Retire as there are blocks,
+	// 1.6 s by default. Defaults to 1 MiB.
 	BlockBytes int
-	// Retire bounds how long a packet waits for its block to fill; it may take twice as long.
-	// Defaults to 25 ms.
+	// Retire bounds how long a packet waits for its block to fill; it may take twice as long. Each end of a wait
+	// wakes the reader, which costs as much as some hundred packets. Defaults to 50 ms.
 	Retire time.Duration
 	// Promiscuous also takes packets that are addressed to other hosts. Defaults to false.
 	Promiscuous bool
@@ -50,14 +50,14 @@ func (c LiveConfig) withDefaults() LiveConfig {
 			*v = to
 		}
 	}
-	def(&c.RingBytes, 16<<20)
-	def(&c.BlockBytes, 256<<10)
+	def(&c.RingBytes, 32<<20)
+	def(&c.BlockBytes, 1<<20)
 	c.BlockBytes = max(c.BlockBytes, smallestBlock) &^ (smallestBlock - 1)
 	c.RingBytes = max(c.RingBytes, 2*c.BlockBytes)
 	def(&c.SnapLen, 192<<10)
 	c.SnapLen = min(c.SnapLen, c.BlockBytes-blockOverhead)
 	if c.Retire <= 0 {
-		c.Retire = 25 * time.Millisecond
+		c.Retire = 50 * time.Millisecond
 	}
 	c.Retire = max(c.Retire, time.Millisecond)
 	if len(c.Interfaces) == 1 && c.Interfaces[0] == "any" {
