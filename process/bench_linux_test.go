@@ -177,3 +177,61 @@ func BenchmarkClassify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkScan is a look at all processes of this host.
+func BenchmarkScan(b *testing.B) {
+	o, err := New(Config{Threads: ThreadsOff})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(o.closeAll)
+	s := newScanner(o)
+	s.step(time.Now())
+	b.ReportAllocs()
+	for b.Loop() {
+		s.step(time.Now())
+	}
+	b.ReportMetric(float64(len(s.known)), "processes")
+}
+
+// BenchmarkFind asks the kernel for one connection.
+func BenchmarkFind(b *testing.B) {
+	d, err := openDiagnoser()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(d.close)
+	from, _ := tcpPair(b)
+	name, err := unix.Getsockname(from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	peer, err := unix.Getpeername(from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	local, remote := name.(*unix.SockaddrInet4), peer.(*unix.SockaddrInet4)
+	x, y := netip.AddrPortFrom(netip.AddrFrom4(local.Addr), uint16(local.Port)), netip.AddrPortFrom(netip.AddrFrom4(remote.Addr), uint16(remote.Port))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.find(x, y); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen is the start of thread evidence, once in the life of perfd.
+func BenchmarkOpen(b *testing.B) {
+	if len(sources(b)) == 0 {
+		return
+	}
+	cfg := Config{}.withDefaults()
+	b.ReportAllocs()
+	for b.Loop() {
+		th := openThreads(cfg, newTable(cfg))
+		if th.err != nil {
+			b.Fatal(th.err)
+		}
+		th.close()
+	}
+}

@@ -13,20 +13,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// powerless runs f on a thread without any capability, which ends with it.
-func powerless(t *testing.T, f func()) {
+// powerless runs f on a thread without any capability but those given, which ends with it. It reports false if
+// this process does not have them.
+func powerless(t *testing.T, f func(), but ...uint) bool {
 	t.Helper()
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: no other goroutine may get this thread
-		err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &make([]unix.CapUserData, 2)[0])
+		var sets [2]unix.CapUserData
+		for _, c := range but {
+			sets[c/32].Effective |= 1 << (c % 32)
+			sets[c/32].Permitted |= 1 << (c % 32)
+		}
+		err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0])
 		if err == nil {
 			f()
 		}
 		done <- err
 	}()
-	if err := <-done; err != nil {
+	err := <-done
+	if err != nil && len(but) == 0 {
 		t.Fatalf("give up capabilities: %v", err)
+	}
+	return err == nil
+}
+
+// TestThreadsPermitted holds to what is said of the capabilities: these two are enough.
+func TestThreadsPermitted(t *testing.T) {
+	for _, source := range sources(t) {
+		if !powerless(t, func() {
+			th := openThreads(Config{Threads: source}.withDefaults(), newTable(Config{}.withDefaults()))
+			if th.err != nil || th.source != source {
+				t.Errorf("%v: %v, %v", source, th.source, th.err)
+			}
+			th.watch([]int32{int32(os.Getpid())}, func(int32) bool { return true })
+			th.close()
+		}, unix.CAP_BPF, unix.CAP_PERFMON) {
+			t.Errorf("%v works, but the capabilities are not there", source)
+		}
 	}
 }
 
