@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -25,21 +26,24 @@ type HTMLConfig struct {
 //go:embed report.html.tmpl
 var pageSource string
 
-var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"figure":  splitFigure,
-	"count":   thousands,
-	"percent": percent,
-	"brief":   func(s string) string { return Brief(s, 140) },
-	"parts":   parts,
-	"bar":     svgBar,
+// pageTemplate is made when first needed: most runs write no page.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{
+		"figure":  splitFigure,
+		"count":   thousands,
+		"percent": percent,
+		"brief":   func(s string) string { return Brief(s, 140) },
+		"parts":   parts,
+		"bar":     svgBar,
 
-	"contains": strings.Contains,
+		"contains": strings.Contains,
 
-	"partShown":  func(p part) bool { return p.d > 0 },
-	"partName":   func(p part) string { return p.name },
-	"partClass":  func(p part) string { return p.class },
-	"partFigure": func(p part) template.HTML { return splitFigure(p.d) },
-}).Parse(pageSource))
+		"partShown":  func(p part) bool { return p.d > 0 },
+		"partName":   func(p part) string { return p.name },
+		"partClass":  func(p part) string { return p.class },
+		"partFigure": func(p part) template.HTML { return splitFigure(p.d) },
+	}).Parse(pageSource))
+})
 
 // htmlPage is what the template shows.
 type htmlPage struct {
@@ -87,7 +91,7 @@ func HTML(w io.Writer, s analyzer.Summary, cfg HTMLConfig) error {
 		}
 	}
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, p); err != nil {
+	if err := pageTemplate().Execute(&out, p); err != nil {
 		return fmt.Errorf("make page: %w", err)
 	}
 	if _, err := w.Write(out.Bytes()); err != nil {

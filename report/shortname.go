@@ -4,10 +4,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // shortToken matches what a short name is made of: quoted names, words, parameters and operators.
-var shortToken = regexp.MustCompile(`"(?:[^"]|"")*"|[A-Za-z_][\w$]*|<>|!=|<=|>=|\|\||->>|[^\s\w]`)
+var shortToken = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"(?:[^"]|"")*"|[A-Za-z_][\w$]*|<>|!=|<=|>=|\|\||->>|[^\s\w]`)
+})
 
 // common are columns that Odoo names in nearly every statement: they come last.
 var common = []string{"active", "company_id", "partner_share", "write_date", "write_uid", "create_date", "create_uid"}
@@ -16,7 +19,7 @@ var common = []string{"active", "company_id", "partner_share", "write_date", "wr
 // "SELECT res_partner count by comment, active". Empty where the text is of another kind. It is no parser:
 // it never fails, whatever the text.
 func shortName(text string) string {
-	t := shortToken.FindAllString(text, 400)
+	t := shortToken().FindAllString(text, 400)
 	for i, w := range t {
 		if strings.HasPrefix(w, `"`) {
 			t[i] = strings.Trim(w, `"`)
