@@ -17,6 +17,9 @@ const (
 	busyMillis = 5000
 	liveBusy   = 500
 
+	// tickTime bounds a Tick's deleting where the file is close to its limit.
+	tickTime = 25 * time.Millisecond
+
 	liveBatch = 5000
 	pageSize  = 4096
 	// writerCache and readerCache bound the pages that SQLite keeps in memory, in KiB and for each connection.
@@ -76,7 +79,7 @@ func foldPages(cfg *Config) int64 {
 	if cfg.MaxBytes < 0 {
 		return 1000
 	}
-	return min(max(cfg.MaxBytes/32/pageSize, 64), 1000)
+	return min(max(cfg.MaxBytes/64/pageSize, 16), 1000)
 }
 
 // versionAt returns the schema version of the store at path, 0 for an empty file.
@@ -118,7 +121,7 @@ func (w *Recorder) goLive() error {
 }
 
 // Tick commits what is pending where that is due, and takes a step of what the store has to do beside: deleting
-// what is too old or too much, folding the log. A step takes some 20 ms at most.
+// what is too old or too much, folding the log. That takes some 40 ms at most.
 func (w *Recorder) Tick(now time.Time) error {
 	if w.flushed.IsZero() || now.Before(w.flushed) || now.Sub(w.flushed) >= w.cfg.FlushEvery {
 		w.flushed = now
@@ -132,8 +135,17 @@ func (w *Recorder) Tick(now time.Time) error {
 	if !w.prune.due(now) {
 		return nil
 	}
-	_, err := w.Prune(now)
-	return err
+	for start := time.Now(); ; {
+		more, err := w.Prune(now)
+		if err != nil || !more || time.Since(start) > tickTime || !w.tight() {
+			return err
+		}
+	}
+}
+
+// tight reports whether deleting has to hurry, lest the file outgrow its limit.
+func (w *Recorder) tight() bool {
+	return w.cfg.MaxBytes > 0 && w.stats.used.Load() > w.cfg.MaxBytes/100*93
 }
 
 // counters are what Stats reads from other goroutines.
@@ -164,21 +176,25 @@ func (w *Recorder) Stats() RecorderStats {
 
 // wal is what is known of the write-ahead log.
 type wal struct {
-	full bool // longer than MaxLogBytes
-	wipe bool // it holds what was purged: fold it whatever its length
+	wipe bool // the log holds what was purged: fold it whatever its length
 }
+
+var (
+	errLog  = fmt.Errorf("%w: a reader keeps the write-ahead log from being folded", ErrFull)
+	errFile = fmt.Errorf("%w: old calls are not deleted as fast as new ones come", ErrFull)
+)
 
 // watchLog looks at the length of the log. A log longer than SQLite keeps it by itself is one that a reader
 // holds: folding it is tried again with every flush, and beyond MaxLogBytes nothing more is written.
 func (w *Recorder) watchLog() error {
-	if w.path == Memory {
+	if !w.live || w.path == Memory {
 		return nil
 	}
 	var size int64
 	if info, err := os.Stat(w.path + "-wal"); err == nil {
 		size = info.Size()
 	}
-	if w.wal.wipe || size > 3*pageSize*foldPages(&w.cfg) {
+	if w.wal.wipe || size > min(3*pageSize*foldPages(&w.cfg), w.cfg.MaxLogBytes/2) {
 		folded, err := w.fold()
 		if err != nil {
 			return err
@@ -194,7 +210,12 @@ func (w *Recorder) watchLog() error {
 		}
 	}
 	w.stats.log.Store(size)
-	w.wal.full = size > w.cfg.MaxLogBytes
+	w.refusal = nil
+	if size > w.cfg.MaxLogBytes {
+		w.refusal = errLog
+	} else if file := w.stats.file.Load(); w.cfg.MaxBytes > 0 && file > w.cfg.MaxBytes+w.cfg.MaxBytes/10 && w.stats.used.Load() > w.cfg.MaxBytes {
+		w.refusal = errFile
+	}
 	return nil
 }
 

@@ -18,20 +18,20 @@ const maxWords = 1 << 16
 // entry is a word's row as the store has it.
 type entry struct {
 	id   uint64
-	used int64 // hour
+	used int64 // minute
 }
 
-// dictionary gives ids from 1 to the words of one table, and notes the hour of their last use. An id is
+// dictionary gives ids from 1 to the words of one table, and notes the minute of their last use. An id is
 // never given again: the row of the highest one is never deleted.
 type dictionary[K comparable] struct {
 	table         string
 	insert, touch *sql.Stmt
-	clock         *int64 // the hour it is
+	clock         *int64 // the minute it is
 	ids           map[K]entry
 	next          uint64
 }
 
-// id returns the id of k, which row stores when it is new; the hour is appended to what row returns.
+// id returns the id of k, which row stores when it is new; the minute is appended to what row returns.
 func (d *dictionary[K]) id(k K, row func(id uint64) []any) (uint64, error) {
 	if e, ok := d.ids[k]; ok {
 		return e.id, d.mark(k, e)
@@ -45,7 +45,7 @@ func (d *dictionary[K]) id(k K, row func(id uint64) []any) (uint64, error) {
 	return d.next, nil
 }
 
-// mark notes that k was used in this hour.
+// mark notes that k was used in this minute.
 func (d *dictionary[K]) mark(k K, e entry) error {
 	if e.used >= *d.clock {
 		return nil
@@ -57,7 +57,7 @@ func (d *dictionary[K]) mark(k K, e entry) error {
 	return nil
 }
 
-// room makes place for one more word, at the cost of those not used in this hour or else of all.
+// room makes place for one more word, at the cost of those not used in this minute or else of all.
 func (d *dictionary[K]) room() {
 	if len(d.ids) >= maxWords {
 		d.forget(*d.clock)
@@ -67,10 +67,10 @@ func (d *dictionary[K]) room() {
 	}
 }
 
-// forget drops the words that were last used before the given hour.
-func (d *dictionary[K]) forget(hour int64) {
+// forget drops the words that were last used before the given minute.
+func (d *dictionary[K]) forget(minute int64) {
 	for k, e := range d.ids {
-		if e.used < hour {
+		if e.used < minute {
 			delete(d.ids, k)
 		}
 	}
@@ -130,10 +130,10 @@ func (w *Recorder) word(s string) (uint64, error) { return text(&w.words, s) }
 // prepareWords makes the statements of all dictionaries.
 func (w *Recorder) prepareWords() error {
 	for _, err := range [...]error{
-		w.words.prepare(w.conn, &w.hour, "words", 3), w.paths.prepare(w.conn, &w.hour, "paths", 3),
-		w.models.prepare(w.conn, &w.hour, "models", 3), w.methods.prepare(w.conn, &w.hour, "methods", 6),
-		w.users.prepare(w.conn, &w.hour, "users", 4), w.sessions.prepare(w.conn, &w.hour, "sessions", 3),
-		w.backends.prepare(w.conn, &w.hour, "backends", 8), w.shapes.prepare(w.conn, &w.hour, "shapes", 7),
+		w.words.prepare(w.conn, &w.minute, "words", 3), w.paths.prepare(w.conn, &w.minute, "paths", 3),
+		w.models.prepare(w.conn, &w.minute, "models", 3), w.methods.prepare(w.conn, &w.minute, "methods", 6),
+		w.users.prepare(w.conn, &w.minute, "users", 4), w.sessions.prepare(w.conn, &w.minute, "sessions", 3),
+		w.backends.prepare(w.conn, &w.minute, "backends", 8), w.shapes.prepare(w.conn, &w.minute, "shapes", 7),
 	} {
 		if err != nil {
 			return err

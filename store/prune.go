@@ -15,26 +15,27 @@ type pruner struct {
 	more   bool      // the last step left something to do
 	purge  bool      // the calls of purged users are being deleted
 	words  time.Time // when the words were last gone through
-	table  int       // of the words being gone through, and how far
+	steps  int
+	table  int // of the words being gone through, and how far
 	cursor int64
 	gone   bool // words vanished since words
 }
 
 const (
 	pruneEvery = time.Second
-	wordsEvery = 10 * time.Minute
+	wordsEvery = 5 * time.Minute
 	stepTime   = 15 * time.Millisecond
-	minChunk   = 16
+	minChunk   = 50
 	maxChunk   = 2000
 	wordChunk  = 5000
 	// freeShare of the file may be free pages before some are given back to the system.
 	freeShare = 4
-	freePages = 256
+	freePages = 64
 )
 
 // begin finds out where the writer before was.
 func (p *pruner) begin(w *Recorder) error {
-	p.chunk = 4 * minChunk
+	p.chunk = 2 * minChunk
 	if err := w.conn.QueryRowContext(context.Background(), "SELECT count(*) > 0 FROM purges").Scan(&p.purge); err != nil {
 		return fmt.Errorf("read purges: %w", err)
 	}
@@ -44,6 +45,11 @@ func (p *pruner) begin(w *Recorder) error {
 // due reports whether there is something to do, or to look for. A clock that went back makes it so, too.
 func (p *pruner) due(now time.Time) bool {
 	return p.more || !now.Before(p.next) || p.next.Sub(now) > 2*pruneEvery
+}
+
+// wordsDue reports whether the words are being gone through, or it is time to.
+func (p *pruner) wordsDue(now time.Time) bool {
+	return p.table > 0 || p.cursor > 0 || now.Sub(p.words) >= wordsEvery || now.Before(p.words)
 }
 
 // Prune takes one bounded step of deleting what Config and PurgeUser say, as Tick does; more says that another
@@ -67,13 +73,13 @@ func (w *Recorder) Prune(now time.Time) (more bool, err error) {
 	if err != nil {
 		return true, w.rollback(fmt.Errorf("prune: %w", err), 0)
 	}
+	took := time.Since(start) // without the commit, which may have a log to fold
 	if err := w.commit(); err != nil {
 		p.purge = p.purge || w.wal.wipe // the end of a purge, if it was one, is to be reached again
 		return true, err
 	}
-	took := time.Since(start)
 	w.stats.pruned.Add(int64(n))
-	w.stats.slowest.Store(max(w.stats.slowest.Load(), int64(took)))
+	w.stats.slowest.Store(max(w.stats.slowest.Load(), int64(time.Since(start))))
 	switch {
 	case took > stepTime:
 		p.chunk = max(p.chunk/2, minChunk)
@@ -86,7 +92,11 @@ func (w *Recorder) Prune(now time.Time) (more bool, err error) {
 
 // step deletes one chunk of the first thing that has to go, and returns how many calls and groups that were.
 func (w *Recorder) step(now time.Time) (n int, more bool, err error) {
-	if w.prune.purge {
+	p := &w.prune
+	if p.steps++; p.steps%4 == 0 && p.wordsDue(now) { // there may never be a time without calls to delete
+		return 0, true, w.pruneWords(now)
+	}
+	if p.purge {
 		return w.purgeStep()
 	}
 	if age := w.cfg.MaxAge; age > 0 {
@@ -107,12 +117,11 @@ func (w *Recorder) step(now time.Time) (n int, more bool, err error) {
 	if gone > 0 || err != nil {
 		return 0, true, err
 	}
-	if p := &w.prune; p.table > 0 || p.cursor > 0 || now.Sub(p.words) >= wordsEvery || now.Before(p.words) {
-		more, err = w.pruneWords(now)
-		return 0, more, err
+	if p.wordsDue(now) {
+		return 0, true, w.pruneWords(now)
 	}
 	if free > pages/freeShare && free > freePages {
-		return 0, true, w.giveBack(min(free-pages/freeShare, 2*freePages))
+		return 0, true, w.giveBack(min(free-pages/freeShare, 4*freePages))
 	}
 	return 0, false, nil
 }
@@ -187,7 +196,7 @@ func (w *Recorder) deleteOldest() (int, error) {
 	if len(groups) > 0 {
 		return w.delete(nil, groups)
 	}
-	n, err := w.exec("DELETE FROM trends WHERE hour < ? AND hour = (SELECT min(hour) FROM trends)", w.hour)
+	n, err := w.exec("DELETE FROM trends WHERE hour < ? AND hour = (SELECT min(hour) FROM trends)", w.minute/60)
 	return int(n), err
 }
 

@@ -8,25 +8,25 @@ import (
 )
 
 // pruneWords goes through one chunk of the dictionaries and deletes the words that no row can refer to any
-// more: those last used in an hour before the oldest row. The row of the highest id stays: ids are not reused.
-func (w *Recorder) pruneWords(now time.Time) (more bool, err error) {
+// more: those last used in a minute before that of the oldest row. The row of the highest id stays: ids are not reused.
+func (w *Recorder) pruneWords(now time.Time) error {
 	p := &w.prune
 	ctx := context.Background()
 	var oldest, trend sql.NullInt64
-	err = w.conn.QueryRowContext(ctx, "SELECT min(start) FROM (SELECT min(start) AS start FROM calls UNION ALL SELECT min(start) FROM background)").Scan(&oldest)
+	err := w.conn.QueryRowContext(ctx, "SELECT min(start) FROM (SELECT min(start) AS start FROM calls UNION ALL SELECT min(start) FROM background)").Scan(&oldest)
 	if err == nil {
 		err = w.conn.QueryRowContext(ctx, "SELECT min(hour) FROM trends").Scan(&trend)
 	}
 	if err != nil {
-		return false, fmt.Errorf("find oldest row: %w", err)
+		return fmt.Errorf("find oldest row: %w", err)
 	}
-	hour := w.hour
+	minute := w.minute
 	if oldest.Valid {
-		hour = min(hour, hourOf(time.Unix(0, oldest.Int64)))
+		minute = min(minute, minuteOf(time.Unix(0, oldest.Int64)))
 	}
 	tables := [...]struct {
 		name   string
-		forget func(hour int64)
+		forget func(minute int64)
 		trends bool // its words are named by trends, too
 	}{
 		{"words", w.words.forget, false}, {"paths", w.paths.forget, false}, {"users", w.users.forget, false},
@@ -35,35 +35,35 @@ func (w *Recorder) pruneWords(now time.Time) (more bool, err error) {
 	}
 	t := &tables[p.table]
 	if t.trends && trend.Valid {
-		hour = min(hour, trend.Int64)
+		minute = min(minute, trend.Int64*60)
 	}
 	var upper sql.NullInt64
 	err = w.conn.QueryRowContext(ctx, "SELECT max(id) FROM (SELECT id FROM "+t.name+" WHERE id > ? ORDER BY id LIMIT ?)", p.cursor, wordChunk).Scan(&upper)
 	if err != nil {
-		return false, fmt.Errorf("go through %s: %w", t.name, err)
+		return fmt.Errorf("go through %s: %w", t.name, err)
 	}
 	if upper.Valid {
-		n, err := w.exec("DELETE FROM "+t.name+" WHERE id > ? AND id <= ? AND id < (SELECT max(id) FROM "+t.name+") AND used < ?", p.cursor, upper.Int64, hour)
+		n, err := w.exec("DELETE FROM "+t.name+" WHERE id > ? AND id <= ? AND id < (SELECT max(id) FROM "+t.name+") AND used < ?", p.cursor, upper.Int64, minute)
 		if err != nil {
-			return false, fmt.Errorf("delete %s: %w", t.name, err)
+			return fmt.Errorf("delete %s: %w", t.name, err)
 		}
 		p.cursor = upper.Int64
 		if n > 0 {
 			p.gone = true
-			t.forget(hour)
+			t.forget(minute)
 		}
-		return true, nil
+		return nil
 	}
 	p.cursor = 0
 	if p.table++; p.table < len(tables) {
-		return true, nil
+		return nil
 	}
 	p.table, p.words = 0, now
 	if p.gone {
 		p.gone = false
 		w.now.epoch++
 	}
-	return false, nil
+	return nil
 }
 
 // PurgeUser forgets a user, named by login, "7" or "uid 7": who it was at once, and its calls, of which the

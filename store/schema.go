@@ -69,7 +69,7 @@ CREATE TABLE background (id INTEGER PRIMARY KEY, start INTEGER NOT NULL, duratio
   statements INTEGER NOT NULL, sql INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX background_start ON background (start);
 `},
-	// 2: a store that is written for weeks. Words know the hour (Unix time / 3600 s) in which they were last
+	// 2: a store that is written for weeks. Words know the minute (Unix time / 60 s) in which they were last
 	// used, so that those that no row refers to any more can go; what counting would take long for is kept in
 	// state; trends outlive the calls they sum up.
 	{schema: `
@@ -100,14 +100,14 @@ INSERT INTO state SELECT 1, 1, 1, coalesce(max(id), 0), (SELECT coalesce(max(id)
   count(*) FILTER (WHERE class = 0), count(*) FILTER (WHERE class = 0 AND failed), coalesce(sum(statements), 0), 0,
   (SELECT count(*) FROM background), (SELECT coalesce(sum(statements), 0) FROM background),
   max(coalesce(max(start + duration), 0), (SELECT coalesce(max(start + duration), 0) FROM background)) FROM calls;
-UPDATE words    SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE paths    SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE models   SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE methods  SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE users    SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE sessions SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE backends SET used = (SELECT last / 3600000000000 FROM state);
-UPDATE shapes   SET used = (SELECT last / 3600000000000 FROM state);
+UPDATE words    SET used = (SELECT last / 60000000000 FROM state);
+UPDATE paths    SET used = (SELECT last / 60000000000 FROM state);
+UPDATE models   SET used = (SELECT last / 60000000000 FROM state);
+UPDATE methods  SET used = (SELECT last / 60000000000 FROM state);
+UPDATE users    SET used = (SELECT last / 60000000000 FROM state);
+UPDATE sessions SET used = (SELECT last / 60000000000 FROM state);
+UPDATE backends SET used = (SELECT last / 60000000000 FROM state);
+UPDATE shapes   SET used = (SELECT last / 60000000000 FROM state);
 `, fill: fillTrends},
 }
 

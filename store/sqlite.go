@@ -189,7 +189,9 @@ func explain(op, path string, err error) error {
 		e.Hint = "give a file written by perfd analyze --store, or a capture (pcap, pcapng)"
 	case full(err):
 		e.Hint = "make room on the disk, or lower the store's limit of bytes"
-		e.Err = fmt.Errorf("%w: %w", ErrFull, err)
+		if !errors.Is(err, ErrFull) {
+			e.Err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
 	case errors.Is(err, ErrInUse):
 		e.Hint = "stop the other perfd, or choose another store"
 	case errors.Is(err, errNewer):

@@ -29,12 +29,15 @@ const (
 
 var errDurations = errors.New("malformed durations")
 
-func hourOf(t time.Time) int64 {
-	n := t.UnixNano()
+func hourOf(t time.Time) int64 { return floorDiv(t.UnixNano(), hourLength) }
+
+func minuteOf(t time.Time) int64 { return floorDiv(t.UnixNano(), int64(time.Minute)) }
+
+func floorDiv(n, by int64) int64 {
 	if n < 0 {
-		n -= hourLength - 1
+		n -= by - 1
 	}
-	return n / hourLength
+	return n / by
 }
 
 // sum is what is known of calls together.

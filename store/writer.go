@@ -34,7 +34,7 @@ type Recorder struct {
 	backends dictionary[Backend]
 	shapes   dictionary[sqltrace.Fingerprint]
 	rules    map[string]uint64
-	hour     int64 // the highest seen
+	minute   int64 // the highest seen, since 1970
 	trends   trends
 
 	stmts                                                                        []*sql.Stmt
@@ -45,6 +45,7 @@ type Recorder struct {
 	open       bool
 	done       bool
 	stale      bool // a rollback undid what is remembered
+	refusal    error
 	header     finished
 	headerNew  bool // header is to be written with the next commit
 	flushed    time.Time
@@ -143,8 +144,8 @@ func (w *Recorder) tally(t *analyzer.Trace, name string) {
 func (w *Recorder) store(t *analyzer.Trace, counted bool) error {
 	name := analyzer.MethodOf(t.Call)
 	w.tally(t, name)
-	w.hour = max(w.hour, hourOf(t.Call.Start))
-	if err := w.begin(); err != nil {
+	w.minute = max(w.minute, minuteOf(t.Call.Start))
+	if err := w.admit(); err != nil {
 		return w.fail(err)
 	}
 	id := t.Call.ID
@@ -164,8 +165,8 @@ func (w *Recorder) LastCall() rpclog.CallID { return rpclog.CallID(w.now.lastCal
 
 // Background stores statements that no call owns.
 func (w *Recorder) Background(g *analyzer.Background) error {
-	w.hour = max(w.hour, hourOf(g.Start))
-	if err := w.begin(); err != nil {
+	w.minute = max(w.minute, minuteOf(g.Start))
+	if err := w.admit(); err != nil {
 		return w.fail(err)
 	}
 	w.now.lastGroup++
@@ -177,15 +178,20 @@ func (w *Recorder) Background(g *analyzer.Background) error {
 
 var errDone = errors.New("the recording is finished")
 
+// admit begins a batch for a trace, unless a limit stands in the way. What is flushed or deleted may pass.
+func (w *Recorder) admit() error {
+	if w.refusal != nil && !w.done {
+		return w.refusal
+	}
+	return w.begin()
+}
+
 func (w *Recorder) begin() error {
 	if w.done {
 		return errDone
 	}
 	if w.open {
 		return nil
-	}
-	if w.wal.full {
-		return fmt.Errorf("%w: a reader keeps the write-ahead log from being folded", ErrFull)
 	}
 	if w.stale {
 		if err := w.reload(); err != nil {
@@ -208,6 +214,10 @@ func (w *Recorder) fail(err error) error {
 }
 
 func (w *Recorder) rollback(err error, inHand int) error {
+	if errors.Is(err, ErrFull) && !w.open { // refused: nothing was touched
+		w.stats.lost.Add(int64(inHand))
+		return explain("write store", w.path, err)
+	}
 	w.stats.lost.Add(int64(w.pending + inHand))
 	if w.open {
 		// SQLite may have rolled back by itself, and then says that there is nothing to roll back.
@@ -257,8 +267,8 @@ func (w *Recorder) commit() error {
 	w.stats.stored.Add(int64(w.pending))
 	w.stats.commits.Add(1)
 	w.open, w.pending, w.saved, w.headerNew = false, 0, w.now, false
-	w.trends.settle(w.hour)
-	return nil
+	w.trends.settle(w.minute / 60)
+	return w.watchLog()
 }
 
 // finished is the JSON form of meta's "recording".
