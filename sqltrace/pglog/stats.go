@@ -117,8 +117,8 @@ func (d *Decoder) transactions(e *entry, alone bool) {
 	if !ok {
 		return
 	}
-	slot := string(e.vxid[:bytes.IndexByte(e.vxid, '/')])
-	last, seen := d.slots[slot]
+	slot := e.vxid[:bytes.IndexByte(e.vxid, '/')]
+	last, seen := d.slots[string(slot)]
 	if n == 0 && alone {
 		n = int64(last) + 1
 	}
@@ -136,5 +136,5 @@ func (d *Decoder) transactions(e *entry, alone bool) {
 	default:
 		return // the same one, or the server was started again
 	}
-	d.slots[slot] = uint64(n)
+	d.slots[string(slot)] = uint64(n)
 }
