@@ -6,7 +6,7 @@ BENCH ?= .
 UI := web/ui
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench compare load golden ui-check browser demo ci clean
+.PHONY: help build test race lint fuzz bench compare load golden ui-check deploy-check browser demo ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ ui-check: ## types and unit tests of the pages
 	@scripts/ensure.sh node ui
 	cd $(UI) && npx --no-install tsc --noEmit
 	cd $(UI) && npm run --silent test
+
+deploy-check: ## the systemd unit by systemd-analyze, the Helm chart by helm
+	@scripts/ensure.sh go systemd helm
+	@scripts/deploy.sh
 
 browser: build ## visit every page of `perfd demo` in Chromium
 	@scripts/ensure.sh node ui chromium

@@ -24,6 +24,7 @@ var below = map[string][]string{
 	"capture":        {},
 	"privilege":      {},
 	"config":         {},
+	"deploy":         {},
 	"doctor":         {"capture", "config", "store"},
 	"metrics":        {"analyzer", "rpclog", "sqltrace"},
 	"profile":        {},

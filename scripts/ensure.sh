@@ -3,6 +3,8 @@
 #
 #   go             the Go toolchain that go.mod asks for (told, not installed)
 #   golangci-lint  the pinned linter, into .tools/bin
+#   helm           the pinned helm, into .tools/bin
+#   systemd        systemd-analyze
 #   postgresql     a PostgreSQL server, which the tests start for themselves
 #   iproute        the command ip, with which tests make network interfaces
 #   tcpdump        with which the tap is compared
@@ -59,6 +61,15 @@ for thing in "$@"; do
         echo "ensure: installing golangci-lint $GOLANGCI_LINT" >&2
         GOBIN=$PWD/.tools/bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$GOLANGCI_LINT"
       }
+      ;;
+    helm)
+      helm_bin >/dev/null || {
+        echo "ensure: installing helm $HELM" >&2
+        GOBIN=$PWD/.tools/bin go install "helm.sh/helm/v3/cmd/helm@v$HELM"
+      }
+      ;;
+    systemd)
+      package systemd-analyze systemd
       ;;
     postgresql)
       has_postgresql || install "a PostgreSQL server" postgresql
