@@ -55,6 +55,10 @@ func (d *Decoder) logged(e *entry) {
 		d.disconnected(e)
 	} else if text, ok := after(m, `parameter "log_min_duration_statement" changed to "`); ok {
 		d.stats.threshold(string(bytes.TrimSuffix(text, []byte(`"`))))
+	} else if _, ok := after(m, "database system is ready to accept connections"); ok {
+		for pid, s := range d.sessions { // those of a server that ended without a word
+			d.close(pid, s, s.last)
+		}
 	} else {
 		d.event(e)
 	}
