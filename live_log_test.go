@@ -1,0 +1,121 @@
+package perfd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/follow"
+	"github.com/perfd/perfd/lab"
+	"github.com/perfd/perfd/sqltrace/pglog"
+)
+
+// TestLivePostgresLog lets users work with a real trytond whose connections to PostgreSQL are encrypted: calls
+// come from the tap, statements from the server's log, while both are made.
+func TestLivePostgresLog(t *testing.T) {
+	if !canTap(t) {
+		return
+	}
+	for form, prefix := range map[string]string{"jsonlog": "", "stderr": "%m [%p] %q%u@%d %r "} {
+		t.Run(form, func(t *testing.T) {
+			pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{
+				TLS: true, Log: form, LinePrefix: prefix, Settings: map[string]string{"log_min_duration_statement": "0"},
+			})
+			server := lab.RunTrytond(t, lab.TrytondConfig{
+				Postgres: pg, Workers: 2, Route: lab.Route{Host: "127.0.0.1", Port: pg.Addr.Port(), SSLMode: "require"},
+			})
+			warmUp(t, server)
+			var got collector
+			h := newHouse(&got)
+			log, err := pglog.New(pglog.Config{Server: pg.Addr, Prefix: prefix}, h.sql, &h.relay)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := &inbox{decoder: log, moved: make(chan struct{}, 1)}
+			ctx, stop := context.WithCancel(t.Context())
+			following := make(chan error, 1)
+			go func() { following <- follow.New(follow.Config{Path: pg.Log, FromStart: true}).Run(ctx, in) }()
+			end := tap(t, h, capture.LiveConfig{
+				RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()}, Between: in.drain,
+			})
+			calls, err := lab.Crowd{Host: server.Addr.String(), Bursts: 4}.Work(t.Context())
+			server.Stop()
+			pg.Stop()
+			info, err2 := os.Stat(pg.Log)
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			in.await(info.Size())
+			end()
+			stop()
+			if err := <-following; err != nil {
+				t.Error(err)
+			}
+			s := liveScore(t, server.Truth(calls), got.answers())
+			atLeast(t, "statements given to the right call", s.Attributed, byLog)
+		})
+	}
+}
+
+// byLog is the least share of statements, in percent, that must go to the right call where a log tells of them: it
+// has milliseconds, and nothing of the values in rows.
+const byLog = 92
+
+// inbox keeps lines of a log until the goroutine that decodes packets takes them.
+type inbox struct {
+	decoder *pglog.Decoder // of that goroutine
+	moved   chan struct{}  // told of each drain
+
+	mu    sync.Mutex
+	lines bytes.Buffer
+	idle  bool
+	taken int64
+}
+
+// Lines implements follow.Handler.
+func (in *inbox) Lines(block []byte) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.lines.Write(block)
+}
+
+// Idle implements follow.Handler.
+func (in *inbox) Idle() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.idle = true
+}
+
+func (in *inbox) drain(now time.Time) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.decoder.Lines(in.lines.Bytes())
+	in.taken += int64(in.lines.Len())
+	in.lines.Reset()
+	if in.idle {
+		in.decoder.Idle(now)
+		in.idle = false
+	}
+	select {
+	case in.moved <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until n bytes were taken.
+func (in *inbox) await(n int64) {
+	for {
+		in.mu.Lock()
+		done := in.taken >= n
+		in.mu.Unlock()
+		if done {
+			return
+		}
+		<-in.moved
+	}
+}
