@@ -25,10 +25,12 @@ const (
 	stateEstab      = 1
 	unixName        = 0 // UNIX_DIAG_NAME
 	unixPeer        = 2 // UNIX_DIAG_PEER
+	unixUser        = 7 // UNIX_DIAG_UID, since Linux 5.3
 	flagRequest     = 1
 	flagDump        = 0x300
 	askUnixName     = 1
 	askUnixPeer     = 4
+	askUnixUser     = 64
 	maxSocketName   = 108
 	establishedMask = 1<<1 | 1<<4 | 1<<5 | 1<<8 | 1<<9 // established, both FIN-WAITs, CLOSE-WAIT, LAST-ACK
 )
@@ -38,6 +40,7 @@ type socket struct {
 	local, remote netip.AddrPort
 	path          string // of a Unix socket
 	inode, peer   uint32
+	user          uint32
 	state         uint8
 }
 
@@ -84,7 +87,7 @@ func unixRequest(seq uint32) []byte {
 	r := b[headerBytes:]
 	r[0] = familyUnix
 	binary.NativeEndian.PutUint32(r[4:], 1<<stateEstab|1<<stateListen)
-	binary.NativeEndian.PutUint32(r[12:], askUnixName|askUnixPeer)
+	binary.NativeEndian.PutUint32(r[12:], askUnixName|askUnixPeer|askUnixUser)
 	binary.NativeEndian.PutUint64(r[16:], ^uint64(0))
 	return b
 }
@@ -142,7 +145,7 @@ func readInet(b []byte) (socket, bool) {
 	if len(b) < inetBytes {
 		return socket{}, false
 	}
-	s := socket{state: b[1], inode: binary.NativeEndian.Uint32(b[68:])}
+	s := socket{state: b[1], user: binary.NativeEndian.Uint32(b[64:]), inode: binary.NativeEndian.Uint32(b[68:])}
 	id := b[4:]
 	s.local = addrPort(b[0], id[4:20], id[0:2])
 	s.remote = addrPort(b[0], id[20:36], id[2:4])
@@ -174,6 +177,10 @@ func readUnix(b []byte) (socket, bool) {
 		case unixPeer:
 			if len(value) >= 4 {
 				s.peer = binary.NativeEndian.Uint32(value)
+			}
+		case unixUser:
+			if len(value) >= 4 {
+				s.user = binary.NativeEndian.Uint32(value)
 			}
 		}
 		b = b[min(len(b), (size+3)&^3):]

@@ -284,11 +284,7 @@ func startApp(t testing.TB, role, database string, threads, workers int, title .
 }
 
 func tryApp(role, database string, threads, workers int, attr *syscall.SysProcAttr, title ...string) (app, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return app{}, err
-	}
-	cmd := exec.Command(self)
+	cmd := exec.Command("/proc/self/exe") // other users may not reach the file by its name
 	cmd.Args, cmd.SysProcAttr, cmd.Stderr = title, attr, os.Stderr
 	cmd.Env = append([]string{"PERFD_TEST_LISTEN=127.0.0.1:0"}, os.Environ()...)
 	cmd.Env = append(cmd.Env, roleVariable+"="+role, "PERFD_TEST_DATABASE="+database,

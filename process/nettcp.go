@@ -16,11 +16,12 @@ func readTCPLine(line []byte) (socket, bool) {
 	local, ok1 := readTCPAddress(f[1])
 	remote, ok2 := readTCPAddress(f[2])
 	state, err1 := strconv.ParseUint(string(f[3]), 16, 8)
+	user, err3 := strconv.ParseUint(string(f[7]), 10, 32)
 	inode, err2 := strconv.ParseUint(string(f[9]), 10, 32)
-	if !ok1 || !ok2 || err1 != nil || err2 != nil {
+	if !ok1 || !ok2 || err1 != nil || err2 != nil || err3 != nil {
 		return socket{}, false
 	}
-	return socket{local: local, remote: remote, state: uint8(state), inode: uint32(inode)}, true
+	return socket{local: local, remote: remote, state: uint8(state), inode: uint32(inode), user: uint32(user)}, true
 }
 
 // readTCPAddress reads "0100007F:1F85": words of four bytes in the host's order, then the port.

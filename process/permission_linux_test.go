@@ -2,15 +2,19 @@ package process
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perfd/perfd/lab"
 )
 
 // powerless runs f on a thread without any capability but those given, which ends with it. It reports false if
@@ -51,6 +55,37 @@ func TestThreadsPermitted(t *testing.T) {
 		}, unix.CAP_BPF, unix.CAP_PERFMON) {
 			t.Errorf("%v works, but the capabilities are not there", source)
 		}
+	}
+}
+
+// TestCapabilitiesGivenUp taps more processes without the capabilities that the start needed, as Linux allows since
+// 5.19; an older kernel's refusal is told.
+func TestCapabilitiesGivenUp(t *testing.T) {
+	for _, source := range sources(t) {
+		th := openThreads(Config{Threads: source}.withDefaults(), newTable(Config{}.withDefaults()))
+		powerless(t, func() { th.watch([]int32{int32(os.Getpid())}, func(int32) bool { return true }) })
+		var value uint32
+		tapped := th.tapped.Lookup(uint32(os.Getpid()), &value) == nil
+		if err := th.stats().Err; tapped != (err == nil) || err != nil && !errors.Is(err, unix.EPERM) {
+			t.Errorf("%v: tapped: %v, error %v", source, tapped, err)
+		}
+		th.close()
+	}
+}
+
+func TestMoreProcessesThanRoom(t *testing.T) {
+	for _, source := range sources(t) {
+		th := openThreads(Config{Threads: source}.withDefaults(), newTable(Config{}.withDefaults()))
+		pids := make([]int32, maxTapped+1)
+		for i := range pids {
+			pids[i] = int32(1<<24 + i)
+		}
+		th.watch(pids, func(int32) bool { return true })
+		var explained *Error
+		if err := th.stats().Err; !errors.As(err, &explained) || !errors.Is(err, unix.E2BIG) {
+			t.Errorf("%v: %v", source, err)
+		}
+		th.close()
 	}
 }
 
@@ -99,6 +134,40 @@ func TestOpenFilesNotPermitted(t *testing.T) {
 			t.Errorf("hint: %s", explained.Hint)
 		}
 	})
+}
+
+// TestSocketsOfUsers has a server that perfd may not look into be told by the user whose sockets it has.
+func TestSocketsOfUsers(t *testing.T) {
+	pg := lab.PostgreSQL(t, lab.PostgresConfig{})
+	for _, want := range []Link{{"tcp", pg.Addr.String(), 2}, {"unix", pg.SocketPath(), 2}} {
+		t.Setenv("PERFD_TEST_HOLD", want.Network+" "+want.Address)
+		const someone = 54321 // a user that nothing else on the machine runs as
+		a, err := tryApp("serve", "", 1, 0, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: someone, Gid: someone}}, "python3", "odoo-bin")
+		if errors.Is(err, unix.EPERM) {
+			t.Log("programs may not be run as another user here")
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		powerless(t, func() {
+			o, err := New(Config{Threads: ThreadsOff, DatabasePorts: []uint16{pg.Addr.Port()}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer o.closeAll()
+			newScanner(o).step(time.Now())
+			server := serverAt(o, a.addr)
+			if server == nil || server.Pid != a.pid || !server.Inferred || server.Denied != 1 || len(server.Databases) != 1 || server.Databases[0] != want {
+				t.Errorf("%s: %+v", want.Network, server)
+			}
+			if pid, _ := o.Worker(netip.MustParseAddrPort(a.addr), peerEnd, time.Now(), time.Now()); pid != 0 {
+				t.Errorf("a guess became evidence: process %d", pid)
+			}
+		})
+		a.stop()
+	}
 }
 
 func TestNoProc(t *testing.T) {

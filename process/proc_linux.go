@@ -97,6 +97,26 @@ func readStatus(b []byte) (status, bool) {
 	return status{command: string(b[open+1 : closed]), parent: int32(parent), started: started}, true
 }
 
+// user is the one that a process acts as.
+func (p procs) user(pid int32) (uint32, bool) {
+	var buf [2048]byte
+	b, err := p.head(pid, "status", buf[:])
+	if err != nil {
+		return 0, false
+	}
+	_, rest, ok := bytes.Cut(b, []byte("\nUid:"))
+	if !ok {
+		return 0, false
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	f := bytes.Fields(line) // real, effective, saved, for files
+	if len(f) < 2 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(f[1]), 10, 32)
+	return uint32(n), err == nil
+}
+
 // sockets yields the inodes of the sockets that a process has open.
 func (p procs) sockets(pid int32, yield func(inode uint32)) error {
 	d, err := os.Open(p.path(pid, "fd"))

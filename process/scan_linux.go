@@ -1,13 +1,9 @@
 package process
 
 import (
-	"cmp"
 	"context"
 	"maps"
-	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -21,10 +17,9 @@ const (
 // scanner keeps the view of this host up to date.
 type scanner struct {
 	*Observer
-	proc   procs
-	known  map[int32]*known
-	looks  uint64
-	before []int32
+	proc  procs
+	known map[int32]*known
+	looks uint64
 }
 
 // known is what was last read of a process.
@@ -67,25 +62,33 @@ func (s *scanner) step(now time.Time) {
 		v.database[port] = true
 	}
 	s.group(v)
-	changed := !slices.Equal(v.pids, s.before)
-	s.before = v.pids
-	if changed || s.looks%wholeScan == 1 {
+	old := s.view.Load()
+	changed := !slices.EqualFunc(v.servers, old.servers, sameProcesses)
+	whole := changed || s.looks%wholeScan == 1
+	if whole {
 		s.threads.watch(v.pids, s.idle)
 	}
-	if old := s.view.Load(); changed || s.looks%wholeScan == 1 {
-		s.sockets(v, now)
+	if whole || s.looks%3 == 0 && slices.ContainsFunc(v.pids, s.fresh) {
+		newSurvey(s, v, now).run()
 	} else {
 		v.borrow(old)
 	}
 	s.view.Store(v)
 }
 
+func sameProcesses(a, b Server) bool {
+	return a.Pid == b.Pid && slices.EqualFunc(a.Processes, b.Processes, func(p, q Process) bool { return p.Pid == q.Pid })
+}
+
+// fresh reports whether a process is new: it listens and connects to its database only after a while.
+func (s *scanner) fresh(pid int32) bool { return s.known[pid].age <= recheck }
+
 // borrow takes over what was found of sockets when the same processes were looked at.
 func (v *view) borrow(old *view) {
 	v.listen, v.database, v.databases, v.denied = old.listen, old.database, old.databases, old.denied
-	for i := range min(len(v.servers), len(old.servers)) {
+	for i := range v.servers {
 		n, o := &v.servers[i], &old.servers[i]
-		n.Listen, n.Databases, n.Denied = o.Listen, o.Databases, o.Denied
+		n.Listen, n.Databases, n.Denied, n.Inferred = o.Listen, o.Databases, o.Denied, o.Inferred
 	}
 }
 
@@ -167,140 +170,7 @@ func (s *scanner) root(pid int32) int32 {
 	return pid
 }
 
-var databaseCommands = []string{"postgres", "postmaster", "pgbouncer", "odyssey", "pgcat", "pgpool"}
-
-// sockets finds out where servers listen, which connections they have and how they reach their databases.
-func (s *scanner) sockets(v *view, now time.Time) {
-	servers := map[int32]*Server{}
-	for i := range v.servers {
-		for _, p := range v.servers[i].Processes {
-			servers[p.Pid] = &v.servers[i]
-		}
-	}
-	owners, first := map[uint32]int32{}, map[uint32]int32{}
-	for _, pid := range v.pids {
-		if err := s.proc.sockets(pid, func(inode uint32) {
-			claim(owners, inode, pid)
-			if first[inode] == 0 {
-				first[inode] = pid
-			}
-		}); err != nil && s.alive(pid) {
-			servers[pid].Denied++
-			v.denied++
-		}
-	}
-	bases := map[uint32]*Database{}
-	for _, pid := range slices.Sorted(maps.Keys(s.known)) {
-		k := s.known[pid]
-		if parent := s.known[k.parent]; slices.Contains(databaseCommands, k.command) && (parent == nil || parent.command != k.command) {
-			d := &Database{Pid: pid, Command: k.command}
-			_ = s.proc.sockets(pid, func(inode uint32) { bases[inode] = d })
-		}
-	}
-	s.listening(v, servers, first, bases)
-	s.connected(v, servers, first, owners, now)
-	s.local(servers, first, bases)
-	for _, d := range slices.SortedFunc(uniq(maps.Values(bases)), func(a, b *Database) int { return cmp.Compare(a.Pid, b.Pid) }) {
-		if len(d.Listen)+len(d.Sockets) > 0 {
-			v.databases = append(v.databases, *d)
-		}
-	}
-}
-
-// tcp yields the sockets of perfd's own network, and those of servers in networks of their own, such as those of
-// containers.
-func (s *scanner) tcp(v *view, states uint32, yield func(socket)) {
-	own, err := os.Readlink(s.cfg.Root + "/self/ns/net")
-	if err != nil {
-		own = ""
-	}
-	if s.lister == nil || s.lister.tcp(states, yield) != nil {
-		s.proc.tcp(int32(os.Getpid()), states, yield)
-	}
-	seen := map[string]bool{own: true, "": true}
-	for _, pid := range v.pids {
-		if network := s.proc.network(pid); !seen[network] {
-			seen[network] = true
-			s.proc.tcp(pid, states, yield)
-		}
-	}
-}
-
 func (s *scanner) alive(pid int32) bool {
 	_, err := s.proc.status(pid)
 	return err == nil
-}
-
-func uniq[T comparable](seq func(func(T) bool)) func(func(T) bool) {
-	return func(yield func(T) bool) {
-		seen := map[T]bool{}
-		for v := range seq {
-			if !seen[v] {
-				seen[v] = true
-				if !yield(v) {
-					return
-				}
-			}
-		}
-	}
-}
-
-func (s *scanner) listening(v *view, servers map[int32]*Server, first map[uint32]int32, bases map[uint32]*Database) {
-	s.tcp(v, 1<<stateListen, func(sock socket) {
-		if server := servers[first[sock.inode]]; server != nil {
-			server.Listen = append(server.Listen, sock.local)
-			v.listen[sock.local.Port()] = true
-		}
-		if d := bases[sock.inode]; d != nil {
-			d.Listen = append(d.Listen, sock.local)
-			v.database[sock.local.Port()] = true
-		}
-	})
-	for i := range v.servers {
-		slices.SortFunc(v.servers[i].Listen, netip.AddrPort.Compare)
-	}
-}
-
-// connected notes whose the open connections are.
-func (s *scanner) connected(v *view, servers map[int32]*Server, first, owners map[uint32]int32, now time.Time) {
-	s.tcp(v, establishedMask, func(sock socket) {
-		server := servers[first[sock.inode]]
-		if server == nil || sock.inode == 0 {
-			return
-		}
-		if pid := owners[sock.inode]; pid != several {
-			s.table.belongs(endOf(sock.local, sock.remote), pid, now.UnixNano())
-		}
-		if v.database[sock.remote.Port()] && !v.listen[sock.local.Port()] {
-			server.link("tcp", sock.remote.String())
-		}
-	})
-}
-
-// local finds connections to PostgreSQL through Unix sockets.
-func (s *scanner) local(servers map[int32]*Server, first map[uint32]int32, bases map[uint32]*Database) {
-	if s.lister == nil {
-		return
-	}
-	_ = s.lister.unixes(func(sock socket) {
-		if !strings.Contains(sock.path, "/.s.PGSQL.") {
-			return
-		}
-		if d := bases[sock.inode]; d != nil && sock.state == stateListen {
-			d.Sockets = append(d.Sockets, sock.path)
-		}
-		if server := servers[first[sock.peer]]; server != nil && sock.peer != 0 {
-			server.link("unix", sock.path)
-		}
-	})
-}
-
-func (s *Server) link(network, address string) {
-	for i := range s.Databases {
-		if l := &s.Databases[i]; l.Network == network && l.Address == address {
-			l.Connections++
-			return
-		}
-	}
-	s.Databases = append(s.Databases, Link{network, address, 1})
 }

@@ -16,6 +16,7 @@ type Server struct {
 	Listen    []netip.AddrPort
 	Databases []Link // connections to PostgreSQL, by address
 	Denied    int    // processes whose open files may not be looked at
+	Inferred  bool   // Listen and Databases are those of its user, since no open file may be looked at
 }
 
 // Count returns how many processes have a role.
@@ -75,7 +76,7 @@ type Stats struct {
 // Threads is the state of thread evidence.
 type Threads struct {
 	Source  ThreadSource // ThreadsOff if there is none
-	Err     error        // why there is none; an *Error if a person can change it
+	Err     error        // why there is none, or not of all processes; an *Error if a person can change it
 	Events  uint64       // uses taken in
 	Lost    uint64       // uses that the kernel found no room for
 	Foreign uint64       // uses of sockets that are no TCP connection

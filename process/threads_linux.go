@@ -42,6 +42,7 @@ type threads struct {
 	pause   time.Duration
 	since   map[int32]int64 // the processes that were tapped after their beginning
 
+	fault           atomic.Pointer[error] // of the last watch
 	events, foreign atomic.Uint64
 	horizon         atomic.Int64
 }
@@ -65,6 +66,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		e.Hint = "give perfd CAP_BPF and CAP_PERFMON (systemd: AmbientCapabilities and CapabilityBoundingSet); without them statements of threaded servers are attributed by inference"
+	case errors.Is(err, unix.E2BIG):
+		e.Hint = fmt.Sprintf("at most %d processes are tapped", maxTapped)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, os.ErrNotExist):
 		e.Hint = "thread evidence needs Linux 5.8 or later with type information (CONFIG_DEBUG_INFO_BTF)"
 	default:
@@ -174,6 +177,7 @@ func (th *threads) watch(pids []int32, idle func(pid int32) bool) {
 	if !th.on() {
 		return
 	}
+	var fault error
 	since := make(map[int32]int64, len(pids))
 	wanted := make(map[uint32]bool, len(pids))
 	for _, pid := range pids {
@@ -183,9 +187,11 @@ func (th *threads) watch(pids []int32, idle func(pid int32) bool) {
 		case err == nil:
 			since[pid] = time.Now().UnixNano()
 		case !errors.Is(err, ebpf.ErrKeyExist):
-			since[pid] = math.MaxInt64 // no room: nothing will be known
+			since[pid] = math.MaxInt64 // nothing will be known
+			fault = fmt.Errorf("tap process %d: %w", pid, err)
 		}
 	}
+	th.fault.Store(&fault)
 	th.since = since
 	th.table.gaps.started(since)
 	var stale []uint32
@@ -298,6 +304,9 @@ func (th *threads) stats() Threads {
 		s.Horizon = time.Unix(0, at)
 	}
 	s.Lost = th.lost()
+	if fault := th.fault.Load(); fault != nil && *fault != nil {
+		s.Err = explain(*fault)
+	}
 	return s
 }
 
