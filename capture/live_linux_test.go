@@ -191,3 +191,90 @@ func TestLiveLoopback(t *testing.T) {
 		})
 	}
 }
+
+// A reader that is too slow loses packets, which are counted, and nothing else: the next connection is whole.
+func TestLiveOverload(t *testing.T) {
+	server := echo(t, "127.0.0.1:0")
+	l := openTap(t, LiveConfig{Interfaces: []string{"lo"}, PGPorts: []uint16{server.Port()}, RingBytes: 1, BlockBytes: 1})
+	if l == nil {
+		return
+	}
+	exchange(t, dial(t, server), text(2_000_000)) // into a ring of 128 KiB
+	r := &recorder{t: t, claims: claimPort(server.Port())}
+	e := NewEngine(Config{}, r)
+	drained := make(chan bool, 1)
+	l.cfg.Between = func(time.Time) {
+		if full := (l.ring[blockStatus] | l.ring[l.cfg.BlockBytes+blockStatus]) & statusUser; l.packets > 0 && full == 0 {
+			select {
+			case drained <- true:
+			default:
+			}
+		}
+	}
+	stop := tap(t, l, e)
+	<-drained
+	exchange(t, dial(t, server), text(20_000))
+	stop()
+	if st := l.Stats(); st.Drops == 0 || st.Freezes == 0 {
+		t.Errorf("nothing dropped: %+v", st)
+	}
+	if len(r.streams) != 2 {
+		t.Fatalf("%d streams, want 2", len(r.streams))
+	}
+	if got := len(r.streams[0].data[ToServer]); got == 0 || got == 2_000_000 {
+		t.Errorf("%d bytes of the first connection, want some", got)
+	}
+	if s := r.streams[1]; !bytes.Equal(s.data[ToServer], text(20_000)) || !bytes.Equal(s.data[ToClient], text(20_000)) {
+		t.Errorf("%d and %d bytes of the second connection, want 20000", len(s.data[0]), len(s.data[1]))
+	}
+}
+
+// Between is called though nothing comes, capture time goes on meanwhile, and never back.
+func TestLiveTimeGoesOn(t *testing.T) {
+	var times []time.Time
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := time.Now()
+	l := openTap(t, LiveConfig{Interfaces: []string{"lo"}, RPCPorts: []uint16{1}, Between: func(now time.Time) {
+		if times = append(times, now); now.After(began.Add(100 * time.Millisecond)) {
+			cancel()
+		}
+	}})
+	if l == nil {
+		return
+	}
+	e := NewEngine(Config{}, &recorder{t: t})
+	if err := l.Run(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSortedFunc(times, time.Time.Compare) {
+		t.Errorf("times go back: %v", times)
+	}
+	for _, now := range times {
+		if now.After(time.Now()) {
+			t.Errorf("%v is in the future", now)
+		}
+	}
+	if got := time.Unix(0, e.clock); got.Before(began) {
+		t.Errorf("the engine's clock stands at %v, before %v", got, began)
+	}
+	if err := errors.Join(l.Close(), l.Close()); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+func TestLiveRefusesTooMany(t *testing.T) {
+	if _, err := OpenLive(LiveConfig{PGPorts: manyPorts(maxFilterPorts + 1)}); err == nil {
+		t.Error("a filter of too many ports is accepted")
+	}
+	if _, err := OpenLive(LiveConfig{Interfaces: make([]string, maxFilterLinks+1)}); err == nil {
+		t.Error("a filter of too many interfaces is accepted")
+	}
+}
+
+func manyPorts(n int) (ports []uint16) {
+	for i := range n {
+		ports = append(ports, uint16(i+1))
+	}
+	return ports
+}
