@@ -39,6 +39,12 @@ func (r *reader) lines() []string {
 	return strings.Split(strings.TrimSuffix(r.text.String(), "\n"), "\n")
 }
 
+func (r *reader) idled() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.idles
+}
+
 // bench is a folder and a follower that runs in a bubble, in which time passes only when all wait.
 type bench struct {
 	t    *testing.T
@@ -117,7 +123,7 @@ func TestFollowFromTheStart(t *testing.T) {
 		b := follow(t, Config{Path: path, FromStart: true})
 		write(t, path, "new\n")
 		b.end("old", "", "new")
-		if b.r.idles == 0 {
+		if b.r.idled() == 0 {
 			t.Error("never idle")
 		}
 	})
@@ -128,18 +134,18 @@ func TestIdleComesOnceAfterTheLastLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := follow(t, Config{Path: path})
 		b.polls(5)
-		if b.r.idles != 0 {
-			t.Errorf("%d times idle before anything was read", b.r.idles)
+		if b.r.idled() != 0 {
+			t.Errorf("%d times idle before anything was read", b.r.idled())
 		}
 		write(t, path, "one\n")
 		b.polls(1)
-		if b.r.idles != 0 {
+		if b.r.idled() != 0 {
 			t.Error("idle in the poll that read")
 		}
 		b.polls(5)
 		b.end("one")
-		if b.r.idles != 1 {
-			t.Errorf("%d times idle, want once", b.r.idles)
+		if b.r.idled() != 1 {
+			t.Errorf("%d times idle, want once", b.r.idled())
 		}
 	})
 }
