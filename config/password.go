@@ -31,14 +31,18 @@ func HashPassword(password string) (string, error) {
 	if len(password) < 8 || len(password) > 1024 {
 		return "", errors.New("a password must have 8 to 1024 characters")
 	}
+	return hash(password, hashRounds)
+}
+
+func hash(password string, rounds int) (string, error) {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
-	sum, err := pbkdf2.Key(sha256.New, password, salt, hashRounds, hashSize)
+	sum, err := pbkdf2.Key(sha256.New, password, salt, rounds, hashSize)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
 	b := base64.RawStdEncoding
-	return fmt.Sprintf("%s:%d:%s:%s", hashName, hashRounds, b.EncodeToString(salt), b.EncodeToString(sum)), nil
+	return fmt.Sprintf("%s:%d:%s:%s", hashName, rounds, b.EncodeToString(salt), b.EncodeToString(sum)), nil
 }
 
 func parseHash(text string) (passwordHash, error) {

@@ -21,7 +21,7 @@ var errUnwell = errors.New("a check failed")
 
 const (
 	doctorTap  = 2 * time.Second
-	doctorLook = 3 * time.Second // at the processes of this host, at most
+	doctorLook = time.Second // at the processes of this host, at most
 )
 
 func doctorCommand(t terminal) *cobra.Command {
