@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"time"
 )
 
@@ -60,9 +61,10 @@ func (c LiveConfig) withDefaults() LiveConfig {
 		c.Retire = 50 * time.Millisecond
 	}
 	c.Retire = max(c.Retire, time.Millisecond)
-	if len(c.Interfaces) == 1 && c.Interfaces[0] == "any" {
+	if slices.Contains(c.Interfaces, "any") {
 		c.Interfaces = nil
 	}
+	c.Interfaces = slices.Compact(slices.Sorted(slices.Values(c.Interfaces)))
 	return c
 }
 

@@ -156,7 +156,7 @@ func testSeveralInterfaces(t *testing.T) {
 	for _, c := range []struct {
 		interfaces []string
 		want       int
-	}{{nil, 3}, {[]string{"any"}, 3}, {[]string{"lo", "v0"}, 3}, {[]string{"lo"}, 1}, {[]string{"v0"}, 2}} {
+	}{{nil, 3}, {[]string{"lo", "any"}, 3}, {[]string{"v0", "lo", "v0"}, 3}, {[]string{"lo"}, 1}, {[]string{"v0"}, 2}} {
 		t.Run(fmt.Sprint(c.interfaces), func(t *testing.T) {
 			s := runTap(t, c.interfaces...)
 			for _, to := range []netip.AddrPort{near, farV4, farV6} {
