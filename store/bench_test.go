@@ -3,7 +3,9 @@ package store_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/store"
 	"github.com/perfd/perfd/store/storetest"
 )
@@ -28,6 +30,49 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2000, "ns/call")
+}
+
+// BenchmarkAppend writes to a live store on disk, with a flush every 2,000 calls, as a busy server makes them: three
+// statements each. The metrics are calls and statements a second.
+func BenchmarkAppend(b *testing.B) {
+	for _, bench := range []struct {
+		name       string
+		statements int
+		limit      int64
+		write      func(*store.Recorder, *analyzer.Trace) error
+	}{
+		{"3-statements", 3, -1, (*store.Recorder).Trace},
+		{"10-statements", 10, -1, (*store.Recorder).Trace},
+		{"at-the-limit", 3, 16 << 20, (*store.Recorder).Trace},
+		{"counted", 3, -1, (*store.Recorder).Count},
+		{"tally", 3, -1, func(w *store.Recorder, t *analyzer.Trace) error { w.Tally(t); return nil }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			s := storetest.Generate(storetest.SampleConfig{Calls: 2000, Users: 50, Methods: 48})
+			for _, t := range s.Traces {
+				t.Spans, t.Findings = t.Spans[:min(len(t.Spans), bench.statements)], t.Findings[:0]
+			}
+			w := appendTo(b, filepath.Join(b.TempDir(), "a.perfd"), s, store.Config{MaxBytes: bench.limit, MaxAge: -1})
+			now := s.Summary.From
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				if err := bench.write(w, s.Traces[n%len(s.Traces)]); err != nil {
+					b.Fatal(err)
+				}
+				if n++; n%400 == 0 { // five times a flush, as Tick is called
+					now = now.Add(100 * time.Millisecond)
+					if err := w.Tick(now); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			per := float64(n) / b.Elapsed().Seconds()
+			b.ReportMetric(per, "calls/s")
+			b.ReportMetric(per*float64(bench.statements), "statements/s")
+			b.ReportMetric(float64(w.Stats().Slowest.Milliseconds()), "ms-slowest-prune")
+		})
+	}
 }
 
 func reader(b *testing.B, calls int) store.Reader {

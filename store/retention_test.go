@@ -45,7 +45,7 @@ func (s *stream) round(t *testing.T, w *store.Recorder, after func(now time.Time
 			moved.Spans[j] = sp
 		}
 		check(t, w.Trace(moved))
-		if i%25 == 0 {
+		if i%60 == 0 {
 			after(c.Start)
 		}
 	}
@@ -79,15 +79,18 @@ func TestBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.perfd")
 	s := newStream(7, 500, 5*time.Minute)
 	w := appendTo(t, path, s.sample, store.Config{MaxBytes: limit, MaxAge: -1, MaxTrendAge: 20 * time.Hour})
-	most, written := int64(0), 0
-	for written*900 < 20*limit { // a call of the sample takes more than that
+	most, written, each := int64(0), 0, 1
+	for written*each < 20*limit {
 		s.round(t, w, func(now time.Time) {
 			check(t, w.Tick(now))
 			most = max(most, diskUse(t, path))
 		})
-		written += len(s.sample.Traces)
+		if written += len(s.sample.Traces); written == len(s.sample.Traces) {
+			each = int(w.Stats().UsedBytes) / written
+		}
 	}
 	check(t, w.Flush())
+	t.Logf("%d calls of %d bytes; file and log took %d bytes of %d", written, each, most, limit)
 	if most > limit+limit/5 {
 		t.Errorf("file and log took %d bytes, the limit is %d", most, limit)
 	}

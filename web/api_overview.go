@@ -25,7 +25,7 @@ func (s *Server) source(c *gin.Context, p *params) (any, error) {
 	}
 	first, last := rec.Bounds()
 	notices := []noticeView{}
-	if !rec.Complete {
+	if !rec.Complete && !rec.Live {
 		notices = append(notices, noticeView{"The recording is not complete: perfd was still writing it, or was interrupted.", "Analyze the capture again with perfd analyze --store."})
 	}
 	for _, n := range rec.Summary.Notices {
@@ -43,7 +43,7 @@ func (s *Server) source(c *gin.Context, p *params) (any, error) {
 		"packets": sum.Packets, "bytes": sum.Bytes, "lost_bytes": sum.LostBytes, "gaps": sum.Gaps,
 		"calls": n.Calls, "ordinary": n.Ordinary, "errors": n.Errors, "statements": n.Statements, "attributed": n.Attributed, "exact": n.Exact,
 		"background": n.Background, "users": n.Users, "sessions": n.Sessions, "methods": n.Methods, "models": n.Models, "shapes": n.Shapes,
-		"findings": n.Findings, "rules": n.Rules, "notices": notices, "complete": rec.Complete}, nil
+		"findings": n.Findings, "rules": n.Rules, "notices": notices, "complete": rec.Complete, "live": rec.Live}, nil
 }
 
 type bucketsView struct {

@@ -125,6 +125,7 @@ type callView struct {
 	Findings      []string  `json:"findings"`
 	Gaps          []string  `json:"gaps"`
 	Probability   float64   `json:"probability"`
+	Detail        string    `json:"detail"`
 }
 
 func viewCall(c *store.Call) callView {
@@ -133,7 +134,15 @@ func viewCall(c *store.Call) callView {
 		User: c.User, UID: c.UID, Login: c.Login, Session: hex64(c.Session), Client: c.Client, Server: c.Server,
 		Status: c.Status, Error: c.Error, Failed: c.Failed, IDs: c.IDs, RequestBytes: c.RequestBytes, ResponseBytes: c.ResponseBytes,
 		Statements: c.Statements, Parts: viewParts(&c.Time), Findings: c.Findings,
-		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered", "statements"), Probability: c.Probability}
+		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered", "statements"), Probability: c.Probability, Detail: detail(c)}
+}
+
+// detail says what was kept of a call.
+func detail(c *store.Call) string {
+	if c.Counted {
+		return "counted"
+	}
+	return "full"
 }
 
 func viewCalls(calls []store.Call) []callView {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -21,7 +22,8 @@ type Config struct {
 	Hosts []string
 	// Version of perfd, shown in the pages. Defaults to that in the store.
 	Version string
-	// CacheBytes bounds the answers kept for a finished recording, which never change. Defaults to 32 MiB.
+	// CacheBytes bounds the answers kept. Those of a recording that goes on are kept until it changes, and by
+	// up to ten times what they took to make. Defaults to 32 MiB.
 	CacheBytes int
 }
 
@@ -100,8 +102,16 @@ type endpoint func(c *gin.Context, p *params) (any, error)
 func (s *Server) answer(h endpoint) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		key := c.Request.URL.Path + "?" + c.Request.URL.RawQuery
-		body, kept := s.cache.get(key)
-		if !kept {
+		state, err := s.store.State(c.Request.Context())
+		if err != nil {
+			fail(c, explain(err))
+			return
+		}
+		start := time.Now()
+		body, mine := s.cache.get(c.Request.Context(), key, state)
+		switch {
+		case mine != nil:
+			defer func() { s.cache.done(mine, key, body, state, start) }()
 			p := newParams(c.Request.URL.RawQuery)
 			v, err := h(c, p)
 			if p.problem != nil {
@@ -112,12 +122,13 @@ func (s *Server) answer(h endpoint) gin.HandlerFunc {
 				body, err = encode(v)
 			}
 			if err != nil {
+				body = nil
 				fail(c, explain(err))
 				return
 			}
-			if rec, err := s.store.Recording(c.Request.Context()); err == nil && rec.Complete {
-				s.cache.put(key, body)
-			}
+		case body == nil: // who asked is gone
+			c.Abort()
+			return
 		}
 		c.Header("Cache-Control", "no-store")
 		c.Data(http.StatusOK, "application/json; charset=utf-8", body)

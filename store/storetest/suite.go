@@ -28,6 +28,7 @@ func Run(t *testing.T, s Store) {
 	t.Run("filters", func(t *testing.T) { testFilters(t, r, sample) })
 	t.Run("pages", func(t *testing.T) { testPages(t, r) })
 	t.Run("recording", func(t *testing.T) { testRecording(t, r, sample) })
+	t.Run("trends", func(t *testing.T) { testTrends(t, s) })
 	t.Run("missing", func(t *testing.T) { testMissing(t, r) })
 	t.Run("empty", func(t *testing.T) { testEmpty(t, s) })
 	t.Run("unfinished", func(t *testing.T) { testUnfinished(t, s, sample) })
