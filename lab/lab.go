@@ -107,9 +107,9 @@ func program(t testing.TB, name, debian string) string {
 	return path
 }
 
-// freePort finds a port of 127.0.0.1 that nobody listens on. It lies below those that the kernel gives to
+// FreePort finds a port of 127.0.0.1 that nobody listens on. It lies below those that the kernel gives to
 // clients, so that none of them takes it before the server does.
-func freePort(t testing.TB) uint16 {
+func FreePort(t testing.TB) uint16 {
 	t.Helper()
 	for range 100 {
 		port := uint16(20000 + rand.IntN(12000))

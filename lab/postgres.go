@@ -81,7 +81,7 @@ func newPostgres(t testing.TB, c PostgresConfig, cluster string) *Postgres {
 	if err := copyTree(filepath.Join(p.dir, "data"), cluster, a); err != nil {
 		t.Fatalf("copy a cluster: %v", err)
 	}
-	port := freePort(t)
+	port := FreePort(t)
 	p.Addr = loopback(port)
 	switch c.Log {
 	case "", "stderr":

@@ -33,6 +33,8 @@ type TrytondConfig struct {
 	// Route is the host and port, or the folder and port of a Unix socket, by which trytond reaches
 	// PostgreSQL. Defaults to its own address; a proxy's goes here.
 	Route Route
+	// Port is where it listens. Defaults to a free one.
+	Port uint16
 	// Workers is the number of gunicorn's processes. Defaults to none: trytond's own threaded server, which
 	// closes each connection after one request.
 	Workers int
@@ -93,7 +95,10 @@ func trytondAdmin(t testing.TB) string { return program(t, "trytond-admin", "try
 func newTrytond(t testing.TB, c TrytondConfig) *Trytond {
 	t.Helper()
 	a := servant(t, "nobody", "base-passwd")
-	s := &Trytond{t: t, config: c, dir: folder(t, a), account: a, Addr: loopback(freePort(t))}
+	s := &Trytond{t: t, config: c, dir: folder(t, a), account: a, Addr: loopback(c.Port)}
+	if c.Port == 0 {
+		s.Addr = loopback(FreePort(t))
+	}
 	if s.config.Threads == 0 {
 		s.config.Threads = 4
 	}
