@@ -23,6 +23,17 @@ type Config struct {
 	LeaseStatements int
 	// Rules are the findings to look for. Defaults to DefaultRules.
 	Rules []Rule
+	// Live is for a server that is being watched: Advance delivers calls soon after their end, in order of
+	// their end as far as that, and not of their start.
+	Live bool
+	// Grace is how long after a call's end its statements may still arrive, and what a witness saw of them.
+	// With Live alone. Defaults to 250 ms.
+	Grace time.Duration
+	// Patience is the same where other calls are still open and no witness tells whose statements they are.
+	// Defaults to 700 ms.
+	Patience time.Duration
+	// Witness is asked which threads used which connections. Defaults to none.
+	Witness Witness
 	// Time bounds what the split of a call's time may conclude.
 	Time TimeConfig
 }
@@ -31,6 +42,8 @@ func (c Config) withDefaults() Config {
 	c.Leases = cmp.Or(c.Leases, 400)
 	c.Statements = cmp.Or(c.Statements, 30_000)
 	c.LeaseStatements = cmp.Or(c.LeaseStatements, 20_000)
+	c.Patience = cmp.Or(c.Patience, 700*time.Millisecond)
+	c.Grace = cmp.Or(c.Grace, 250*time.Millisecond)
 	return c
 }
 
@@ -55,6 +68,7 @@ type Analyzer struct {
 	jobs   chan job
 	back   chan []*lease // leases that a solved window hands to the next one
 	busy   bool
+	cutAt  time.Time // of the last Advance that delivered
 }
 
 var (
@@ -70,7 +84,9 @@ type job struct {
 	open    []*rpclog.Call // copies
 	sockets []rpclog.Message
 	leases  []*lease
-	hold    int64 // results that start later wait: an older call may still end
+	under   []*lease  // copies of those still under way; for a server that is being watched
+	now     time.Time // of the cut; zero for a file
+	hold    int64     // results that start later wait: an older call may still end
 }
 
 // New returns an analyzer that resolves shapes by dict, users by identify (which may be nil), and delivers
@@ -198,23 +214,81 @@ func (a *Analyzer) consider() {
 // cut hands everything collected to the solver.
 func (a *Analyzer) cut() {
 	a.await()
+	a.hand(job{ended: a.calls}, nil)
+}
+
+// Advance tells the time while a server is watched: what ended long enough before is delivered, unless the
+// window before it is still being solved.
+func (a *Analyzer) Advance(now time.Time) {
+	if !a.cfg.Live || a.idle(now) {
+		return
+	}
+	if a.busy {
+		select {
+		case left := <-a.back:
+			a.take(left)
+		default:
+			return
+		}
+	}
+	j := job{now: now}
+	var recent []*rpclog.Call
+	for _, c := range a.calls {
+		if at := c.End; at.IsZero() || now.Sub(at) >= a.cfg.Grace {
+			j.ended = append(j.ended, c)
+		} else {
+			recent = append(recent, c)
+		}
+	}
+	a.hand(j, recent)
+	a.cutAt = now
+}
+
+// idle reports whether there is nothing to deliver yet. Calls that overlap tell of one another, so where no
+// witness does they are given more time to end.
+func (a *Analyzer) idle(now time.Time) bool {
+	wait := a.cfg.Grace
+	if a.cfg.Witness == nil && len(a.open) > 0 {
+		wait = a.cfg.Patience
+	}
+	for _, c := range a.calls {
+		if c.End.IsZero() || now.Sub(c.End) >= wait {
+			return false
+		}
+	}
+	const linger = 2 * time.Second // statements of no call may wait longer
+	return len(a.leases) == 0 || now.Sub(a.cutAt) < linger
+}
+
+// hand gives a job the leases, and everything that is under way. Calls that are kept for the next job take
+// part as calls still open.
+func (a *Analyzer) hand(j job, keep []*rpclog.Call) {
 	for _, b := range a.conns {
-		if b.idle() {
+		if b.idle() && (j.now.IsZero() || b.quiet(j.now.Add(-a.cfg.Grace/2))) {
 			if l := b.close(); l != nil {
 				a.leases = append(a.leases, l)
 			}
 		}
 	}
-	j := job{ended: a.calls, sockets: a.sockets, leases: a.leases, hold: math.MaxInt64}
-	for c := range a.open {
+	j.sockets, j.leases, j.hold = a.sockets, a.leases, math.MaxInt64
+	open := func(c *rpclog.Call) {
 		copied := *c
 		copied.Request, copied.Response = c.Request.Clone(), c.Response.Clone()
 		j.open = append(j.open, &copied)
 		j.hold = min(j.hold, c.Start.UnixNano())
 	}
+	for c := range a.open {
+		open(c)
+	}
+	for _, c := range keep {
+		open(c)
+	}
 	for _, b := range a.conns {
 		if b.current != nil {
 			j.hold = min(j.hold, b.current.start)
+			if !j.now.IsZero() && len(b.current.statements) > 0 {
+				j.under = append(j.under, b.soFar(j.now))
+			}
 		}
 	}
 	for _, list := range [][]*rpclog.Call{j.ended, j.open} {
@@ -224,7 +298,7 @@ func (a *Analyzer) cut() {
 		// By start and not by ID alone: a connection joined mid-stream is claimed late.
 		slices.SortFunc(list, func(x, y *rpclog.Call) int { return cmp.Or(x.Start.Compare(y.Start), cmp.Compare(x.ID, y.ID)) })
 	}
-	a.calls, a.sockets, a.leases, a.pending, a.handed = nil, nil, nil, 0, 0
+	a.calls, a.sockets, a.leases, a.pending, a.handed = keep, nil, nil, 0, 0
 	for _, b := range a.conns {
 		if b.current != nil {
 			a.pending += len(b.current.statements)
@@ -237,11 +311,14 @@ func (a *Analyzer) cut() {
 // await takes back what the window under way leaves over.
 func (a *Analyzer) await() {
 	if a.busy {
-		left := <-a.back
-		a.leases = append(left, a.leases...)
-		a.handed += len(left)
-		a.busy = false
+		a.take(<-a.back)
 	}
+}
+
+func (a *Analyzer) take(left []*lease) {
+	a.leases = append(left, a.leases...)
+	a.handed += len(left)
+	a.busy = false
 }
 
 // Flush assigns and delivers everything that is left, and returns the first error of the sink. Nothing may

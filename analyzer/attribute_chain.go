@@ -26,7 +26,7 @@ func (w *window) chain() {
 	for i := range w.leases {
 		l := &w.leases[i]
 		worker, known := workers[l.conn()]
-		if !known || l.kind == leaseFilter || l.kind == leaseListen || l.foreign {
+		if l.decided || l.worker.tid != 0 || !known || l.kind == leaseFilter || l.kind == leaseListen || l.foreign {
 			w.units = append(w.units, w.single(int32(i)))
 			continue
 		}
@@ -179,10 +179,13 @@ func (w *window) adopt(of map[capture.ConnID]int) {
 // that reads ir_cron, and returns those leases: they are no call's.
 func (w *window) scheduled(of map[capture.ConnID]int) (leases []*lease) {
 	within, total := map[int]float64{}, map[int]float64{}
-	var until int64
+	var until, covered int64
 	for i := range w.leases {
 		l := &w.leases[i]
 		worker, known := of[l.conn()]
+		if l.kind == leaseCron {
+			covered += max(0, l.end-max(l.start, until))
+		}
 		inside := l.end <= until+slack
 		if l.kind == leaseCron && l.end > until {
 			until = l.end
@@ -194,6 +197,9 @@ func (w *window) scheduled(of map[capture.ConnID]int) (leases []*lease) {
 				within[worker]++
 			}
 		}
+	}
+	if n := len(w.leases); n == 0 || float64(covered) > 0.6*float64(w.leases[n-1].end-w.leases[0].start) {
+		return nil // whatever ran, ran while a scheduler did
 	}
 	for i := range w.leases {
 		l := &w.leases[i]

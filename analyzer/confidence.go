@@ -1,6 +1,9 @@
 package analyzer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // temperature flattens the softmax over a unit's options: log likelihoods added up from evidence that is not
 // independent are overconfident.
@@ -12,6 +15,11 @@ func (w *window) regular(o *owner) bool {
 	return w.timing.knows(o.route, w.patternOf(w.buf))
 }
 
+// contested reports whether another call than those of this window could have owned something of a unit.
+func (w *window) contested(u *unit) bool {
+	return slices.ContainsFunc(u.leases, func(l int32) bool { return w.leases[l].contested })
+}
+
 // verdict is what the window says of one unit: the ground and the probability of its owner being right.
 func (w *window) verdict(ui int32) (Evidence, float64) {
 	u := &w.units[ui]
@@ -19,7 +27,10 @@ func (w *window) verdict(ui int32) (Evidence, float64) {
 		return None, 0
 	}
 	o := &w.owners[u.owner]
-	if len(u.cands) == 2 && !u.loose && o.call.Gaps == 0 && w.regular(o) { // this call or none, and nothing about it is strange
+	if u.witnessed {
+		return Process, 1
+	}
+	if len(u.cands) == 2 && !u.loose && !w.contested(u) && o.call.Gaps == 0 && w.regular(o) { // this call or none, and nothing about it is strange
 		return Exclusive, 1
 	}
 	var odds float64

@@ -52,7 +52,7 @@ func (w *window) warn() {
 		if at.cost > q.cost[at.owner] {
 			continue
 		}
-		if o := &w.owners[at.owner]; o.call != nil && !o.open {
+		if o := &w.owners[at.owner]; o.call != nil && !o.open && !o.past {
 			o.call.Gaps |= rpclog.GapStatements
 		}
 		for _, r := range rivals[at.owner] {

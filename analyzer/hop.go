@@ -9,6 +9,82 @@ import (
 	"github.com/perfd/perfd/rpclog"
 )
 
+// fronts remembers, from one window to the next, what hops found of calls that were still open on one side.
+type fronts struct {
+	outer map[rpclog.CallID]bool  // outer sides of calls whose inner side is known
+	front map[rpclog.CallID]front // by inner side
+}
+
+type front struct {
+	hop     *Hop
+	session rpclog.SessionKey
+}
+
+func newFronts() fronts {
+	return fronts{outer: map[rpclog.CallID]bool{}, front: map[rpclog.CallID]front{}}
+}
+
+// join returns the calls without the outer sides of those that crossed a recorded reverse proxy.
+func (f *fronts) join(ended, open []*rpclog.Call) (innerEnded, innerOpen []*rpclog.Call) {
+	if len(open) == 0 && len(f.outer) == 0 && len(f.front) == 0 {
+		inner, found := hops(ended)
+		for c, hop := range found {
+			f.front[c.ID] = front{hop: hop}
+		}
+		return inner, nil
+	}
+	isOpen := make(map[*rpclog.Call]bool, len(open))
+	for _, c := range open {
+		isOpen[c] = true
+	}
+	all := make([]*rpclog.Call, 0, len(ended)+len(open))
+	for _, c := range slices.Concat(ended, open) {
+		if isOpen[c] && c.Sent.IsZero() && c.First.IsZero() {
+			innerOpen = append(innerOpen, c) // too little of it is known
+		} else if !f.outer[c.ID] {
+			all = append(all, c)
+		} else if !isOpen[c] {
+			delete(f.outer, c.ID)
+		}
+		if known, ok := f.front[c.ID]; ok && c.Session == 0 {
+			c.Session = known.session
+		}
+	}
+	slices.SortFunc(all, func(x, y *rpclog.Call) int { return cmp.Or(x.Start.Compare(y.Start), cmp.Compare(x.ID, y.ID)) })
+	inner, found := hops(all)
+	for c, hop := range found {
+		f.front[c.ID] = front{hop, c.Session}
+	}
+	stays := make(map[*rpclog.Call]bool, len(inner))
+	for _, c := range inner {
+		stays[c] = true
+		if isOpen[c] {
+			innerOpen = append(innerOpen, c)
+		} else {
+			innerEnded = append(innerEnded, c)
+		}
+	}
+	for _, c := range all {
+		if !stays[c] && isOpen[c] {
+			f.outer[c.ID] = true
+		}
+	}
+	return innerEnded, innerOpen
+}
+
+// of returns the outer side of a call that is delivered now.
+func (f *fronts) of(c *rpclog.Call) *Hop {
+	known, ok := f.front[c.ID]
+	if !ok {
+		return nil
+	}
+	delete(f.front, c.ID)
+	if known.hop.End.IsZero() { // still open, or never answered
+		known.hop.End = c.End
+	}
+	return known.hop
+}
+
 // hops joins the two sides of calls that crossed a recorded reverse proxy: the exchange next to the server
 // stays, the outer one becomes its front. calls must be sorted by start; outer calls are removed.
 //
@@ -33,11 +109,11 @@ func hops(calls []*rpclog.Call) (inner []*rpclog.Call, fronts map[*rpclog.Call]*
 	}
 	join := func(candidates []*rpclog.Call, equal func(outer, inner *rpclog.Call) bool) {
 		for i, outer := range candidates {
-			if matched[outer] || fronts[outer] != nil || outer.End.IsZero() {
+			if matched[outer] || fronts[outer] != nil {
 				continue
 			}
 			for _, c := range candidates[i+1:] {
-				if c.Start.After(outer.End) {
+				if !outer.End.IsZero() && c.Start.After(outer.End) {
 					break
 				}
 				if !matched[c] && fronts[c] == nil && c.Server != outer.Server && within(c, outer) && equal(outer, c) {
@@ -155,7 +231,7 @@ func within(inner, outer *rpclog.Call) bool {
 		return false
 	}
 	if inner.First.IsZero() || outer.First.IsZero() {
-		return inner.Start.Before(outer.End)
+		return outer.End.IsZero() || inner.Start.Before(outer.End)
 	}
 	return !inner.First.After(outer.First)
 }

@@ -1,9 +1,12 @@
 package analyzer
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
 )
 
@@ -33,11 +36,16 @@ type lease struct {
 	statements []*sqltrace.Statement
 	start, end int64 // Unix nanoseconds
 	kind       leaseKind
-	mixed      bool   // reads signaling sequences and does other work: a reset between two leases was lost
-	foreign    bool   // no call's: of another client, or of a process that serves none
-	group      string // of a foreign lease: client, cron
-	harmed     bool   // bytes of its connection were lost while it lasted
-	since      int64  // where statements were lost before it, the end of the lease before; its start otherwise
+	mixed      bool         // reads signaling sequences and does other work: a reset between two leases was lost
+	foreign    bool         // no call's: of another client, or of a process that serves none
+	group      string       // of a foreign lease: client, cron
+	worker     worker       // that ran it
+	under      bool         // not over yet: it helps to tell the others apart
+	decided    bool         // delivered by a window before: context for this one
+	call       *rpclog.Call // that a decided lease was given to; nil if none
+	contested  bool         // left to a call still open, while another one that it could have been of was delivered
+	harmed     bool         // bytes of its connection were lost while it lasted
+	since      int64        // where statements were lost before it, the end of the lease before; its start otherwise
 
 	tables   []int32 // of the table index, sorted
 	features []int32 // fingerprints of its queries, as profile features, sorted
@@ -163,6 +171,23 @@ func (b *leaseBuilder) close() *lease {
 
 // idle reports whether the current lease could end here: no transaction is open.
 func (b *leaseBuilder) idle() bool { return b.current == nil || !b.inTx }
+
+// soFar is the current lease as a window sees it that ends before it does.
+func (b *leaseBuilder) soFar(now time.Time) *lease {
+	const enough = 400 // statements that tell what it is
+	l := *b.current
+	l.under = true
+	l.statements = slices.Clone(l.statements[:min(len(l.statements), enough)])
+	if b.inTx {
+		l.end = max(l.end, now.UnixNano())
+	}
+	return &l
+}
+
+// quiet reports whether nothing happened on the connection since a moment.
+func (b *leaseBuilder) quiet(since time.Time) bool {
+	return b.current == nil || b.current.end < since.UnixNano()
+}
 
 // marker is what one statement shape says about the lease that runs it.
 type marker uint16

@@ -38,9 +38,11 @@ type owner struct {
 	head    int64 // Unix nanoseconds: no lease begins before
 	until   int64 // no lease ends after
 	answer  bool  // until is the first byte of a response, so the gap before it means something
+	past    bool  // delivered by a window before
 	open    bool  // the call had not ended when the window was cut
 
 	requestLimit, responseLimit uint32
+	worker                      worker // that served the call
 
 	units   []int32 // current assignment
 	score   float64
@@ -87,8 +89,10 @@ type unit struct {
 	start, end int64
 	before     int64 // a single-threaded worker's next unit starts here: its call has answered by then
 	kind       leaseKind
+	worker     worker
 	owner      int32       // current; none is the window's last owner
 	fixed      bool        // the search leaves it alone
+	witnessed  bool        // the operating system named its owner
 	loose      bool        // it fits its candidates only with loose times
 	judged     int32       // tick at which the search last weighed its options
 	margin     float64     // gain of the best of them then

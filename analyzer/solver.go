@@ -13,17 +13,19 @@ import (
 
 // solver turns jobs into traces. It runs on one goroutine.
 type solver struct {
-	cfg   Config
-	dict  sqltrace.Dictionary
-	sink  Sink
-	known *knowledge
-	shape map[sqltrace.Fingerprint]shapeInfo
-	apps  map[string]*appInfo
-	split *Splitter
-	held  []result
-	sieve sieve
-	keys  []uint64 // room for tokensOf
-	err   error
+	cfg    Config
+	dict   sqltrace.Dictionary
+	sink   Sink
+	known  *knowledge
+	fronts fronts
+	past   context
+	shape  map[sqltrace.Fingerprint]shapeInfo
+	apps   map[string]*appInfo
+	split  *Splitter
+	held   []result
+	sieve  sieve
+	keys   []uint64 // room for tokensOf
+	err    error
 }
 
 // shapeInfo is what attribution needs of a shape.
@@ -50,7 +52,7 @@ type result struct {
 
 func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
 	return &solver{
-		cfg: cfg, dict: dict, sink: sink, known: newKnowledge(), split: NewSplitter(cfg.Time, dict),
+		cfg: cfg, dict: dict, sink: sink, known: newKnowledge(), fronts: newFronts(), split: NewSplitter(cfg.Time, dict),
 		shape: map[sqltrace.Fingerprint]shapeInfo{},
 		apps:  map[string]*appInfo{},
 	}
@@ -58,13 +60,13 @@ func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
 
 // solve assigns a job's leases, delivers what is settled, and returns the leases of calls still open.
 func (s *solver) solve(j job) (left []*lease) {
-	calls, fronts := hops(j.ended)
-	owners := make([]owner, 0, len(calls)+len(j.open)+len(j.sockets))
+	calls, open := s.fronts.join(j.ended, j.open)
+	owners := make([]owner, 0, len(calls)+len(open)+len(j.sockets))
 	for _, c := range calls {
-		owners = append(owners, s.owner(c, true))
+		owners = append(owners, s.owner(c, true, j.now))
 	}
-	for _, c := range j.open {
-		owners = append(owners, s.owner(c, false))
+	for _, c := range open {
+		owners = append(owners, s.owner(c, false, j.now))
 	}
 	const socketWork = int64(2 * time.Second) // the longest a frame's work is expected to take
 	for _, m := range j.sockets {
@@ -87,18 +89,32 @@ func (s *solver) solve(j job) (left []*lease) {
 		leases = append(leases, *l)
 	}
 	for i := range leases {
+		leases[i].worker = s.ofLease(&leases[i])
 		for _, st := range leases[i].statements {
 			st.Literals, st.Values = nil, nil // they served; what is held back need not carry them
 			s.split.Observe(st)
 		}
 	}
 	s.judge(leases)
+	owners, leases = s.past.add(owners, leases)
+	for _, l := range j.under {
+		s.prepare(l)
+		l.worker = s.ofLease(l)
+		leases = append(leases, *l)
+	}
 	w := newWindow(owners, leases, s.known)
 	w.solve()
-	left = s.deliver(w, fronts)
+	left = s.deliver(w)
+	if s.cfg.Live {
+		left = s.shed(left)
+		s.past.keep(w, s.cfg.Leases)
+	}
 	hold := j.hold
 	for _, l := range left {
 		hold = min(hold, l.start)
+	}
+	if s.cfg.Live {
+		hold = math.MaxInt64
 	}
 	s.release(hold)
 	return left
@@ -219,8 +235,9 @@ func (s *solver) judge(leases []lease) {
 	}
 }
 
-func (s *solver) owner(c *rpclog.Call, ended bool) owner {
+func (s *solver) owner(c *rpclog.Call, ended bool, now time.Time) owner {
 	o := ownerOf(c, ended)
+	o.worker = s.ofCall(c, now)
 	if c.Model != "" {
 		o.table = s.known.tableID(strings.ReplaceAll(c.Model, ".", "_"))
 	}
@@ -236,22 +253,26 @@ func (s *solver) owner(c *rpclog.Call, ended bool) owner {
 }
 
 // deliver makes results of a solved window and returns the leases of calls still open.
-func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease) {
+func (s *solver) deliver(w *window) (left []*lease) {
 	w.harm()
 	for i := range w.owners[:w.none] {
 		o := &w.owners[i]
-		if o.call == nil {
+		if o.call == nil || o.past {
 			continue
 		}
 		if o.open {
 			for _, u := range o.units {
 				for _, li := range w.units[u].leases {
+					if w.leases[li].under {
+						continue
+					}
+					w.leases[li].contested = w.leases[li].contested || len(w.units[u].cands) > 2
 					left = append(left, &w.leases[li])
 				}
 			}
 			continue
 		}
-		t := &Trace{Call: o.call, Front: fronts[o.call], Spans: []Span{}, Findings: []Finding{}}
+		t := &Trace{Call: o.call, Front: s.fronts.of(o.call), Spans: []Span{}, Findings: []Finding{}}
 		w.collect(o)
 		for _, li := range w.buf {
 			if w.leases[li].harmed {
@@ -279,17 +300,47 @@ func (s *solver) deliver(w *window, fronts map[*rpclog.Call]*Hop) (left []*lease
 	for i := range w.units {
 		u := &w.units[i]
 		o := &w.owners[u.owner]
-		if o.call != nil {
+		if o.call != nil && !o.past {
 			continue
 		}
 		for _, li := range u.leases {
 			l := &w.leases[li]
-			b := &Background{Session: l.session, Group: groupOf(l, o), Start: time.Unix(0, l.start), End: time.Unix(0, l.end), Spans: make([]Span, len(l.statements))}
-			for n, st := range l.statements {
-				b.Spans[n] = Span{Statement: st}
+			if l.decided || l.under {
+				continue
 			}
-			s.held = append(s.held, result{start: l.start, order: uint64(l.statements[0].ID), background: b})
+			if s.cfg.Live && w.awaited(u) {
+				left = append(left, l)
+				continue
+			}
+			s.background(l, groupOf(l, o))
 		}
+	}
+	return left
+}
+
+func (s *solver) background(l *lease, group string) {
+	b := &Background{Session: l.session, Group: group, Start: time.Unix(0, l.start), End: time.Unix(0, l.end), Spans: make([]Span, len(l.statements))}
+	for n, st := range l.statements {
+		b.Spans[n] = Span{Statement: st}
+	}
+	s.held = append(s.held, result{start: l.start, order: uint64(l.statements[0].ID), background: b})
+}
+
+// shed gives up the oldest leases of calls still open where there are more statements of such than memory is
+// set aside for: they become background.
+func (s *solver) shed(left []*lease) []*lease {
+	n := 0
+	for _, l := range left {
+		n += len(l.statements)
+	}
+	if n <= s.cfg.Statements {
+		return left
+	}
+	slices.SortFunc(left, func(a, b *lease) int { return cmp.Compare(a.start, b.start) })
+	for len(left) > 0 && n > s.cfg.Statements {
+		n -= len(left[0].statements)
+		s.background(left[0], "unattributed")
+		left = left[1:]
 	}
 	return left
 }

@@ -139,7 +139,7 @@ func (w *window) add(u unit) {
 // single is the unit of one lease.
 func (w *window) single(id int32) unit {
 	l := &w.leases[id]
-	return unit{leases: []int32{id}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind}
+	return unit{leases: []int32{id}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind, worker: l.worker}
 }
 
 // admit collects the owners whose interval holds a unit, give or take some nanoseconds, and reports whether
@@ -153,7 +153,7 @@ func (w *window) admit(u *unit, latest []int64, give int64) (call bool) {
 	})
 	for i := n - 1; i >= 0 && latest[i] >= u.end-give; i-- {
 		o := &w.owners[i]
-		if o.until < u.end-give || o.answer && o.until > u.before {
+		if o.until < u.end-give || o.answer && o.until > u.before || !o.worker.may(u.worker) {
 			continue
 		}
 		u.cands = append(u.cands, candidate{owner: int32(i)})
@@ -167,7 +167,21 @@ func (w *window) admit(u *unit, latest []int64, give int64) (call bool) {
 // anything of it and its leases then follow a pattern that is known.
 func (w *window) settle() {
 	for i := range w.units {
-		w.units[i].fixed = len(w.units[i].cands) == 1
+		u := &w.units[i]
+		u.fixed = len(u.cands) == 1
+		if l := &w.leases[u.leases[0]]; l.decided {
+			w.recall(int32(i), l.call)
+			continue
+		}
+		if w.witnessed(u) {
+			u.fixed, u.witnessed = true, true
+			for _, c := range u.cands {
+				if o := &w.owners[c.owner]; o.call != nil {
+					u.owner = c.owner
+					o.units = append(o.units, int32(i))
+				}
+			}
+		}
 	}
 	for id := range w.owners[:w.none] {
 		o := &w.owners[id]
@@ -189,6 +203,9 @@ func (w *window) settle() {
 		}
 		for _, wish := range w.wanted[id] {
 			u := &w.units[wish.unit]
+			if u.fixed {
+				continue
+			}
 			u.owner, u.fixed = int32(id), true
 			o.units = append(o.units, wish.unit)
 		}
