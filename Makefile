@@ -6,7 +6,7 @@ BENCH ?= .
 UI := web/ui
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench compare load golden ui-check deploy-check browser demo ci clean
+.PHONY: help build test race lint fuzz bench compare load bench-proxy golden ui-check deploy-check browser demo ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ compare: ## speed beside tshark, and memory on 1 GB, as whole processes
 load: ## what the tap costs beside tcpdump, and what it costs the traffic (needs root)
 	@scripts/load.sh -rounds 2
 	@scripts/load.sh -effect
+
+bench-proxy: ## what the HTTP proxy costs, by wrk
+	@scripts/proxy.sh
 
 golden: ## rewrite the golden files; read the diff afterwards
 	@go test -count=1 $$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -r -n1 dirname | sort -u) -update

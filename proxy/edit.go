@@ -118,8 +118,8 @@ func appendRefusal(b []byte, e *httpError, body bool) []byte {
 }
 
 var reasons = map[int]string{
-	400: "Bad Request", 405: "Method Not Allowed", 408: "Request Timeout", 431: "Request Header Fields Too Large",
-	501: "Not Implemented", 502: "Bad Gateway", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
+	400: "Bad Request", 405: "Method Not Allowed", 431: "Request Header Fields Too Large",
+	502: "Bad Gateway", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }
 
 func appendField(b []byte, name, value string) []byte {

@@ -18,10 +18,8 @@ var (
 	errFraming   = &httpError{400, "The length of the request's body is ambiguous."}
 	errBody      = &httpError{400, "The request's body is malformed."}
 	errTooLong   = &httpError{431, "The request's header section is too long."}
-	errCoding    = &httpError{501, "The request's transfer coding is not known."}
 	errVersion   = &httpError{505, "Only HTTP/1.0 and HTTP/1.1 are served here."}
 	errConnect   = &httpError{405, "This is no forward proxy."}
-	errTimeout   = &httpError{408, "The request did not arrive in time."}
 	errUpstream  = &httpError{502, "The application server cannot be reached."}
 	errNoAnswer  = &httpError{502, "The application server closed the connection without an answer."}
 	errBadAnswer = &httpError{502, "The application server's answer is not HTTP."}

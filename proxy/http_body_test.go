@@ -141,7 +141,7 @@ func TestHTTPHugeBodies(t *testing.T) {
 	}
 	for _, length := range []int64{large, -1} {
 		body := &pattern{n: large}
-		req, _ := http.NewRequest("POST", "http://"+addr+"/upload", struct{ io.Reader }{body})
+		req, _ := http.NewRequest(http.MethodPost, "http://"+addr+"/upload", struct{ io.Reader }{body})
 		req.ContentLength = length
 		res, err := client.Do(req)
 		if err != nil {

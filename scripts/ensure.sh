@@ -8,6 +8,7 @@
 #   postgresql     a PostgreSQL server, which the tests start for themselves
 #   iproute        the command ip, with which tests make network interfaces
 #   tcpdump        with which the tap is compared
+#   wrk            with which the proxy is measured
 #   lab            the servers that package lab starts besides: trytond with a module, gunicorn, Redis
 #   node           Node.js with npm
 #   chromium       a browser for the page tests
@@ -84,6 +85,9 @@ for thing in "$@"; do
       ;;
     tcpdump)
       package tcpdump tcpdump
+      ;;
+    wrk)
+      package wrk wrk
       ;;
     node)
       package node nodejs npm
