@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/perfd/perfd/config"
@@ -34,16 +35,16 @@ func (c serverCheck) run(ctx context.Context) []Finding {
 		out = append(out, ok(fmt.Sprintf("%s (pid %d) listens on %s", s.Name, s.PID, addresses(s.Listen)))...)
 		if len(c.settings.RPCPorts) > 0 && !slices.ContainsFunc(s.Listen, func(a netip.AddrPort) bool { return slices.Contains(c.settings.RPCPorts, a.Port()) }) {
 			out = append(out, warn(fmt.Sprintf("none of the ports of %s (pid %d) is in rpc_ports", s.Name, s.PID),
-				"Add "+addresses(s.Listen)+" to rpc_ports, or leave rpc_ports empty.")...)
+				"Add "+ports(s.Listen)+" to rpc_ports, or leave rpc_ports empty.")...)
 		}
 	}
 	if h.Denied > 0 {
 		out = append(out, warn(plural(h.Denied, "process of a server", "processes of servers")+" may not be looked at",
 			"Run perfd as their user, or give it CAP_SYS_PTRACE.")...)
 	}
-	ports, err := c.listening()
+	open, err := c.listening()
 	for _, p := range c.settings.RPCPorts {
-		if err == nil && !ports[p] && !served[p] {
+		if err == nil && !open[p] && !served[p] {
 			out = append(out, warn(fmt.Sprintf("nothing listens on port %d, which rpc_ports names", p),
 				"Start the server, correct rpc_ports, or tap the host or network namespace in which it runs.")...)
 		}
@@ -59,6 +60,16 @@ func addresses(list []netip.AddrPort) string {
 	var out []string
 	for _, a := range list {
 		out = append(out, a.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+func ports(list []netip.AddrPort) string {
+	var out []string
+	for _, a := range list {
+		if p := strconv.Itoa(int(a.Port())); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
 	}
 	return strings.Join(out, ", ")
 }

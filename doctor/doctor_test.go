@@ -141,6 +141,9 @@ func TestInterfaces(t *testing.T) {
 
 func TestServersAndDatabases(t *testing.T) {
 	h := known(Host{Servers: []Server{odoo}})
+	if f := (serverCheck{set(func(c *config.Config) { c.RPCPorts = []uint16{80} }), h, port(80)}).run(t.Context()); !strings.HasPrefix(f[1].Fix, "Add 8069 to rpc_ports") {
+		t.Errorf("the fix is %q", f[1].Fix)
+	}
 	states{
 		{"found", serverCheck{set(nil), h, port(8069)}, "ok Odoo (pid 41) listens on 0.0.0.0:8069"},
 		{"other port", serverCheck{set(func(c *config.Config) { c.RPCPorts = []uint16{80} }), h, port(80)},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,8 +67,13 @@ func reason(err error) string {
 	if errors.As(err, &server) {
 		return server.Message
 	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network.Err.Error()
 	}
-	return err.Error()
+	text, _, _ := strings.Cut(err.Error(), "\n") // a line for each address tried
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return text
 }

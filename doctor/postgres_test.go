@@ -73,9 +73,16 @@ func TestAskPostgres(t *testing.T) {
 	if f, err := askPostgres(t.Context(), dsn("asker", "canary-4711")); err != nil || f.monitor {
 		t.Errorf("a role without pg_monitor: %+v, %v", f, err)
 	}
-	for _, bad := range []string{dsn("asker", "wrong-canary-4711"), "postgres://asker:canary-4711@127.0.0.1:1/x", "postgres://asker:canary-4711@:x:y", "host=127.0.0.1 password=canary-4711 sslmode=never"} {
-		if _, err := askPostgres(t.Context(), bad); err == nil || strings.Contains(err.Error(), "4711") {
-			t.Errorf("the error of a bad connection string: %v", err)
+	for bad, want := range map[string]string{
+		dsn("asker", "wrong-canary-4711"):                   `connect to PostgreSQL at 127.0.0.1: password authentication failed for user "asker"`,
+		"postgres://asker:canary-4711@127.0.0.1:1/x":        "connect to PostgreSQL at 127.0.0.1: connect: connection refused",
+		"postgres://asker:canary-4711@/x?host=/none&port=1": "connect to PostgreSQL at /none: connect: no such file or directory",
+		"postgres://asker:canary-4711@:x:y":                 "database.dsn is no connection string that PostgreSQL knows",
+		"host=127.0.0.1 password=canary-4711 sslmode=never": "database.dsn is no connection string that PostgreSQL knows",
+		dsn("asker", "canary-4711") + "?sslmode=require":    "connect to PostgreSQL at 127.0.0.1: server refused TLS connection",
+	} {
+		if _, err := askPostgres(t.Context(), bad); err == nil || err.Error() != want {
+			t.Errorf("the error of a bad connection string: %v, want %s", err, want)
 		}
 	}
 }
