@@ -22,9 +22,9 @@ const (
 
 	liveBatch = 5000
 	pageSize  = 4096
-	// writerCache and readerCache bound the pages that SQLite keeps in memory, in KiB and for each connection.
+	// writerCache bounds the pages that the writer keeps in memory, in KiB. A reader's connection keeps 2 MB,
+	// which is SQLite's default.
 	writerCache = 8 << 10
-	readerCache = 2 << 10
 )
 
 // Append opens the store at path for continuous writing, or makes one, while it is being read by anybody.

@@ -84,6 +84,9 @@ ALTER TABLE shapes   ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls    ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;   -- statements that are its beyond doubt
 ALTER TABLE calls    ADD COLUMN counted INTEGER NOT NULL DEFAULT 0; -- 1: its statements were counted and not kept
 
+DROP INDEX calls_start;
+CREATE INDEX calls_start ON calls (start, class); -- counts and orders the calls of a class without reading them
+
 CREATE TABLE trends (hour INTEGER NOT NULL, method INTEGER NOT NULL REFERENCES methods, -- ordinary calls by hour of start
   calls INTEGER NOT NULL, errors INTEGER NOT NULL, statements INTEGER NOT NULL, longest INTEGER NOT NULL,
   wait INTEGER NOT NULL, application INTEGER NOT NULL, sql INTEGER NOT NULL, lock INTEGER NOT NULL,

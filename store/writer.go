@@ -318,7 +318,7 @@ func (w *Recorder) Finish(src Source, sum analyzer.Summary) error {
 		return nil
 	}
 	// Statements of its own would hold the log: leaving WAL mode makes one self-contained file of it.
-	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA journal_mode = delete"); err != nil && !(w.live && busy(err)) {
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA journal_mode = delete"); err != nil && (!w.live || !busy(err)) {
 		return explain("write store", w.path, fmt.Errorf("close log: %w", err))
 	}
 	return nil // of a live store that is being read, the last reader folds the log

@@ -28,7 +28,7 @@ const (
 	// staleFactor times what an answer took is how long it is good for after the store changed,
 	// up to staleLimit.
 	staleFactor = 10
-	staleLimit  = 15 * time.Second
+	staleLimit  = 2 * time.Minute
 )
 
 // get returns the answer kept under key, if it is good for the state. One that is being computed for somebody
