@@ -21,49 +21,48 @@ func TestLivePostgresLog(t *testing.T) {
 	if !canTap(t) {
 		return
 	}
-	for form, prefix := range map[string]string{"jsonlog": "", "stderr": "%m [%p] %q%u@%d %r "} {
-		t.Run(form, func(t *testing.T) {
-			pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{
-				TLS: true, Log: form, LinePrefix: prefix, Settings: map[string]string{"log_min_duration_statement": "0"},
-			})
-			server := lab.RunTrytond(t, lab.TrytondConfig{
-				Postgres: pg, Workers: 2, Route: lab.Route{Host: "127.0.0.1", Port: pg.Addr.Port(), SSLMode: "require"},
-			})
-			warmUp(t, server)
-			var got collector
-			h := newHouse(&got)
-			log, err := pglog.New(pglog.Config{Server: pg.Addr, Prefix: prefix}, h.sql, &h.relay)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := &inbox{decoder: log, moved: make(chan struct{}, 1)}
-			ctx, stop := context.WithCancel(t.Context())
-			following := make(chan error, 1)
-			go func() { following <- follow.New(follow.Config{Path: pg.Log, FromStart: true}).Run(ctx, in) }()
-			end := tap(t, h, capture.LiveConfig{
-				RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()}, Between: in.drain,
-			})
-			calls, err := lab.Crowd{Host: server.Addr.String(), Bursts: 4}.Work(t.Context())
-			server.Stop()
-			pg.Stop()
-			info, err2 := os.Stat(pg.Log)
-			if err := errors.Join(err, err2); err != nil {
-				t.Fatal(err)
-			}
-			in.await(info.Size())
-			end()
-			stop()
-			if err := <-following; err != nil {
-				t.Error(err)
-			}
-			s := liveScore(t, server.Truth(calls), got.answers())
-			atLeast(t, "statements given to the right call", s.Attributed, byLog)
-		})
+	const prefix = "%m [%p] %q%u@%d %r "
+	pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{
+		TLS: true, LinePrefix: prefix, Settings: map[string]string{"log_min_duration_statement": "0"},
+	})
+	server := lab.RunTrytond(t, lab.TrytondConfig{
+		Postgres: pg, Workers: 2, Route: lab.Route{Host: "127.0.0.1", Port: pg.Addr.Port(), SSLMode: "require"},
+	})
+	warmUp(t, server)
+	var got collector
+	h := newHouse(&got)
+	log, err := pglog.New(pglog.Config{Server: pg.Addr, Prefix: prefix}, h.sql, &h.relay)
+	if err != nil {
+		t.Fatal(err)
 	}
+	in := &inbox{decoder: log, moved: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	following := make(chan error, 1)
+	// The later a statement is told, the more calls were settled without it.
+	often := follow.Config{Path: pg.Log, FromStart: true, Poll: 10 * time.Millisecond}
+	go func() { following <- follow.New(often).Run(ctx, in) }()
+	end := tap(t, h, capture.LiveConfig{
+		RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()}, Between: in.drain,
+	})
+	calls, err := lab.Crowd{Host: server.Addr.String(), Bursts: 4}.Work(t.Context())
+	server.Stop()
+	pg.Stop()
+	info, err2 := os.Stat(pg.Log)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	in.await(info.Size())
+	end()
+	stop()
+	if err := <-following; err != nil {
+		t.Error(err)
+	}
+	s := liveScore(t, server.Truth(calls), got.answers())
+	atLeast(t, "statements given to the right call", s.Attributed, byLog)
 }
 
-// byLog is the least share of statements, in percent, that must go to the right call where a log tells of them: it
-// has milliseconds, and nothing of the values in rows.
+// byLog is the least share of statements, in percent, that must go to the right call where a log tells of them. Its
+// clock has milliseconds, it says nothing of the values in rows, and its lines come later than the packets.
 const byLog = 92
 
 // inbox keeps lines of a log until the goroutine that decodes packets takes them.

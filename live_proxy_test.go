@@ -89,7 +89,7 @@ func proxied(t *testing.T, pg *lab.Postgres, c proxy.PostgreSQLConfig, from prox
 		Upstream: proxy.Address{Network: "tcp", Host: server.Addr.String()}, Protocol: feedRPC,
 	}, feed), rpcDoor)
 
-	calls, err := lab.Crowd{Host: rpcDoor.Addr().String(), Bursts: 4}.Work(t.Context())
+	calls, err := lab.Crowd{Host: rpcDoor.Addr().String(), Bursts: 3}.Work(t.Context())
 	server.Stop()
 	stop()
 	err = errors.Join(err, <-ended, <-ended)
