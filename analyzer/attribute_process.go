@@ -30,9 +30,6 @@ func (a worker) may(b worker) bool {
 	return a.tid == 0 || b.tid == 0 || a.tid == b.tid
 }
 
-// same reports whether two workers are known to be one, as far as anything tells.
-func (a worker) same(b worker) bool { return a.pid != 0 && b.pid != 0 && a.may(b) }
-
 // ofCall asks who served a call.
 func (s *solver) ofCall(c *rpclog.Call, now time.Time) worker {
 	if s.cfg.Witness == nil {
@@ -59,13 +56,13 @@ func (s *solver) ofLease(l *lease) worker {
 // witnessed reports whether the operating system names a unit's owner: one call alone remains that its worker
 // may have served, and it is known to be that worker's.
 func (w *window) witnessed(u *unit) bool {
-	if u.worker.pid == 0 {
+	if u.worker.tid == 0 {
 		return false
 	}
 	found := false
 	for _, c := range u.cands {
 		if o := &w.owners[c.owner]; o.call != nil {
-			if found || !o.worker.same(u.worker) {
+			if found || o.worker.tid == 0 || o.worker != u.worker {
 				return false
 			}
 			found = true

@@ -134,7 +134,7 @@ func (e *Engine) claim(c *conn, side uint8, data []byte, late bool) bool {
 		}
 		c.oriented, c.client = true, client
 		c.joined = conn.Joined
-		c.stream = p.NewStream(c.describe())
+		c.stream, c.protocol = p.NewStream(c.describe()), uint8(i)
 		c.state = claimed
 		e.stats.Claimed++
 		return true

@@ -28,6 +28,7 @@ type conn struct {
 	seen     int64 // last packet
 	state    state
 	list     uint8
+	protocol uint8 // that claimed it, by its place in NewEngine
 	first    uint8 // side that sent the first packet
 	client   uint8 // side, where oriented
 	oriented bool  // by handshake or verdict

@@ -27,6 +27,7 @@ type Engine struct {
 	cfg     Config
 	protos  []Protocol
 	limited []bool // protocols that Config.Ports names
+	shed    []bool // protocols whose bytes are let go
 	stats   Stats
 	general general
 	seg     segment
@@ -54,6 +55,7 @@ func NewEngine(cfg Config, protocols ...Protocol) *Engine {
 		cfg:        cfg.withDefaults(),
 		protos:     protocols,
 		limited:    make([]bool, len(protocols)),
+		shed:       make([]bool, len(protocols)),
 		conns:      make(map[flow]*conn),
 		clock:      -never,
 		wakeAt:     never,
@@ -117,6 +119,11 @@ func (e *Engine) Advance(now time.Time) {
 	e.expire()
 }
 
+// Shed lets go of the bytes of one protocol's connections, by its place in NewEngine, until told otherwise: they
+// count as lost, so that its streams mark what they lack and begin anew afterwards. It is for whoever cannot keep
+// up with a live tap.
+func (e *Engine) Shed(protocol int, on bool) { e.shed[protocol] = on }
+
 // Flush ends the recording: what is held is delivered, missing bytes before it count as lost, and every
 // connection is closed, in order of ConnID. The engine may be used again.
 func (e *Engine) Flush() {
@@ -176,6 +183,11 @@ func (e *Engine) segment(s *segment, now int64) {
 	case c.state == ignored && !c.holds():
 		e.ignoredSegment(c, s)
 	default:
+		if c.state == claimed && e.shed[c.protocol] {
+			st.Shed += int64(len(s.payload))
+			st.Payload -= int64(len(s.payload))
+			s.payload = nil
+		}
 		e.trackedSegment(c, s, now)
 	}
 }

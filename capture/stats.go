@@ -31,7 +31,8 @@ type Stats struct {
 	Expired     int64 // connections with payload closed for IdleTimeout
 	QuietEnded  int64 // connections without payload forgotten for MaxQuiet or QuietTimeout
 
-	Payload   int64 // captured payload bytes
+	Payload   int64 // captured payload bytes, without those shed
+	Shed      int64 // captured payload bytes let go by Engine.Shed; they are in Lost
 	Delivered int64 // bytes given to streams
 	Unclaimed int64 // bytes of connections, or of parts of them, that no protocol claimed
 	Duplicate int64 // bytes captured again: retransmitted, overlapping, or recorded twice

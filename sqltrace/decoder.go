@@ -100,6 +100,10 @@ func New(config Config, sink Sink) *Decoder {
 	}
 }
 
+// Plain makes the decoder leave the display forms of new statements as they come out of folding their literals,
+// without the costly rest, until told otherwise. It may be called from any goroutine.
+func (d *Decoder) Plain(on bool) { d.shapes.plain.Store(on) }
+
 // Dictionary returns the decoder's dictionary of statement shapes.
 func (d *Decoder) Dictionary() Dictionary { return d.shapes }
 

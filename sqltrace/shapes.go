@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	sqllexer "github.com/DataDog/go-sqllexer"
@@ -27,6 +28,8 @@ type shapes struct {
 	kinds          map[Fingerprint]Kind // the decoder's own, read without a lock
 	obfuscator     *sqllexer.Obfuscator
 	normalizer     *sqllexer.Normalizer
+
+	plain atomic.Bool // texts are not made pretty
 
 	mu      sync.Mutex
 	made    sync.Cond // a shape was made
@@ -154,11 +157,18 @@ func (d *shapes) text(form []byte) string {
 	if !utf8.Valid(form) {
 		form = bytes.ToValidUTF8(form, []byte("\ufffd"))
 	}
+	if d.plain.Load() {
+		return d.cut(string(form))
+	}
 	s, _, err := sqllexer.ObfuscateAndNormalize(string(form), d.obfuscator, d.normalizer, sqllexer.WithDBMS(sqllexer.DBMSPostgres))
 	if err != nil || s == "" {
 		s = string(form)
 	}
-	s = strings.ReplaceAll(s, ",,", ",") // which it makes of (? FROM a, b)
+	return d.cut(strings.ReplaceAll(s, ",,", ",")) // which it makes of (? FROM a, b)
+}
+
+// cut shortens a display form to the limit.
+func (d *shapes) cut(s string) string {
 	if len(s) <= d.display {
 		return s
 	}
