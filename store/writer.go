@@ -210,14 +210,14 @@ func (w *Recorder) fail(err error) error {
 	if errors.Is(err, errDone) {
 		return fmt.Errorf("write store: %w", err)
 	}
+	if w.refusal != nil && errors.Is(err, w.refusal) { // what is pending is not touched
+		w.stats.lost.Add(1)
+		return explain("write store", w.path, err)
+	}
 	return w.rollback(err, 1)
 }
 
 func (w *Recorder) rollback(err error, inHand int) error {
-	if errors.Is(err, ErrFull) && !w.open { // refused: nothing was touched
-		w.stats.lost.Add(int64(inHand))
-		return explain("write store", w.path, err)
-	}
 	w.stats.lost.Add(int64(w.pending + inHand))
 	if w.open {
 		// SQLite may have rolled back by itself, and then says that there is nothing to roll back.
