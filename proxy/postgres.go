@@ -73,6 +73,7 @@ type PostgreSQL struct {
 
 	mu    sync.Mutex
 	conns map[*pgConn]struct{}
+	ended bool // Grace is over
 	wg    sync.WaitGroup
 
 	connections, encrypted, serverTLS, cancels, refused, unreachable atomic.Int64
@@ -125,6 +126,7 @@ func (p *PostgreSQL) Run(ctx context.Context, ln net.Listener) error {
 	force := time.AfterFunc(p.cfg.Grace, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.ended = true
 		for c := range p.conns {
 			c.abort()
 		}
@@ -151,6 +153,7 @@ func (p *PostgreSQL) serve(ctx context.Context, conn net.Conn) {
 	c := &pgConn{p: p, ctx: ctx, raw: conn, client: conn, peer: peer, own: own, opened: time.Now()}
 	p.mu.Lock()
 	p.conns[c] = struct{}{}
+	late := p.ended
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -158,5 +161,7 @@ func (p *PostgreSQL) serve(ctx context.Context, conn net.Conn) {
 		p.mu.Unlock()
 		c.close()
 	}()
-	c.run()
+	if !late {
+		c.run()
+	}
 }

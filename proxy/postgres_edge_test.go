@@ -337,3 +337,45 @@ func TestPostgreSQLAborts(t *testing.T) {
 		t.Error("the proxy has ended, and the client was not told")
 	}
 }
+
+// A proxy that is told to end does, whatever clients are about to do.
+func TestProxiesEnd(t *testing.T) {
+	nobody := Address{"tcp", "127.0.0.1:1"}
+	for range 30 {
+		pg, err := NewPostgreSQL(PostgreSQLConfig{Upstream: nobody}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []interface {
+			Run(context.Context, net.Listener) error
+		}{pg, NewHTTP(HTTPConfig{Upstream: nobody, Grace: time.Hour}, nil)} {
+			ctx, cancel := context.WithCancel(t.Context())
+			ln, err := Listen(ctx, Address{"tcp", "127.0.0.1:0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error)
+			go func() { ended <- p.Run(ctx, ln) }()
+			var clients []net.Conn
+			for range 3 {
+				conn, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				clients = append(clients, conn)
+			}
+			cancel()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the proxy does not end")
+			}
+			for _, conn := range clients {
+				_ = conn.Close()
+			}
+		}
+	}
+}

@@ -157,8 +157,9 @@ func (o *proxyOptions) validate() error {
 type fed struct{ *analyzer.Analyzer }
 
 var (
-	_ rpclog.Sink   = (*fed)(nil)
-	_ sqltrace.Sink = (*fed)(nil)
+	_ rpclog.Sink      = (*fed)(nil)
+	_ sqltrace.Sink    = (*fed)(nil)
+	_ analyzer.Witness = proxy.Chain{}
 )
 
 // server is what both proxies have in common.
