@@ -62,6 +62,9 @@ func (f *Filter) where() *where {
 	if f.Max > 0 {
 		w.add("c.duration < ?", int64(f.Max))
 	}
+	if f.Until > 0 {
+		w.add("+c.id <= ?", int64(f.Until)) // mostly all of them: other columns are the ones to search by
+	}
 	w.any(len(f.Users), func(i int) (string, []any) {
 		v := f.Users[i]
 		if uid, ok := userID(v); ok {
@@ -110,6 +113,14 @@ func (f *Filter) where() *where {
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// table names the calls to search. Those after an id are few and stand together: no index finds them faster.
+func (f *Filter) table() string {
+	if f.After > 0 {
+		return "calls c NOT INDEXED"
+	}
+	return "calls c"
+}
 
 func (w *where) class(f *Filter) {
 	classes := f.Classes

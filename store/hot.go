@@ -139,7 +139,7 @@ func (b *briefScan) load(r *hotRow) {
 
 // match judges a row by the parts of the filter that need no dictionary; it is for filters that are not narrow.
 func (f *Filter) match(r *hotRow) bool {
-	if !f.To.IsZero() && r.start >= f.To.UnixNano() || r.id <= int64(f.After) {
+	if !f.To.IsZero() && r.start >= f.To.UnixNano() || r.id <= int64(f.After) || f.Until > 0 && r.id > int64(f.Until) {
 		return false
 	}
 	if !f.From.IsZero() {

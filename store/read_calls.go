@@ -93,11 +93,11 @@ func (s *SQLite) Calls(ctx context.Context, f Filter, p Page) ([]Call, int64, er
 	defer v.close()
 	w := f.where()
 	var total int64
-	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM calls c"+w.String(), w.args...).Scan(&total); err != nil {
+	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM "+f.table()+w.String(), w.args...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count calls: %w", err)
 	}
 	// The page's ids are found first: sorting carries the key alone, and the other columns are read for the page only.
-	query := "SELECT " + callColumns + " FROM calls c WHERE c.id IN (SELECT c.id FROM calls c" + w.String() + p.orderBy(column, "c.id") +
+	query := "SELECT " + callColumns + " FROM calls c WHERE c.id IN (SELECT c.id FROM " + f.table() + w.String() + p.orderBy(column, "c.id") +
 		" LIMIT ? OFFSET ?)" + p.orderBy(column, "c.id")
 	calls, b := make([]Call, 0, min(max(p.Limit, 0), 1000)), newBriefScan(v.words)
 	err = each(ctx, v.tx, query, append(w.args, p.Limit, p.Offset), func(r *sql.Rows) error {

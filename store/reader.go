@@ -9,6 +9,8 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"github.com/perfd/perfd/rpclog"
 )
 
 // SQLite reads a store, finished or being written. Every answer comes out of one read transaction. What rows
@@ -84,6 +86,15 @@ func (s *SQLite) State(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("read state: %w", err)
 	}
 	return commits, nil
+}
+
+// LastCall returns the highest id ever given to a call that was committed.
+func (s *SQLite) LastCall(ctx context.Context) (rpclog.CallID, error) {
+	var id int64
+	if err := s.db.QueryRowContext(ctx, "SELECT last_call FROM state").Scan(&id); err != nil {
+		return 0, fmt.Errorf("read last call: %w", err)
+	}
+	return rpclog.CallID(id), nil
 }
 
 // Close releases the database.

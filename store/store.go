@@ -135,6 +135,8 @@ type Writer interface {
 type Reader interface {
 	// State returns a number that differs after every change of what the store holds.
 	State(context.Context) (int64, error)
+	// LastCall returns the highest id ever given to a call, 0 before the first one.
+	LastCall(context.Context) (rpclog.CallID, error)
 	// Recording returns the recording's source, summary and totals.
 	Recording(context.Context) (Recording, error)
 	// Calls returns one page of the calls that match, and how many match in all.
@@ -174,6 +176,7 @@ type Filter struct {
 	From, To time.Time     // calls that start in [From, To); zero: open
 	Overlap  bool          // calls that overlap [From, To) instead
 	After    rpclog.CallID // calls with a higher id: of a live store those that were written later
+	Until    rpclog.CallID // calls with no higher id: a live store as it was when that one was written; 0: all
 
 	Users    []string            // login, uid in decimal, "uid N", or "" for calls without a user
 	Methods  []string            // name as analyzer.MethodOf makes it, or the bare method

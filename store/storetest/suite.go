@@ -182,6 +182,31 @@ func testPages(t *testing.T, r store.Reader) {
 			}
 		}
 	}
+	last, err := r.LastCall(t.Context())
+	must(t, err)
+	all, _, err := r.Calls(t.Context(), store.Filter{AllCalls: true}, store.Page{Limit: 1e6})
+	must(t, err)
+	for _, at := range []rpclog.CallID{last, last - 1, last / 2} {
+		_, older, err := r.Calls(t.Context(), store.Filter{AllCalls: true, Until: at}, store.Page{Limit: 1})
+		must(t, err)
+		newer, n, err := r.Calls(t.Context(), store.Filter{AllCalls: true, After: at}, store.Page{Limit: 1e6})
+		must(t, err)
+		want := []rpclog.CallID{}
+		for _, c := range all {
+			if c.ID > at {
+				want = append(want, c.ID)
+			}
+		}
+		got := []rpclog.CallID{}
+		for _, c := range newer {
+			got = append(got, c.ID)
+		}
+		equal(t, "calls after one", got, want)
+		equal(t, "calls up to one and after it", older+n, int64(len(all)))
+		scanned := int64(0)
+		must(t, r.Scan(t.Context(), store.Filter{AllCalls: true, Until: at}, func(*store.Brief) { scanned++ }))
+		equal(t, "calls scanned up to one", scanned, older)
+	}
 	if _, _, err := r.Calls(t.Context(), store.Filter{}, store.Page{Sort: "id; DROP TABLE calls", Limit: 1}); err == nil {
 		t.Error("an unknown sort key is taken")
 	}
