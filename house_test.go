@@ -42,11 +42,13 @@ type house struct {
 	relay  relay
 }
 
-func newHouse(sink analyzer.Sink) *house {
+func newHouse(sink analyzer.Sink) *house { return newHouseWith(analyzer.Config{}, sink) }
+
+func newHouseWith(c analyzer.Config, sink analyzer.Sink) *house {
 	var h house
 	h.calls = rpclog.New(rpclog.Config{}, &h.relay)
 	h.sql = sqltrace.New(sqltrace.Config{}, &h.relay)
-	h.relay.Analyzer = analyzer.New(analyzer.Config{}, h.sql.Dictionary(), h.calls.Identify, sink)
+	h.relay.Analyzer = analyzer.New(c, h.sql.Dictionary(), h.calls.Identify, sink)
 	h.engine = capture.NewEngine(capture.Config{}, h.calls, h.sql)
 	return &h
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/fixtures/truth"
 	"github.com/perfd/perfd/lab"
@@ -16,9 +17,10 @@ import (
 var liveSetups = []struct {
 	name  string
 	setup lab.TrytondConfig
+	exact float64 // least share of statements, in percent, that must go to the right call where threads are known
 }{
-	{"one threaded process", lab.TrytondConfig{}},
-	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}},
+	{"one threaded process", lab.TrytondConfig{}, 99.9},
+	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99},
 }
 
 // canTap tells whether packets can be tapped here. Where they cannot, it checks that the tap says so and what
@@ -112,7 +114,7 @@ func TestLive(t *testing.T) {
 			want, uses := server.Truth(calls), server.Uses(calls)
 			for _, w := range watches {
 				t.Run(w.name, func(t *testing.T) {
-					s := w.judge(t, want, uses)
+					s := w.judge(t, want, uses, c.exact)
 					if w.observer == nil {
 						all.Right, all.Of = all.Right+s.Right, all.Of+s.Of
 					}
@@ -139,9 +141,8 @@ type watching struct {
 func watch(t *testing.T, name string, ports capture.LiveConfig, c *process.Config) *watching {
 	t.Helper()
 	w := &watching{name: name}
-	h := newHouse(&w.got)
 	if c == nil {
-		w.end = tap(t, h, ports)
+		w.end = tap(t, newHouse(&w.got), ports)
 		return w
 	}
 	c.DatabasePorts = ports.PGPorts
@@ -153,6 +154,7 @@ func watch(t *testing.T, name string, ports capture.LiveConfig, c *process.Confi
 	ended := make(chan error, 1)
 	go func() { ended <- observer.Run(ctx) }()
 	w.observer = observer
+	h := newHouseWith(analyzer.Config{Witness: observer}, &w.got)
 	h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, observer}, seen{h.sql, observer})
 	stop := tap(t, h, ports)
 	w.end = func() {
@@ -166,11 +168,11 @@ func watch(t *testing.T, name string, ports capture.LiveConfig, c *process.Confi
 }
 
 // ownersKnown is the share of uses of connections, in percent, whose process must be known without threads: who
-// owns a connection of a few milliseconds may be gone before it is asked for.
-const ownersKnown = 97
+// owns a connection of a few milliseconds may be gone before it is asked for, more often on a busy machine.
+const ownersKnown = 80
 
 // judge returns how many statements went to the right call.
-func (w *watching) judge(t *testing.T, want truth.Record, uses []lab.Use) truth.Share {
+func (w *watching) judge(t *testing.T, want truth.Record, uses []lab.Use, exact float64) truth.Share {
 	score := liveScore(t, want, w.got.answers())
 	atLeast(t, "statements given to the right call", score.Attributed, byPackets)
 	if w.observer == nil {
@@ -190,6 +192,7 @@ func (w *watching) judge(t *testing.T, want truth.Record, uses []lab.Use) truth.
 	atLeast(t, "processes", processes, ownersKnown)
 	if stats.Threads.Source != process.ThreadsOff { // else not wanted, or not permitted here
 		atLeast(t, "threads", threads, 99.9)
+		atLeast(t, "statements given to the right call by their threads", score.Attributed, exact)
 	}
 	return score.Attributed
 }
