@@ -35,11 +35,18 @@ func (s *solver) ofCall(c *rpclog.Call, now time.Time) worker {
 	if s.cfg.Witness == nil {
 		return worker{}
 	}
-	end := c.End
-	if end.IsZero() {
-		end = now
+	// What is before and after on a connection that is kept open may be other threads' work.
+	from, to := c.Sent, c.First
+	if from.IsZero() {
+		from = c.Start
 	}
-	pid, tid := s.cfg.Witness.Worker(c.Server, c.Client, c.Start, end)
+	if to.IsZero() {
+		to = c.End
+	}
+	if to.IsZero() {
+		to = now
+	}
+	pid, tid := s.cfg.Witness.Worker(c.Server, c.Client, from, to)
 	return worker{pid, tid}
 }
 
@@ -53,20 +60,21 @@ func (s *solver) ofLease(l *lease) worker {
 	return worker{pid, tid}
 }
 
-// witnessed reports whether the operating system names a unit's owner: one call alone remains that its worker
-// may have served, and it is known to be that worker's.
-func (w *window) witnessed(u *unit) bool {
+// witnessed returns the candidate that the operating system names as a unit's owner: the only one that is known to
+// be of the thread that ran it. A thread serves one call at a time, so others of which that is not known do not
+// matter.
+func (w *window) witnessed(u *unit) (owner int32, ok bool) {
+	owner = w.none
 	if u.worker.tid == 0 {
-		return false
+		return owner, false
 	}
-	found := false
 	for _, c := range u.cands {
-		if o := &w.owners[c.owner]; o.call != nil {
-			if found || o.worker.tid == 0 || o.worker != u.worker {
-				return false
+		if o := &w.owners[c.owner]; o.call != nil && o.worker == u.worker {
+			if owner != w.none {
+				return w.none, false
 			}
-			found = true
+			owner = c.owner
 		}
 	}
-	return found
+	return owner, owner != w.none
 }

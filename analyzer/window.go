@@ -173,14 +173,9 @@ func (w *window) settle() {
 			w.recall(int32(i), l.call)
 			continue
 		}
-		if w.witnessed(u) {
-			u.fixed, u.witnessed = true, true
-			for _, c := range u.cands {
-				if o := &w.owners[c.owner]; o.call != nil {
-					u.owner = c.owner
-					o.units = append(o.units, int32(i))
-				}
-			}
+		if owner, ok := w.witnessed(u); ok {
+			u.owner, u.fixed, u.witnessed = owner, true, true
+			w.owners[owner].units = append(w.owners[owner].units, int32(i))
 		}
 	}
 	for id := range w.owners[:w.none] {
