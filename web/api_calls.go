@@ -22,6 +22,7 @@ var (
 // calls answers GET /calls: one page of the list.
 func (s *Server) calls(c *gin.Context, p *params) (any, error) {
 	f, pg := p.filter(), p.page(100, callWords, callKeys...)
+	f.Until, _ = p.callID("until")
 	if !p.done() {
 		return nil, nil
 	}

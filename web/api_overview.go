@@ -43,7 +43,8 @@ func (s *Server) source(c *gin.Context, p *params) (any, error) {
 		"packets": sum.Packets, "bytes": sum.Bytes, "lost_bytes": sum.LostBytes, "gaps": sum.Gaps,
 		"calls": n.Calls, "ordinary": n.Ordinary, "errors": n.Errors, "statements": n.Statements, "attributed": n.Attributed, "exact": n.Exact,
 		"background": n.Background, "users": n.Users, "sessions": n.Sessions, "methods": n.Methods, "models": n.Models, "shapes": n.Shapes,
-		"findings": n.Findings, "rules": n.Rules, "notices": notices, "complete": rec.Complete, "live": rec.Live}, nil
+		"findings": n.Findings, "rules": n.Rules, "notices": notices, "complete": rec.Complete, "live": rec.Live,
+		"watching": s.cfg.Live != nil}, nil
 }
 
 type bucketsView struct {

@@ -24,6 +24,10 @@ func (s *Server) guard(c *gin.Context) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	r := c.Request
+	if token, ok := bearer(r); ok && s.gate.required() && s.gate.auth.AllowsToken(token) {
+		s.methods(c) // no browser that was led here by a false name knows the token
+		return
+	}
 	if !s.served(r.Host) {
 		fail(c, &problem{Status: http.StatusForbidden, Code: "forbidden_host", Message: "perfd does not answer to the host " + quote(r.Host),
 			Hint: "open it as http://127.0.0.1 or http://localhost, with the same port"})
@@ -34,8 +38,20 @@ func (s *Server) guard(c *gin.Context) {
 		fail(c, &problem{Status: http.StatusForbidden, Code: "forbidden_origin", Message: "perfd answers to its own pages only", Hint: "open the address perfd printed"})
 		return
 	}
+	s.methods(c)
+}
+
+// methods refuses requests that would change something, but for signing in and out from perfd's own pages.
+func (s *Server) methods(c *gin.Context) {
+	r := c.Request
+	if r.Method == http.MethodPost && (r.URL.Path == "/login" || r.URL.Path == "/logout") {
+		if r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+			fail(c, &problem{Status: http.StatusForbidden, Code: "forbidden_origin", Message: "perfd lets people sign in on its own pages only", Hint: "programs send Authorization: Bearer …"})
+		}
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.Set("Allow", "GET, HEAD")
+		c.Writer.Header().Set("Allow", "GET, HEAD")
 		fail(c, &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "only GET and HEAD are served", Hint: "nothing can be changed here"})
 	}
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"html/template"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -13,12 +15,13 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-//go:embed ui/index.html ui/favicon.svg ui/*.js ui/css ui/lib ui/views ui/widgets ui/vendor
+//go:embed ui/index.html ui/login.html ui/favicon.svg ui/*.js ui/css ui/lib ui/views ui/widgets ui/vendor
 var uiFiles embed.FS
 
 // pages are the embedded files of the UI, each with its type and a tag of its content.
 type pages struct {
 	files map[string]page // by path, as /lib/format.js
+	form  *template.Template
 }
 
 type page struct {
@@ -50,7 +53,27 @@ func newPages() (*pages, error) {
 		p.files[strings.TrimPrefix(name, "ui")] = page{body, kind, `"` + hex.EncodeToString(sum[:12]) + `"`}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	form := p.files["/login.html"]
+	delete(p.files, "/login.html")
+	p.form, err = template.New("login").Parse(string(form.body))
 	return p, err
+}
+
+// login answers with the page for signing in.
+func (p *pages) login(c *gin.Context, status int, next, message string) {
+	var b bytes.Buffer
+	if err := p.form.Execute(&b, struct{ Next, Message string }{next, message}); err != nil {
+		fail(c, &problem{Status: http.StatusInternalServerError, Code: "internal", Message: "the page could not be made", Hint: "please report this"})
+		return
+	}
+	h := c.Writer.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", strings.Replace(policy, "form-action 'none'", "form-action 'self'", 1))
+	h.Set("Referrer-Policy", "same-origin") // without, the browser would not say whence the form comes
+	c.Data(status, "text/html; charset=utf-8", b.Bytes())
 }
 
 // serve answers with a file, or with the index for the address of a page.

@@ -177,6 +177,19 @@ func (p *params) hex(name string) []uint64 {
 	return out
 }
 
+// callID reads the id of a call that need not exist.
+func (p *params) callID(name string) (id rpclog.CallID, given bool) {
+	s := p.one(name)
+	if s == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil {
+		p.wrong(name, name+" must be a call's id, not "+quote(s), "for example "+name+"=17")
+	}
+	return rpclog.CallID(n), true
+}
+
 func (p *params) choice(name string, fallback string, options ...string) string {
 	s := p.one(name)
 	if s == "" {

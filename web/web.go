@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,18 @@ type Config struct {
 	// CacheBytes bounds the answers kept. Those of a recording that goes on are kept until it changes, and by
 	// up to ten times what they took to make. Defaults to 32 MiB.
 	CacheBytes int
+
+	// Live tells of a recording that goes on. Defaults to none: /live and /state are not there then.
+	Live Live
+	// Subscribers is the most streams of /live at once. Defaults to 16.
+	Subscribers int
+
+	// Auth knows who may look. Defaults to none: everybody who reaches the address may.
+	Auth Auth
+	// SessionAge is how long a browser stays signed in. Defaults to 12 hours.
+	SessionAge time.Duration
+	// Handlers answer GET requests for further paths, as /metrics, to those who may look. Defaults to none.
+	Handlers map[string]http.Handler
 }
 
 // Server answers HTTP requests for one recording.
@@ -34,11 +47,14 @@ type Server struct {
 	handler http.Handler
 	pages   *pages
 	cache   cache
+	state   lastState
+	streams streams
+	gate    gate
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New returns a server of what r holds; r stays the caller's to close.
+// New returns a server of what r holds; r stays the caller's to close, after Stop where streams may be open.
 func New(cfg Config, r store.Reader) (*Server, error) {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 32 << 20
@@ -47,7 +63,14 @@ func New(cfg Config, r store.Reader) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load pages: %w", err)
 	}
-	s := &Server{cfg: cfg, store: r, pages: p, cache: cache{limit: cfg.CacheBytes}}
+	if cfg.Subscribers == 0 {
+		cfg.Subscribers = 16
+	}
+	if cfg.SessionAge == 0 {
+		cfg.SessionAge = 12 * time.Hour
+	}
+	s := &Server{cfg: cfg, store: r, pages: p, cache: cache{limit: cfg.CacheBytes}, gate: newGate(cfg.Auth, cfg.SessionAge)}
+	s.streams.ctx, s.streams.cancel = context.WithCancel(context.Background())
 	s.handler = s.routes()
 	return s, nil
 }
@@ -63,7 +86,7 @@ func (s *Server) routes() http.Handler {
 	e.RedirectTrailingSlash = false
 	e.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
 		fail(c, &problem{Status: http.StatusInternalServerError, Code: "internal", Message: "the answer could not be made", Hint: "please report this"})
-	}), s.guard)
+	}), s.guard, s.admit)
 	for path, h := range map[string]endpoint{
 		"source":              s.source,
 		"overview":            s.overview,
@@ -84,6 +107,15 @@ func (s *Server) routes() http.Handler {
 	} {
 		e.GET("/api/v1/"+path, s.answer(h))
 		e.HEAD("/api/v1/"+path, s.answer(h))
+	}
+	e.GET("/api/v1/state", s.watchState)
+	e.GET("/api/v1/live", s.live)
+	e.GET("/api/v1/session", s.session)
+	e.GET("/login", s.loginPage)
+	e.POST("/login", s.login)
+	e.POST("/logout", s.logout)
+	for path, h := range s.cfg.Handlers {
+		e.GET(path, gin.WrapH(h))
 	}
 	e.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
