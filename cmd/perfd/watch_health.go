@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	rtmetrics "runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/metrics"
+	"github.com/perfd/perfd/process"
+	"github.com/perfd/perfd/sidecar"
+)
+
+const (
+	checkEvery  = 250 * time.Millisecond
+	findEvery   = 10 * time.Second
+	outsideHeap = 24 << 20 // of the memory: what Go does not count, such as code and stacks of the kernel's
+)
+
+// health holds perfd to its bounds: it looks at the load four times a second and says what is to be left out.
+type health struct {
+	w       *watcher
+	current atomic.Uint32 // sidecar.Level
+	memory  atomic.Int64
+	shedder *sidecar.Shedder
+	cpu     cpuClock
+}
+
+func newHealth(w *watcher) *health {
+	c := w.settings.Load()
+	debug.SetMemoryLimit(max(int64(c.Memory)-int64(c.Memory)/ringShare-outsideHeap, 32<<20))
+	if share := float64(c.CPU); share > 0 && share <= 1 {
+		runtime.GOMAXPROCS(1)
+	}
+	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{})}
+}
+
+// level is what is left out now; any goroutine may ask.
+func (h *health) level() sidecar.Level { return sidecar.Level(h.current.Load()) }
+
+// run checks until ctx is done.
+func (h *health) run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	found := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := time.Now()
+		before := h.level()
+		level := h.shedder.Observe(now, h.load(now))
+		h.current.Store(uint32(level))
+		if level != before {
+			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
+		}
+		if now.Sub(found) >= findEvery {
+			found = now
+			h.w.tap.rediscover()
+		}
+	}
+}
+
+// load measures.
+func (h *health) load(now time.Time) sidecar.Load {
+	c := h.w.settings.Load()
+	h.memory.Store(usedMemory() + int64(c.Memory)/ringShare)
+	q := h.w.queue.Stats()
+	l := sidecar.Load{
+		Lag:    time.Duration(h.w.tap.lag.Load()),
+		Queue:  float64(q.Bytes) / float64(q.Bound),
+		Memory: float64(h.memory.Load()) / float64(c.Memory),
+	}
+	if share := float64(c.CPU); share > 0 {
+		l.CPU = h.cpu.share(now) / share
+	}
+	return l
+}
+
+// usedMemory is what the Go runtime holds of the system's memory.
+func usedMemory() int64 {
+	s := []rtmetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	rtmetrics.Read(s)
+	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
+}
+
+// recording is what the tap saw, as the summary of a recording wants it.
+func (t *tap) recording() analyzer.Recording {
+	n := t.counts.Load()
+	rec := recording(n.capture, n.rpc, n.sql)
+	live := t.live.Load().Stats()
+	rec.Evicted += live.Drops
+	return rec
+}
+
+// self tells Prometheus of perfd itself.
+func (w *watcher) self() metrics.Self {
+	return metrics.Self{
+		Tap: func() metrics.Tap {
+			s := w.tap.live.Load().Stats()
+			return metrics.Tap{Packets: s.Packets, Bytes: s.Bytes, Drops: s.Drops, Freezes: s.Freezes, Errors: s.Errors, ClockSteps: s.Steps}
+		},
+		Interfaces: func() (list []metrics.Interface) {
+			for _, i := range w.tap.live.Load().Stats().Interfaces {
+				list = append(list, metrics.Interface{Name: i.Name, Up: i.State == "up", Packets: i.Packets, Downs: i.Downs})
+			}
+			return list
+		},
+		Engine: func() metrics.Engine {
+			r := w.tap.recording()
+			return metrics.Engine{
+				HTTPConnections: r.HTTPConnections, SQLConnections: r.SQLConnections, OtherConnections: r.OtherConnections,
+				EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, LostBytes: r.LostBytes, Gaps: r.Gaps, Truncated: r.Truncated, Evicted: r.Evicted,
+			}
+		},
+		Queues: func() []metrics.Queue {
+			s := w.queue.Stats()
+			return []metrics.Queue{{Name: "results", Depth: s.Bytes, Bound: s.Bound, Dropped: s.Dropped}}
+		},
+		Shed: func() metrics.Shed { return metrics.Shed{Level: int(w.health.level())} },
+		Store: func() metrics.Store {
+			s := w.writer.recorder.Stats()
+			return metrics.Store{
+				Bytes: s.FileBytes + s.LogBytes, Flushes: s.Commits, FlushErrors: w.writer.failures.Load(),
+				FlushSeconds: time.Duration(w.writer.flushing.Load()).Seconds(), LostTraces: s.Lost, PrunedTraces: s.Pruned,
+			}
+		},
+		Process: func() metrics.Process {
+			if w.tap.observer == nil {
+				return metrics.Process{}
+			}
+			s := w.tap.observer.Stats()
+			return metrics.Process{
+				Threads: s.Threads.Source != process.ThreadsOff, Lookups: int64(s.Lookups), Found: int64(s.Found), Unresolved: int64(s.Unresolved),
+				Ambiguous: int64(s.Ambiguous), Drops: int64(s.Dropped), ThreadEvents: int64(s.Threads.Events), ThreadLost: int64(s.Threads.Lost),
+			}
+		},
+		Agreement: func() metrics.Agreement {
+			if w.writer.agreement == nil {
+				return metrics.Agreement{}
+			}
+			f := w.writer.agreement.Figures()
+			return metrics.Agreement{Equal: f.Equal, Different: f.More + f.Fewer, Unmatched: f.OnlySeen + f.OnlyLogged}
+		},
+		Memory: func() metrics.Memory {
+			return metrics.Memory{Bound: int64(w.settings.Load().Memory), Used: w.health.memory.Load()}
+		},
+	}
+}

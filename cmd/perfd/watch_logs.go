@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/follow"
+	"github.com/perfd/perfd/odoolog"
+	"github.com/perfd/perfd/sqltrace/pglog"
+)
+
+// logs follows the logs that the settings name, until ctx is done.
+func (w *watcher) logs(ctx context.Context) error {
+	c := w.settings.Load()
+	group, ctx := errgroup.WithContext(ctx)
+	if c.PGLog.Path != "" {
+		group.Go(func() error { return quiet(follow.New(follow.Config{Path: c.PGLog.Path}).Run(ctx, errands{w.tap})) })
+	}
+	if c.OdooLog.Path != "" {
+		lines := odoolog.New(odoolog.Config{}, w.writer.agreement)
+		group.Go(func() error { return quiet(follow.New(follow.Config{Path: c.OdooLog.Path}).Run(ctx, reading{lines})) })
+	}
+	return group.Wait()
+}
+
+// openLog makes the decoder of PostgreSQL's log, if the settings name one.
+func (t *tap) openLog(c config.PGLog) error {
+	if c.Path == "" {
+		return nil
+	}
+	format, err := pglog.ParseFormat(c.Format)
+	if err != nil {
+		return usagef("pg_log.format: %w", err)
+	}
+	t.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, t.pg, t.relay)
+	var wrong *pglog.PrefixError
+	if errors.As(err, &wrong) {
+		return hinted{err, wrong.Hint}
+	}
+	return err
+}
+
+// errands take lines of PostgreSQL's log to the decoders' goroutine.
+type errands struct{ *tap }
+
+var _ follow.Handler = errands{}
+
+// Lines implements follow.Handler.
+func (e errands) Lines(block []byte) {
+	block = bytes.Clone(block)
+	e.inbox.Put(len(block), func() { e.log.Lines(block) })
+}
+
+// Idle implements follow.Handler.
+func (e errands) Idle() {
+	now := time.Now()
+	e.inbox.Put(1, func() { e.log.Idle(now) })
+}
+
+// reading reads lines of the server's own log where they arrive.
+type reading struct{ decoder *odoolog.Decoder }
+
+var _ follow.Handler = reading{}
+
+// Lines implements follow.Handler.
+func (r reading) Lines(block []byte) { r.decoder.Lines(block) }
+
+// Idle implements follow.Handler.
+func (reading) Idle() {}

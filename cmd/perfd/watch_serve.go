@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/perfd/perfd/profile"
+	"github.com/perfd/perfd/web"
+)
+
+// listenTo opens an address that the settings were checked for.
+func listenTo(ctx context.Context, address string) (net.Listener, error) {
+	var c net.ListenConfig
+	ln, err := c.Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hinted{fmt.Errorf("listen on %s: the port is in use", address), "choose another with --listen, or none with --listen off"}
+	case err != nil:
+		return nil, hinted{fmt.Errorf("listen on %s: %w", address, cause(err)), "choose another address with --listen"}
+	}
+	return ln, nil
+}
+
+// serve shows the pages until ctx is done.
+func (w *watcher) serve(ctx context.Context, ln net.Listener) error {
+	reader, err := w.writer.recorder.Reader()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	pages, err := web.New(web.Config{Version: version(false), Hosts: w.settings.Load().Hosts}, reader)
+	if err != nil {
+		return fmt.Errorf("serve pages: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	mux.HandleFunc("GET /healthz", w.healthz)
+	mux.HandleFunc("GET /readyz", w.readyz)
+	if c := w.settings.Load(); c.Metrics.Enabled && c.Metrics.Listen == "" {
+		mux.Handle("GET /metrics", w.writer.metrics.Handler())
+	}
+	profile.Do(ctx, profile.Web, func(ctx context.Context) { err = serveUntil(ctx, ln, mux) })
+	return err
+}
+
+// serveMetrics answers Prometheus on an address of its own, if the settings name one.
+func (w *watcher) serveMetrics(ctx context.Context, group *errgroup.Group) error {
+	c := w.settings.Load()
+	if !c.Metrics.Enabled || c.Metrics.Listen == "" {
+		return nil
+	}
+	ln, err := listenTo(ctx, c.Metrics.Listen)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", w.writer.metrics.Handler())
+	mux.HandleFunc("GET /healthz", w.healthz)
+	mux.HandleFunc("GET /readyz", w.readyz)
+	group.Go(func() error { return serveUntil(ctx, ln, mux) })
+	return nil
+}
+
+// serveUntil serves until ctx is done, which is its regular end.
+func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve pages: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		quit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(quit); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// healthz says that perfd runs.
+func (w *watcher) healthz(rw http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(rw, "ok\n") // who asked has gone
+}
+
+// readyz says whether perfd sees and stores: an interface is up, and the last write succeeded.
+func (w *watcher) readyz(rw http.ResponseWriter, _ *http.Request) {
+	if why := w.unready(); why != "" {
+		http.Error(rw, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(rw, "ready\n") // who asked has gone
+}
+
+func (w *watcher) unready() string {
+	if failing := w.writer.failing.Load(); failing != nil {
+		return "the store cannot be written"
+	}
+	for _, i := range w.tap.live.Load().Stats().Interfaces {
+		if i.State == "up" {
+			return ""
+		}
+	}
+	return "no interface is up"
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/metrics"
+	"github.com/perfd/perfd/odoolog"
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sidecar"
+	"github.com/perfd/perfd/store"
+)
+
+const (
+	flushEvery    = 250 * time.Millisecond
+	describeEvery = 2 * time.Second
+	complainEvery = 30 * time.Second // of one trouble
+)
+
+// writer is everything behind the queue, on one goroutine: the store, the metrics, the comparison with the
+// server's own log.
+type writer struct {
+	w         *watcher
+	recorder  *store.Recorder
+	summary   *analyzer.Summarizer
+	metrics   *metrics.Metrics
+	agreement *odoolog.Agreement // nil where no log is followed
+	commits   commits
+
+	described  time.Time
+	complained time.Time
+	flushing   atomic.Int64 // nanoseconds spent on writing
+	failures   atomic.Int64
+	failing    atomic.Pointer[string] // what the last write said; nil while all is well
+}
+
+var _ sidecar.Writer = (*writer)(nil)
+
+func openWriter(w *watcher) (*writer, error) {
+	c := w.settings.Load()
+	recorder, err := store.Append(c.Store, w.tap.pg.Dictionary(), store.Config{
+		FlushEvery: flushEvery, MaxAge: orForever(c.Retention.Age), MaxTrendAge: orForever(c.Retention.Aggregates), MaxBytes: orNone(int64(c.Retention.Size)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &writer{w: w, recorder: recorder, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.tap.pg.Dictionary())}
+	o.commits.cond.L = &o.commits.mu
+	if c.OdooLog.Path != "" {
+		o.agreement = odoolog.NewAgreement(odoolog.AgreementConfig{})
+	}
+	o.metrics, err = metrics.New(metrics.Config{MaxMethods: c.Metrics.MaxMethods, Version: version(false), Self: w.self()})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make metrics: %w", err), recorder.Close())
+	}
+	return o, nil
+}
+
+// orForever and orNone turn a setting's 0, no bound, into the store's.
+func orForever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func orNone(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// Write implements sidecar.Writer.
+func (o *writer) Write(t *analyzer.Trace, b *analyzer.Background) {
+	begin := time.Now()
+	var err error
+	if t != nil {
+		err = errors.Join(o.summary.Trace(t), o.metrics.Trace(t))
+		if o.agreement != nil {
+			err = errors.Join(err, o.agreement.Trace(t))
+		}
+		if keeps(o.w.settings.Load().Keep, t) && o.w.health.level() < sidecar.Statements {
+			err = errors.Join(err, o.recorder.Trace(t))
+		} else {
+			err = errors.Join(err, o.recorder.Count(t))
+		}
+	} else {
+		err = errors.Join(o.summary.Background(b), o.metrics.Background(b))
+		if o.w.health.level() < sidecar.Statements {
+			err = errors.Join(err, o.recorder.Background(b))
+		}
+	}
+	o.flushing.Add(int64(time.Since(begin)))
+	o.report(err)
+}
+
+// Tick implements sidecar.Writer.
+func (o *writer) Tick(now time.Time) {
+	begin := time.Now()
+	if now.Sub(o.described) >= describeEvery {
+		o.described = now
+		o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.tap.recording()))
+		if o.agreement != nil {
+			o.agreement.Advance(now)
+		}
+	}
+	before := o.recorder.Stats().Commits
+	err := o.recorder.Tick(now)
+	if o.recorder.Stats().Commits != before {
+		o.commits.add()
+		if err == nil {
+			o.failing.Store(nil)
+		}
+	}
+	o.flushing.Add(int64(time.Since(begin)))
+	o.report(err)
+}
+
+// report tells of what could not be written; the watch goes on, since the room may come back.
+func (o *writer) report(err error) {
+	if err == nil {
+		return
+	}
+	o.failures.Add(1)
+	text := err.Error()
+	o.failing.Store(&text)
+	if now := time.Now(); now.Sub(o.complained) >= complainEvery {
+		o.complained = now
+		o.w.log.Error("calls cannot be stored", "why", err, "lost", o.recorder.Stats().Lost)
+	}
+}
+
+// keeps reports whether a call is kept whole.
+func keeps(k config.Keep, t *analyzer.Trace) bool {
+	c := t.Call
+	return k.Users.Match(c.Login) && k.Methods.Match(analyzer.MethodOf(c)) && k.Models.Match(c.Model) &&
+		(k.Slow == 0 || duration(c) >= k.Slow)
+}
+
+func duration(c *rpclog.Call) time.Duration {
+	if c.End.IsZero() {
+		return 0
+	}
+	return c.End.Sub(c.Start)
+}
+
+// close ends the store: what was watched stands in it.
+func (o *writer) close() error {
+	if o.agreement != nil {
+		o.agreement.Flush()
+	}
+	o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.tap.recording()))
+	err := o.recorder.Close()
+	o.commits.end()
+	return err
+}
+
+// commits counts what the store committed, and wakes who waits for more.
+type commits struct {
+	mu    sync.Mutex
+	cond  sync.Cond
+	n     uint64
+	ended bool
+}
+
+func (c *commits) add() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	c.cond.Broadcast()
+}
+
+func (c *commits) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	c.cond.Broadcast()
+}
