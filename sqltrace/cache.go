@@ -18,7 +18,7 @@ type plan struct {
 }
 
 // fill gives a statement what the plan knows.
-func (p plan) fill(st *Statement) {
+func (p *plan) fill(st *Statement) {
 	if !p.known {
 		st.Gaps, st.TextBytes = st.Gaps|GapText, p.textBytes
 		return

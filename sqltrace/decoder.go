@@ -9,8 +9,6 @@
 package sqltrace
 
 import (
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/evidence"
 )
@@ -84,7 +82,7 @@ type Decoder struct {
 	hashes     []evidence.Hash // block of hashes not yet used
 	names      map[string]string
 	buffered   int // bytes held by streams
-	texts      []remembered
+	texts      texts
 }
 
 var _ capture.Protocol = (*Decoder)(nil)
@@ -123,7 +121,7 @@ func (d *Decoder) NewStream(conn capture.Conn) capture.Stream {
 // Sizes of the blocks from which statements and hashes are taken, so that a statement costs no allocation
 // of its own.
 const (
-	statementBlock = 256
+	statementBlock = 64
 	hashBlock      = 4096
 )
 
@@ -167,32 +165,6 @@ func (d *Decoder) intern(b []byte) string {
 		d.names[s] = s
 	}
 	return s
-}
-
-// remembered is what is known of a text that was read.
-type remembered struct {
-	plan
-	escapes bool
-}
-
-// plan reads a statement's text, unless the same one was read lately.
-func (d *Decoder) plan(text []byte, escapes bool) plan {
-	hash := xxhash.Sum64(text)
-	if d.texts == nil {
-		d.texts = make([]remembered, d.config.Texts)
-	}
-	slot := &d.texts[hash%uint64(len(d.texts))]
-	if slot.known && slot.textHash == hash && slot.textBytes == int64(len(text)) && slot.escapes == escapes {
-		return slot.plan
-	}
-	sc := &d.scanner
-	sc.literals, sc.budget, sc.escapes = sc.literals[:0], d.config.Literals, escapes
-	f, kind := d.shapes.learn(sc.scan(text), text, escapes)
-	*slot = remembered{escapes: escapes, plan: plan{
-		known: true, fingerprint: f, kind: kind,
-		textHash: hash, textBytes: int64(len(text)), literals: d.keep(sc.literals),
-	}}
-	return slot.plan
 }
 
 func (d *Decoder) deliver(st *Statement) {

@@ -41,6 +41,7 @@ type scanner struct {
 	budget   int             // literals still to be hashed
 	escapes  bool            // backslash escapes in plain strings: standard_conforming_strings is off
 	levels   [maxDepth]level // enclosing levels
+	known    *beginnings     // nil until needed
 }
 
 // scan returns the fingerprint of s and appends the hashes of its literals to sc.literals.
@@ -54,7 +55,17 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 		next   bool // the next word is a cursor's name
 		first  = true
 		i      int
+		begun  bool // the beginning is known or cannot be kept
 	)
+	if sc.known == nil {
+		sc.known = new(beginnings)
+	}
+	if k := sc.known.find(s); k != nil {
+		p := &k.state
+		lv, depth, prev, naming, next, first = p.lv, p.depth, p.prev, p.naming, p.next, p.first
+		copy(sc.levels[:], p.outer[:depth])
+		i, begun = len(k.text), true
+	}
 	for i < len(s) {
 		var (
 			x     uint64
@@ -86,7 +97,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			}
 			if i < len(s) && s[i] == '\'' && i-start == 1 && stringPrefix(c) {
 				i = sc.quoted(s, i, c|0x20 == 'e')
-				x, unit, after = markValue, true, afterUnit
+				x, unit, after, begun = markValue, true, afterUnit, true
 				i = skipCast(s, i)
 				break
 			}
@@ -113,7 +124,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 					x = markName
 				}
 			case role&isValue != 0 && prev == afterStart:
-				x, unit = markValue, true
+				x, unit, begun = markValue, true, true
 				i = skipCast(s, i)
 			case role&isArray != 0 && nextByte(s, i) == '[':
 				continue
@@ -134,14 +145,24 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 				prev = afterStart
 				continue
 			}
-		case clDigit:
+		case clDigit, clQuote:
+			if !begun {
+				if begun = true; depth <= maxOuter {
+					if k := sc.known.note(s, i); k != nil {
+						k.state = progress{lv: lv, depth: depth, prev: prev, naming: naming, next: next, first: first}
+						copy(k.state.outer[:], sc.levels[:depth])
+					}
+				}
+			}
+			if c == '\'' {
+				i = sc.quoted(s, i, sc.escapes)
+				x, unit, after = markValue, true, afterUnit
+				i = skipCast(s, i)
+				break
+			}
 			start := i
 			i = number(s, i)
 			sc.literal(s[start:i])
-			x, unit, after = markValue, true, afterUnit
-			i = skipCast(s, i)
-		case clQuote:
-			i = sc.quoted(s, i, sc.escapes)
 			x, unit, after = markValue, true, afterUnit
 			i = skipCast(s, i)
 		case clDoubleQuote:
@@ -221,6 +242,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			}
 			x = markSemi
 		case clDollar:
+			begun = true
 			start := i
 			i++
 			if i < len(s) && classes[s[i]] == clDigit {
@@ -240,6 +262,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			}
 			x = '$'
 		case clMinus:
+			begun = true
 			if i+1 < len(s) {
 				if s[i+1] == '-' {
 					i = lineComment(s, i)
@@ -258,6 +281,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 			x = '-'
 		case clSlash:
 			if i+1 < len(s) && s[i+1] == '*' {
+				begun = true
 				i = blockComment(s, i)
 				continue
 			}
@@ -268,7 +292,7 @@ func (sc *scanner) scan(s []byte) Fingerprint {
 				start := i
 				i = number(s, i)
 				sc.literal(s[start:i])
-				x, unit, after = markValue, true, afterUnit
+				x, unit, after, begun = markValue, true, afterUnit, true
 				i = skipCast(s, i)
 				break
 			}

@@ -364,6 +364,7 @@ func FuzzFingerprint(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	d := newShapes(1<<30, 256)
+	var warm scanner
 	f.Fuzz(func(t *testing.T, s []byte) {
 		sc := scanner{budget: 16}
 		got := sc.scan(s)
@@ -376,6 +377,8 @@ func FuzzFingerprint(f *testing.F) {
 		if again := fingerprintOf("\n/* c */ " + string(s)); again != got {
 			t.Fatalf("a leading comment changes the fingerprint of %q", s)
 		}
+		sameCold(t, &warm, append([]byte("SELECT a_name_that_is_long_enough FROM t WHERE "), s...))
+		sameCold(t, &warm, s)
 		shape := d.read(unread{text: s})
 		if len(shape.Text) > 256 {
 			t.Fatalf("display text of %d bytes", len(shape.Text))

@@ -59,11 +59,11 @@ func (s *stream) requestPart(h *half, body []byte) {
 	case 'Q':
 		var p plan
 		if !h.damage {
-			p = s.plan(text)
+			p = *s.plan(text)
 			p.textHash = h.digest.Sum64()
 		}
 		p.textBytes = max(int64(h.size)-6, 0)
-		s.query(p, h.size)
+		s.query(&p, h.size)
 	case 'P':
 		s.sent += int64(h.size)
 		name, _, ok := bytes.Cut(body, zero)
@@ -71,7 +71,7 @@ func (s *stream) requestPart(h *half, body []byte) {
 			s.prepared.put(nameKey(name), plan{}, s.d.config.Prepared)
 			break
 		}
-		p := s.plan(text)
+		p := *s.plan(text)
 		p.textHash, p.textBytes = h.digest.Sum64(), int64(len(text))+h.rest
 		s.prepared.put(nameKey(name), p, s.d.config.Prepared)
 	case 'B':
@@ -128,7 +128,7 @@ func (s *stream) beyond(h *half, part []byte) {
 }
 
 // query takes a simple query.
-func (s *stream) query(p plan, size int) {
+func (s *stream) query(p *plan, size int) {
 	st, o := s.ask(opQuery)
 	p.fill(st)
 	st.In = int64(size)
@@ -224,11 +224,11 @@ func (s *stream) parse(body []byte) {
 		s.prepared.put(nameKey(name), plan{}, s.d.config.Prepared)
 		return
 	}
-	s.prepared.put(nameKey(name), s.plan(text), s.d.config.Prepared)
+	s.prepared.put(nameKey(name), *s.plan(text), s.d.config.Prepared)
 }
 
 // plan reads a text.
-func (s *stream) plan(text []byte) plan { return s.d.plan(text, s.escapes) }
+func (s *stream) plan(text []byte) *plan { return s.d.plan(text, s.escapes) }
 
 // bind takes a Bind message: it makes a portal of a prepared statement and parameters.
 func (s *stream) bind(body []byte) {

@@ -56,9 +56,8 @@ func (s *stream) push(o op) *op {
 }
 
 // pop removes the first op.
-func (s *stream) pop() op {
-	o := s.queue[s.head]
-	s.queue[s.head] = op{}
+func (s *stream) pop() {
+	s.queue[s.head].st = nil
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
 		if cap(s.queue) > maxDone {
@@ -66,7 +65,6 @@ func (s *stream) pop() op {
 		}
 	}
 	s.front()
-	return o
 }
 
 // front makes ready for the result of another op.
@@ -103,10 +101,9 @@ func (s *stream) hashing() bool { return s.budget > 0 && s.rows > 0 }
 
 // complete ends the first op's statement at the current message.
 func (s *stream) complete() *Statement {
-	values := s.d.keep(s.values)
-	o := s.pop()
-	st := o.st
-	st.Values = values
+	st := s.first().st
+	st.Values = s.d.keep(s.values)
+	s.pop()
 	st.End = s.now
 	// Packets may be recorded with times that run backwards.
 	if st.End.Before(st.Start) {
@@ -219,16 +216,15 @@ func (s *stream) ask(kind opKind) (*Statement, *op) {
 	st := s.d.statement()
 	st.Session, st.Start = s.session, s.at
 	if s.lossy {
-		defer func() { st.Gaps |= GapBefore }()
-		s.lossy = false
+		st.Gaps, s.lossy = GapBefore, false
 	}
 	if !s.answered.IsZero() && !s.at.After(s.answered) {
 		// Part of a pipeline whose answers came first and were taken for its first statement's.
-		st.First, st.End, st.Gaps = s.answered, s.answered, GapResult
+		st.First, st.End, st.Gaps = s.answered, s.answered, st.Gaps|GapResult
 		return st, nil
 	}
 	if s.full() { // those that wait already keep their answers
-		st.First, st.End, st.Gaps = s.now, s.now, GapUnanswered
+		st.First, st.End, st.Gaps = s.now, s.now, st.Gaps|GapUnanswered
 		return st, nil
 	}
 	return st, s.push(op{kind: kind, st: st, at: s.at})
