@@ -46,6 +46,8 @@ type tap struct {
 	counts atomic.Pointer[counts]
 	lag    atomic.Int64 // nanoseconds
 
+	pseudonyms *pseudonyms // nil where logins are kept as they are
+
 	relay  *relay
 	rpc    *rpclog.Decoder
 	pg     *sqltrace.Decoder
@@ -92,6 +94,13 @@ func openTap(ctx context.Context, w *watcher) (*tap, error) {
 	if err := t.observe(ctx, c); err != nil {
 		return nil, err
 	}
+	key, err := sessionKey(c.Privacy)
+	if err != nil {
+		return nil, err
+	}
+	if c.Privacy.Users == "pseudonym" {
+		t.pseudonyms = &pseudonyms{key}
+	}
 	t.ports.Store(t.find())
 	live, err := t.open(t.ports.Load())
 	if err != nil {
@@ -99,7 +108,7 @@ func openTap(ctx context.Context, w *watcher) (*tap, error) {
 	}
 	t.live.Store(live)
 	t.relay = &relay{}
-	t.rpc = rpclog.New(rpclog.Config{}, t.relay)
+	t.rpc = rpclog.New(rpclog.Config{SessionSecret: string(key)}, t.relay)
 	t.pg = sqltrace.New(sqltrace.Config{}, t.relay)
 	cfg := analyzer.Config{Live: true}
 	if t.observer != nil {

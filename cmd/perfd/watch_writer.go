@@ -81,6 +81,7 @@ func (o *writer) Write(t *analyzer.Trace, b *analyzer.Background) {
 	begin := time.Now()
 	var err error
 	if t != nil {
+		o.w.tap.pseudonyms.hide(t)
 		err = errors.Join(o.summary.Trace(t), o.metrics.Trace(t))
 		if o.agreement != nil {
 			err = errors.Join(err, o.agreement.Trace(t))
