@@ -30,6 +30,12 @@ var (
 	usualPGPorts  = []uint16{5432}
 )
 
+// What a log is given to show a statement: logPoll until it is read again, and what the server takes to write it.
+const (
+	logPoll  = 50 * time.Millisecond
+	logGrace = 600 * time.Millisecond
+)
+
 const inboxBytes = 4 << 20 // of log lines that wait for the decoders
 
 // tap is everything before the queue: the interfaces, the decoders and the analyzer, which belong to the goroutine
@@ -113,6 +119,9 @@ func openTap(ctx context.Context, w *watcher) (*tap, error) {
 	cfg := analyzer.Config{Live: true}
 	if t.observer != nil {
 		cfg.Witness = witness{t.observer}
+	}
+	if c.PGLog.Path != "" { // statements come later than the calls that they are of
+		cfg.Grace, cfg.Patience = logGrace, 2*logGrace
 	}
 	t.relay.Analyzer = analyzer.New(cfg, t.pg.Dictionary(), t.rpc.Identify, w.queue)
 	if err := t.openLog(c.PGLog); err != nil {
