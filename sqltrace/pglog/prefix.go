@@ -269,6 +269,7 @@ var usual = func() (all []*prefix) {
 		"%m [%p] %q%r %u@%d ",
 		"%m [%p] %r %u@%d %x ",
 		"%m [%p] %r %u@%d %e ",
+		"%m [%p] %q%u@%d %r ",
 		"%m [%p] %q%u@%d/%a ",
 		"%m [%p] %q%u@%d %a ",
 		"%m [%p] %q[user=%u,db=%d,app=%a] ",

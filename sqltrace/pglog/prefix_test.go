@@ -19,6 +19,8 @@ func TestPrefixes(t *testing.T) {
 	}{
 		{prefix: "%m [%p] %q%u@%d ", head: "2026-11-22 10:00:00.123 UTC [4711] odoo@prod ", user: "odoo", db: "prod", guessed: true,
 			background: "2026-11-22 10:00:00.123 UTC [4712] ", milliseconds: 123},
+		{prefix: "%m [%p] %q%u@%d %r ", head: "2026-11-22 10:00:00.123 UTC [4711] odoo@prod 127.0.0.1(5555) ", user: "odoo", db: "prod", client: "127.0.0.1:5555",
+			guessed: true, background: "2026-11-22 10:00:00.123 UTC [4712] ", milliseconds: 123},
 		{prefix: "%m [%p] ", head: "2026-11-22 10:00:00.123 UTC [4711] ", guessed: true, milliseconds: 123},
 		{prefix: "%t:%r:%u@%d:[%p]:", head: "2026-11-22 10:00:00 UTC:10.1.2.3(5555):odoo@prod:[4711]:", user: "odoo", db: "prod", client: "10.1.2.3:5555", guessed: true,
 			background: "2026-11-22 10:00:00 UTC::@:[4712]:", resolution: 1000},
