@@ -85,6 +85,7 @@ type job struct {
 	sockets []rpclog.Message
 	leases  []*lease
 	under   []*lease  // copies of those still under way; for a server that is being watched
+	hurry   bool      // more comes than can be solved well
 	now     time.Time // of the cut; zero for a file
 	hold    int64     // results that start later wait: an older call may still end
 }
@@ -213,8 +214,17 @@ func (a *Analyzer) consider() {
 
 // cut hands everything collected to the solver.
 func (a *Analyzer) cut() {
+	j := job{ended: a.calls}
+	if a.cfg.Live && a.busy {
+		select {
+		case left := <-a.back:
+			a.take(left)
+		default:
+			j.hurry = true
+		}
+	}
 	a.await()
-	a.hand(job{ended: a.calls}, nil)
+	a.hand(j, nil)
 }
 
 // Advance tells the time while a server is watched: what ended long enough before is delivered, unless the

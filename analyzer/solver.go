@@ -103,6 +103,7 @@ func (s *solver) solve(j job) (left []*lease) {
 		leases = append(leases, *l)
 	}
 	w := newWindow(owners, leases, s.known)
+	w.hurry = j.hurry
 	w.solve()
 	left = s.deliver(w)
 	if s.cfg.Live {
