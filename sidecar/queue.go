@@ -108,10 +108,10 @@ func (q *Queue) Run(ctx context.Context, w Writer) error {
 	tick := time.NewTicker(q.cfg.Tick)
 	defer tick.Stop()
 	var batch []item
+	last := time.Now()
 	for {
 		var done bool
 		batch, done = q.take(batch)
-		last := time.Now()
 		for n := range batch {
 			i := &batch[n]
 			w.Write(i.trace, i.background)
@@ -122,7 +122,8 @@ func (q *Queue) Run(ctx context.Context, w Writer) error {
 				last = now
 			}
 		}
-		w.Tick(time.Now())
+		last = time.Now()
+		w.Tick(last)
 		if done {
 			return nil
 		}

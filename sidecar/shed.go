@@ -16,7 +16,7 @@ const (
 var levelNames = [...]string{"nothing", "texts", "statements", "calls"}
 
 // String says what is left out.
-func (l Level) String() string { return levelNames[l] }
+func (l Level) String() string { return levelNames[min(l, Calls)] }
 
 // Load is what a Shedder judges by. Shares are of what is allowed, 1 is the bound.
 type Load struct {
