@@ -45,6 +45,9 @@ type Config struct {
 	Host func(context.Context) (Host, error)
 	// Tap tells what the packets show. Defaults to nil: no packets are looked at.
 	Tap func(context.Context) (Traffic, error)
+	// Watching leaves out what a perfd that watches would find to be its own doing: who holds the port, the store
+	// and the capabilities. Defaults to false.
+	Watching bool
 	// Timeout bounds each check. Defaults to 10 s.
 	Timeout time.Duration
 }
@@ -105,6 +108,19 @@ type check interface {
 // checks is the table of all checks, in the order of the report.
 func checks(c Config) []check {
 	host := once(c.Host)
+	if c.Watching {
+		return []check{
+			evidenceCheck{c.Settings, host},
+			interfaceCheck{c.Settings, listInterfaces},
+			serverCheck{c.Settings, host, listening},
+			databaseCheck{c.Settings, host, listening},
+			poolerCheck{c.Settings, host},
+			trafficCheck{c.Tap},
+			clockCheck{clock},
+			logCheck{c.Settings, readable},
+			diskCheck{c.Settings, diskFree, os.Stat},
+		}
+	}
 	return []check{
 		versionCheck{c.Version},
 		settingsCheck{c.Problems, c.Settings},

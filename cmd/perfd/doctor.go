@@ -79,6 +79,13 @@ func observeHost(ctx context.Context) (doctor.Host, error) {
 			seen++
 		}
 	}
+	h := hostOf(o)
+	cancel()
+	return h, <-done
+}
+
+// hostOf is what an observer knows of the processes of this host.
+func hostOf(o *process.Observer) doctor.Host {
 	stats := o.Stats()
 	h := doctor.Host{Denied: stats.Denied, Sockets: lack(stats.Sockets), Threads: lack(stats.Threads.Err)}
 	for _, s := range o.Servers() {
@@ -91,8 +98,7 @@ func observeHost(ctx context.Context) (doctor.Host, error) {
 	for _, d := range o.Databases() {
 		h.Databases = append(h.Databases, doctor.Database{Command: d.Command, PID: d.Pid, Listen: d.Listen, Sockets: d.Sockets})
 	}
-	cancel()
-	return h, <-done
+	return h
 }
 
 func serverName(k process.Kind) string {

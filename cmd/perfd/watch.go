@@ -19,6 +19,7 @@ import (
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/profile"
 	"github.com/perfd/perfd/sidecar"
+	"github.com/perfd/perfd/web"
 )
 
 func watchCommand(t terminal) *cobra.Command {
@@ -56,6 +57,9 @@ type watcher struct {
 	log      *slog.Logger
 	level    *slog.LevelVar
 
+	started time.Time
+	notices atomic.Pointer[[]web.Notice]
+
 	tap    *tap
 	queue  *sidecar.Queue
 	writer *writer
@@ -67,7 +71,7 @@ type watcher struct {
 func runWatch(ctx context.Context, t terminal, c *config.Config, input func() config.Input) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	w := &watcher{level: new(slog.LevelVar)}
+	w := &watcher{started: time.Now(), level: new(slog.LevelVar)}
 	w.settings.Store(c)
 	w.log = newLog(t.err, c.Log, w.level)
 	var pages net.Listener
@@ -116,6 +120,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	front.Go(func() error { return w.health.run(ctx) })
 	front.Go(func() error { return w.reloads(ctx, input) })
 	front.Go(func() error { return w.logs(ctx) })
+	front.Go(func() error { return w.examine(ctx) })
 	if pages != nil {
 		front.Go(func() error { return w.serve(ctx, pages) })
 	}

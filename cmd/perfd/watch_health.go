@@ -25,6 +25,8 @@ type health struct {
 	w       *watcher
 	current atomic.Uint32 // sidecar.Level
 	memory  atomic.Int64
+	cpu1000 atomic.Int64 // thousandths of a core in use
+	changed atomic.Int64 // Unix nanoseconds: since when the level is what it is
 	shedder *sidecar.Shedder
 	cpu     cpuClock
 }
@@ -57,6 +59,7 @@ func (h *health) run(ctx context.Context) error {
 		level := h.shedder.Observe(now, h.load(now))
 		h.current.Store(uint32(level))
 		if level != before {
+			h.changed.Store(now.UnixNano())
 			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
 		}
 		if now.Sub(found) >= findEvery {
@@ -76,11 +79,19 @@ func (h *health) load(now time.Time) sidecar.Load {
 		Queue:  float64(q.Bytes) / float64(q.Bound),
 		Memory: float64(h.memory.Load()) / float64(c.Memory),
 	}
+	used := h.cpu.share(now)
+	h.cpu1000.Store(int64(1000 * used))
 	if share := float64(c.CPU); share > 0 {
-		l.CPU = h.cpu.share(now) / share
+		l.CPU = used / share
 	}
 	return l
 }
+
+// cores is how many cores perfd uses.
+func (h *health) cores() float64 { return float64(h.cpu1000.Load()) / 1000 }
+
+// since is when the level became what it is.
+func (h *health) since() time.Time { return time.Unix(0, h.changed.Load()) }
 
 // usedMemory is what the Go runtime holds of the system's memory.
 func usedMemory() int64 {

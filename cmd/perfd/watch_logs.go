@@ -19,7 +19,9 @@ func (w *watcher) logs(ctx context.Context) error {
 	c := w.settings.Load()
 	group, ctx := errgroup.WithContext(ctx)
 	if c.PGLog.Path != "" {
-		group.Go(func() error { return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.tap})) })
+		group.Go(func() error {
+			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.tap}))
+		})
 	}
 	if c.OdooLog.Path != "" {
 		lines := odoolog.New(odoolog.Config{}, w.writer.agreement)

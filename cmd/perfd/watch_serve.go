@@ -34,20 +34,37 @@ func (w *watcher) serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	pages, err := web.New(web.Config{Version: version(false), Hosts: w.settings.Load().Hosts}, reader)
+	c := w.settings.Load()
+	cfg := web.Config{Version: version(false), Hosts: c.Hosts, Live: w, Auth: visitors{w}}
+	if c.Metrics.Enabled && c.Metrics.Listen == "" {
+		cfg.Handlers = map[string]http.Handler{"/metrics": w.writer.metrics.Handler()}
+	}
+	pages, err := web.New(cfg, reader)
 	if err != nil {
-		return fmt.Errorf("serve pages: %w", err)
+		return errors.Join(fmt.Errorf("serve pages: %w", err), reader.Close())
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", w.healthz)
 	mux.HandleFunc("GET /readyz", w.readyz)
-	if c := w.settings.Load(); c.Metrics.Enabled && c.Metrics.Listen == "" {
-		mux.Handle("GET /metrics", w.writer.metrics.Handler())
-	}
-	profile.Do(ctx, profile.Web, func(ctx context.Context) { err = serveUntil(ctx, ln, mux) })
-	return err
+	profile.Do(ctx, profile.Web, func(ctx context.Context) { err = serveUntil(ctx, ln, mux, pages.Stop) })
+	return errors.Join(err, reader.Close())
+}
+
+// visitors are those who may look at the pages, by the settings of the moment.
+type visitors struct{ *watcher }
+
+var _ web.Auth = visitors{}
+
+// Required implements web.Auth.
+func (v visitors) Required() bool { return v.settings.Load().Auth.Required() }
+
+// AllowsToken implements web.Auth.
+func (v visitors) AllowsToken(token string) bool { return v.settings.Load().Auth.AllowsToken(token) }
+
+// AllowsPassword implements web.Auth.
+func (v visitors) AllowsPassword(password string) bool {
+	return v.settings.Load().Auth.AllowsPassword(password)
 }
 
 // serveMetrics answers Prometheus on an address of its own, if the settings name one.
@@ -64,12 +81,12 @@ func (w *watcher) serveMetrics(ctx context.Context, group *errgroup.Group) error
 	mux.Handle("GET /metrics", w.writer.metrics.Handler())
 	mux.HandleFunc("GET /healthz", w.healthz)
 	mux.HandleFunc("GET /readyz", w.readyz)
-	group.Go(func() error { return serveUntil(ctx, ln, mux) })
+	group.Go(func() error { return serveUntil(ctx, ln, mux, func() {}) })
 	return nil
 }
 
-// serveUntil serves until ctx is done, which is its regular end.
-func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler) error {
+// serveUntil serves until ctx is done, which is its regular end; stop then ends what would go on for ever.
+func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler, stop func()) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -80,6 +97,7 @@ func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler) erro
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		stop()
 		quit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		if err := server.Shutdown(quit); err != nil {

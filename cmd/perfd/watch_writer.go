@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sidecar"
 	"github.com/perfd/perfd/store"
+	"github.com/perfd/perfd/web"
 )
 
 const (
@@ -30,7 +30,7 @@ type writer struct {
 	summary   *analyzer.Summarizer
 	metrics   *metrics.Metrics
 	agreement *odoolog.Agreement // nil where no log is followed
-	commits   commits
+	commits   web.Commits
 
 	described  time.Time
 	complained time.Time
@@ -50,7 +50,6 @@ func openWriter(w *watcher) (*writer, error) {
 		return nil, err
 	}
 	o := &writer{w: w, recorder: recorder, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.tap.pg.Dictionary())}
-	o.commits.cond.L = &o.commits.mu
 	if c.OdooLog.Path != "" {
 		o.agreement = odoolog.NewAgreement(odoolog.AgreementConfig{})
 	}
@@ -114,7 +113,7 @@ func (o *writer) Tick(now time.Time) {
 	before := o.recorder.Stats().Commits
 	err := o.recorder.Tick(now)
 	if o.recorder.Stats().Commits != before {
-		o.commits.add()
+		o.commits.Add()
 		if err == nil {
 			o.failing.Store(nil)
 		}
@@ -158,28 +157,5 @@ func (o *writer) close() error {
 	}
 	o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.tap.recording()))
 	err := o.recorder.Close()
-	o.commits.end()
 	return err
-}
-
-// commits counts what the store committed, and wakes who waits for more.
-type commits struct {
-	mu    sync.Mutex
-	cond  sync.Cond
-	n     uint64
-	ended bool
-}
-
-func (c *commits) add() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	c.cond.Broadcast()
-}
-
-func (c *commits) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ended = true
-	c.cond.Broadcast()
 }

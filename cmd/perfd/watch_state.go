@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/perfd/perfd/doctor"
+	"github.com/perfd/perfd/process"
+	"github.com/perfd/perfd/sidecar"
+	"github.com/perfd/perfd/web"
+)
+
+// State implements web.Live: it tells the pages how the watch goes.
+func (w *watcher) State() web.State {
+	c, counts := w.settings.Load(), w.tap.counts.Load()
+	live, queue, stored := w.tap.live.Load().Stats(), w.queue.Stats(), w.writer.recorder.Stats()
+	s := web.State{
+		Started: w.started, Calls: counts.rpc.Calls, Statements: counts.sql.Statements,
+		Queue:       web.Queue{Waiting: int64(queue.Waiting), Bytes: queue.Bytes, Limit: queue.Bound, Dropped: queue.Dropped},
+		Store:       web.Storage{Bytes: stored.FileBytes, Limit: int64(c.Retention.Size), LogBytes: stored.LogBytes, MaxAge: c.Retention.Age, Stored: stored.Stored, Lost: stored.Lost},
+		MemoryBytes: w.health.memory.Load(), MemoryLimit: int64(c.Memory), CPU: w.health.cores(), CPULimit: float64(c.CPU),
+	}
+	if failing := w.writer.failing.Load(); failing != nil {
+		s.Store.Error = *failing
+	}
+	if level := w.health.level(); level > sidecar.Nothing {
+		s.Shed = web.Shed{Level: int(level), Detail: level.String(), Since: w.health.since()}
+	}
+	ports := w.tap.ports.Load()
+	for _, i := range live.Interfaces {
+		s.Taps = append(s.Taps, web.Tap{Name: i.Name, Kind: "interface", State: string(i.State), Packets: i.Packets,
+			Detail: "HTTP on " + portWords(ports.rpc) + ", PostgreSQL on " + portWords(ports.pg)})
+	}
+	s.Taps = append(s.Taps, web.Tap{Name: "ring", Kind: "interface", State: "up", Packets: live.Packets, Bytes: live.Bytes, Drops: live.Drops,
+		Freezes: live.Freezes, Detail: "of all interfaces"})
+	for _, path := range [...]string{c.PGLog.Path, c.OdooLog.Path} {
+		if path != "" {
+			s.Taps = append(s.Taps, web.Tap{Name: path, Kind: "log", State: "up"})
+		}
+	}
+	s.Evidence = w.tap.evidence()
+	if w.writer.agreement != nil {
+		f := w.writer.agreement.Figures()
+		s.Agreement = web.Agreement{Calls: f.Compared, Agreed: f.Equal, Recent: f.Recent}
+	}
+	if n := w.notices.Load(); n != nil {
+		s.Notices = *n
+	}
+	return s
+}
+
+// evidence tells by what means statements are attributed.
+func (t *tap) evidence() []web.Evidence {
+	if t.observer == nil {
+		return []web.Evidence{{Name: "process", Detail: "off"}, {Name: "thread", Detail: "off"}}
+	}
+	s := t.observer.Stats()
+	process0, thread := web.Evidence{Name: "process", Active: s.Sockets == nil, Detail: "owners of sockets"}, web.Evidence{Name: "thread", Detail: "off"}
+	if s.Sockets != nil {
+		process0.Detail = s.Sockets.Error()
+	}
+	switch {
+	case s.Threads.Source != process.ThreadsOff:
+		thread.Active, thread.Detail = true, "by "+s.Threads.Source.String()
+	case s.Threads.Err != nil:
+		thread.Detail = s.Threads.Err.Error()
+	}
+	return []web.Evidence{process0, thread}
+}
+
+const (
+	examineFirst = 5 * time.Second
+	examineEvery = time.Minute
+)
+
+// examine looks for what keeps the watch from seeing everything, and tells of what is new in the log.
+func (w *watcher) examine(ctx context.Context) error {
+	told := map[string]bool{}
+	next := time.NewTimer(examineFirst)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+		next.Reset(examineEvery)
+		c := doctor.Config{Settings: w.settings.Load(), Watching: true, Tap: w.traffic}
+		if w.tap.observer != nil {
+			c.Host = func(context.Context) (doctor.Host, error) { return hostOf(w.tap.observer), nil }
+		}
+		var notices []web.Notice
+		for _, severity := range []doctor.State{doctor.Fail, doctor.Warn} {
+			for _, f := range doctor.Examine(ctx, c).Findings {
+				if f.State != severity {
+					continue
+				}
+				n := web.Notice{Severity: "warning", Title: f.Found, Fix: f.Fix}
+				if severity == doctor.Fail {
+					n.Severity = "critical"
+				}
+				notices = append(notices, n)
+				if key := f.Check + string(f.State); !told[key] {
+					told[key] = true
+					w.log.Warn(f.Found, "check", f.Check, "fix", f.Fix)
+				}
+			}
+		}
+		w.notices.Store(&notices)
+	}
+}
+
+// traffic is what the tap saw since the start.
+func (w *watcher) traffic(context.Context) (doctor.Traffic, error) {
+	r, counts, live := w.tap.recording(), w.tap.counts.Load(), w.tap.live.Load().Stats()
+	return doctor.Traffic{
+		For: time.Since(w.started).Round(time.Second), Packets: live.Packets, Drops: live.Drops, HTTP: r.HTTPConnections, SQL: r.SQLConnections,
+		EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, Calls: counts.rpc.Calls, Statements: counts.sql.Statements,
+	}, nil
+}
+
+var _ web.Live = (*watcher)(nil)
+
+// Wait implements web.Live: it tells of commits to the store.
+func (w *watcher) Wait(ctx context.Context, after uint64) (uint64, error) {
+	return w.writer.commits.Wait(ctx, after)
+}
