@@ -138,13 +138,36 @@ func NewSetIn(budget int, room []Hash) Set {
 	return s
 }
 
-// Detach moves the members, repetitions left out, into memory of their exact number and returns the room
-// they had, for another set.
-func (s *Set) Detach() (room []Hash) {
+// Detach moves the members, repetitions left out, into b and returns the room they had, for another set.
+func (s *Set) Detach(b *Block) (room []Hash) {
 	s.compact()
 	room = s.hashes[:0]
-	s.hashes = append(make([]Hash, 0, len(s.hashes)), s.hashes...)
+	s.hashes = b.Keep(s.hashes)
 	return room
+}
+
+// Block is memory in which many lists of hashes stand one after the other, so that a short one costs no
+// allocation of its own. Its zero value is empty.
+type Block struct{ free []Hash }
+
+const blockSize = 4096
+
+// Keep returns a copy of h, nil if h is empty. Appending to the copy changes nothing else.
+func (b *Block) Keep(h []Hash) []Hash {
+	n := len(h)
+	if n == 0 {
+		return nil
+	}
+	if len(b.free) < n {
+		if n > blockSize/4 {
+			return slices.Clone(h)
+		}
+		b.free = make([]Hash, blockSize)
+	}
+	kept := b.free[:n:n]
+	b.free = b.free[n:]
+	copy(kept, h)
+	return kept
 }
 
 // Add puts h into the set; zero is ignored.

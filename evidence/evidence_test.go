@@ -59,7 +59,10 @@ func TestSetsSampledApartAgree(t *testing.T) {
 	for i := range values {
 		values[i] = Hash(rng.Uint32())
 	}
-	var room []Hash
+	var (
+		room  []Hash
+		block Block
+	)
 	for range 3 {
 		all, few := NewSet(1<<20), NewSetIn(100, room)
 		for _, v := range values {
@@ -67,7 +70,7 @@ func TestSetsSampledApartAgree(t *testing.T) {
 			few.Add(v)
 			few.Add(v)
 		}
-		room = few.Detach()
+		room = few.Detach(&block)
 		limit := few.Limit()
 		want := slices.DeleteFunc(slices.Clone(all.Hashes()), func(h Hash) bool { return h > limit })
 		if got := few.Hashes(); !slices.Equal(got, want) || len(got) == 0 || len(got) > 100 {
@@ -75,6 +78,33 @@ func TestSetsSampledApartAgree(t *testing.T) {
 		}
 		if cap(few.hashes) != len(few.hashes) {
 			t.Fatalf("%d members in room for %d", len(few.hashes), cap(few.hashes))
+		}
+	}
+}
+
+func TestBlockKeepsListsApart(t *testing.T) {
+	var b Block
+	if b.Keep(nil) != nil || b.free != nil {
+		t.Error("nothing takes room")
+	}
+	var lists [][]Hash
+	for n := range 200 {
+		h := make([]Hash, n*10)
+		for i := range h {
+			h[i] = Hash(n)
+		}
+		kept := b.Keep(h)
+		clear(h)
+		lists = append(lists, kept, append(kept, Hash(n)))
+		if len(kept) != n*10 {
+			t.Fatalf("%d of %d hashes kept", len(kept), n*10)
+		}
+	}
+	for i, h := range lists {
+		for _, v := range h {
+			if v != Hash(i/2) {
+				t.Fatalf("list %d holds %d", i/2, v)
+			}
 		}
 	}
 }
@@ -102,7 +132,7 @@ func BenchmarkSet(b *testing.B) {
 		for _, v := range values {
 			s.Add(v)
 		}
-		room = s.Detach()
+		room = s.Detach(new(Block))
 	}
 }
 

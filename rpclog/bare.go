@@ -157,7 +157,8 @@ func (s *stream) beginBare(h *half, at time.Time, form dialect) {
 	x.whole = false
 	x.gap(GapRequest)
 	x.call.ID, x.call.Start, x.call.Head, x.call.Verb = s.d.ids, at, at, "POST"
-	h.x, h.began, h.head = x, at, head{length: -1}
+	h.x, h.began = x, at
+	h.head.reset()
 	s.habit.lend(x)
 	switch form {
 	case dialectTryton:
@@ -179,7 +180,7 @@ func (s *stream) bareResponse(h *half, at time.Time, b []byte) bool {
 	}
 	if h.x == nil {
 		h.began = at
-		h.head = head{length: -1}
+		h.head.reset()
 		s.bind(h)
 		h.x.gap(GapResponse)
 		h.x.call.First = at

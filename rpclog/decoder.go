@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/evidence"
 )
 
 // Decoder reads HTTP/1 connections and hands calls to a Sink. It is not safe for concurrent use.
@@ -26,7 +27,9 @@ type Decoder struct {
 	seed   maphash.Seed
 	keys   [256]keyed // session keys made lately
 
-	pathBuf []byte // scratch of path
+	pathBuf []byte         // scratch of path
+	calls   []Call         // not yet used
+	hashes  evidence.Block // where the values of calls stand
 
 	idle   idlers
 	echoes echoes

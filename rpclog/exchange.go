@@ -14,26 +14,31 @@ import (
 // exchange is a call in the making: what its envelope has found so far and what its framing needs to know.
 // It is reused; nothing in it outlives the call but what settle copies into the Call.
 type exchange struct {
+	progress
+	found  [fields]field
+	digest xxhash.Digest
+	room   [2][]evidence.Hash // of the sets of the call before, for those of the next
+}
+
+// progress is the part of exchange that is small.
+type progress struct {
 	d    *Decoder
 	call *Call // nil once delivered
 	env  envelope
 
-	digest xxhash.Digest
-	whole  bool // no byte of the request is missing
-	sent   bool // the request has ended
-	ended  bool // the call was delivered
+	whole bool // no byte of the request is missing
+	sent  bool // the request has ended
+	ended bool // the call was delivered
 
 	head, connect, websocket, expects bool // of the request: HEAD, CONNECT, Upgrade: websocket, Expect
 	cookie, fresh                     SessionKey
 
 	auth     authScheme
-	found    [fields]field
-	claimed  int64              // uid the request gives; valid unless the server refuses it
-	hint     int64              // uid of the request's context
-	answer   int64              // uid the response gives
-	answered uint8              // what the response said of its user: noAnswer, nobody, somebody
-	envelop  uint8              // marks of the envelope, of its own meaning
-	room     [2][]evidence.Hash // of the sets of the call before, for those of the next
+	claimed  int64 // uid the request gives; valid unless the server refuses it
+	hint     int64 // uid of the request's context
+	answer   int64 // uid the response gives
+	answered uint8 // what the response said of its user: noAnswer, nobody, somebody
+	envelop  uint8 // marks of the envelope, of its own meaning
 	// Record ids in the argument list itself and one list deeper; the method decides which count.
 	idsFlat, idsNested int
 }
@@ -77,12 +82,19 @@ func (f *field) set(v []byte) {
 
 func (f *field) bytes() []byte { return f.text[:f.n] }
 
+// callBlock is how many calls are allocated at once.
+const callBlock = 16
+
 // exchange returns a fresh exchange with a fresh call on conn.
 func (d *Decoder) exchange(conn capture.Conn) *exchange {
 	x := takeIdle(&d.idle.exchanges)
 	x.d = d
 	x.whole = true
-	x.call = &Call{
+	if len(d.calls) == 0 {
+		d.calls = make([]Call, callBlock)
+	}
+	x.call, d.calls = &d.calls[0], d.calls[1:]
+	*x.call = Call{
 		Conn: conn.ID, Client: conn.Client, Server: conn.Server,
 		Request:  evidence.NewSetIn(d.cfg.RequestValues, x.room[0]),
 		Response: evidence.NewSetIn(d.cfg.ResponseValues, x.room[1]),
@@ -92,7 +104,10 @@ func (d *Decoder) exchange(conn capture.Conn) *exchange {
 }
 
 func (d *Decoder) release(x *exchange) {
-	*x = exchange{room: x.room}
+	x.progress = progress{}
+	for i := range x.found {
+		x.found[i].n = 0
+	}
 	putIdle(&d.idle.exchanges, x)
 }
 
@@ -104,13 +119,10 @@ func (x *exchange) gap(g Gap) {
 }
 
 // begin takes the request line.
-func (x *exchange) begin(verb, target []byte) {
+func (x *exchange) begin(line, verb, target []byte) {
 	x.digest.Reset()
-	_, _ = x.digest.Write(verb)
-	_, _ = x.digest.Write([]byte{' '})
-	_, _ = x.digest.Write(target)
-	_, _ = x.digest.Write([]byte{'\n'})
-	x.call.Verb = x.d.names.of(verb)
+	_, _ = x.digest.Write(line[:len(verb)+1+len(target)])
+	x.call.Verb = x.d.verb(verb)
 	x.head = x.call.Verb == "HEAD"
 	x.connect = x.call.Verb == "CONNECT"
 	if !x.connect {
@@ -153,6 +165,25 @@ func (x *exchange) requestDone(at time.Time, bytes int64) {
 	x.env.asked(x)
 }
 
+// verb returns a verb as a string.
+func (d *Decoder) verb(b []byte) string {
+	switch string(b) {
+	case "POST":
+		return "POST"
+	case "GET":
+		return "GET"
+	}
+	return d.names.of(b)
+}
+
+// nameLike is name where the value is probably like.
+func (x *exchange) nameLike(f *field, like string) string {
+	if like != "" && string(f.bytes()) == like && isName(f.bytes()) {
+		return like
+	}
+	return x.name(f)
+}
+
 // name returns a found value if it is made of the characters of names, else nothing.
 func (x *exchange) name(f *field) string {
 	if !isName(f.bytes()) {
@@ -179,7 +210,7 @@ func (x *exchange) settle() {
 	}
 	x.d.users.learn(x)
 	x.d.Identify(c)
-	x.room[0], x.room[1] = c.Request.Detach(), c.Response.Detach()
+	x.room[0], x.room[1] = c.Request.Detach(&x.d.hashes), c.Response.Detach(&x.d.hashes)
 }
 
 // unescape returns the database named by a path segment.

@@ -30,6 +30,19 @@ const (
 
 // head is what remains of a header section.
 type head struct {
+	facts
+	login    field
+	database field
+}
+
+// reset makes ready for another header section.
+func (p *head) reset() {
+	p.facts = facts{length: -1}
+	p.login.n, p.database.n = 0, 0
+}
+
+// facts is the part of head that is small.
+type facts struct {
 	status  int
 	length  int64 // Content-Length; -1 if absent
 	chunked bool
@@ -39,73 +52,90 @@ type head struct {
 
 	websocket, expects, forwarded bool
 
-	session  SessionKey    // of the session cookie, sent or set, or of the Authorization header
-	token    evidence.Hash // of the session identifier as databases hold it
-	auth     authScheme
-	uid      int64
-	login    field
-	database field
+	session SessionKey    // of the session cookie, sent or set, or of the Authorization header
+	token   evidence.Hash // of the session identifier as databases hold it
+	auth    authScheme
+	uid     int64
 }
 
-// field takes one header line.
+// field takes one header line. Most are of no interest, which their first byte tells.
 func (p *head) field(d *Decoder, h *half, line []byte) {
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 {
-		return // a folded line or rubbish: nothing here depends on it
+	if h.dir == capture.ToServer {
+		p.requestField(d, line)
+	} else if v := fieldOf(line, "set-cookie"); bytes.HasPrefix(v, []byte("session_id=")) {
+		p.session = 0
+		p.cookie(d, v)
 	}
-	name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
-	request := h.dir == capture.ToServer
-	switch len(name) {
-	case 6:
-		if request && fold(name, "cookie") {
-			p.cookie(d, value)
-		} else if request && fold(name, "expect") {
-			p.expects = fold(value, "100-continue")
+	switch line[0] {
+	case 'c', 'C':
+		if v := fieldOf(line, "content-length"); v != nil {
+			p.contentLength(v)
+		} else if v := fieldOf(line, "content-type"); v != nil {
+			p.content = contentOf(v)
+		} else if v := fieldOf(line, "content-encoding"); v != nil {
+			p.coding = codingOf(v)
 		}
-	case 7:
-		if request && fold(name, "upgrade") {
-			p.websocket = fold(value, "websocket")
+	case 't', 'T':
+		if v := fieldOf(line, "transfer-encoding"); v != nil {
+			p.chunked = len(v) >= 7 && fold(v[len(v)-7:], "chunked")
+			p.bad = p.bad || !p.chunked && !fold(v, "identity")
 		}
-	case 9:
-		p.forwarded = p.forwarded || request && fold(name, "forwarded")
-	case 10:
-		if !request && fold(name, "set-cookie") && bytes.HasPrefix(value, []byte("session_id=")) {
-			p.session = 0
-			p.cookie(d, value)
+	}
+}
+
+// requestField takes a header line that means something in requests alone.
+func (p *head) requestField(d *Decoder, line []byte) {
+	switch line[0] {
+	case 'a', 'A':
+		if v := fieldOf(line, "authorization"); v != nil {
+			p.authorization(d, v)
 		}
-	case 12:
-		if fold(name, "content-type") {
-			p.content = contentOf(value)
+	case 'c', 'C':
+		if v := fieldOf(line, "cookie"); v != nil {
+			p.cookie(d, v)
 		}
-	case 13:
-		if request && fold(name, "authorization") {
-			p.authorization(d, value)
+	case 'e', 'E':
+		if v := fieldOf(line, "expect"); v != nil {
+			p.expects = fold(v, "100-continue")
 		}
-	case 14:
-		if fold(name, "content-length") {
-			p.contentLength(value)
+	case 'f', 'F':
+		p.forwarded = p.forwarded || fieldOf(line, "forwarded") != nil
+	case 'u', 'U':
+		if v := fieldOf(line, "upgrade"); v != nil {
+			p.websocket = fold(v, "websocket")
 		}
-	case 15:
-		if request && fold(name, "x-forwarded-for") {
+	case 'x', 'X':
+		if fieldOf(line, "x-forwarded-for") != nil {
 			p.forwarded = true
-		} else if request && fold(name, "x-odoo-database") {
-			p.database.set(value)
-		}
-	case 16:
-		if fold(name, "content-encoding") {
-			p.coding = codingOf(value)
-		}
-	case 17:
-		if fold(name, "transfer-encoding") {
-			p.chunked = len(value) >= 7 && fold(value[len(value)-7:], "chunked")
-			p.bad = p.bad || !p.chunked && !fold(value, "identity")
+		} else if v := fieldOf(line, "x-odoo-database"); v != nil {
+			p.database.set(v)
 		}
 	}
+}
+
+// fieldOf returns the value of a header line if its field has a name, given in lower case, else nil.
+func fieldOf(line []byte, name string) []byte {
+	n := len(name)
+	if len(line) <= n || line[n] != ':' || line[0]|0x20 != name[0] || !fold(line[:n], name) {
+		return nil
+	}
+	return blank(line[n+1:])
+}
+
+// blank cuts blanks off both ends of b, and returns a part of b.
+func blank(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 func (p *head) contentLength(value []byte) {
 	if i := bytes.IndexByte(value, ','); i >= 0 { // a repeated field, joined by a proxy
-		value = bytes.Trim(value[:i], " \t")
+		value = blank(value[:i])
 	}
 	n, ok := decimal(value)
 	if !ok || p.length >= 0 && p.length != n {
@@ -178,6 +208,9 @@ func (p *head) trytonSession(d *Decoder, b []byte) {
 }
 
 func contentOf(value []byte) contentType {
+	if string(value) == "application/json" {
+		return contentJSON
+	}
 	if i := bytes.IndexByte(value, ';'); i >= 0 {
 		value = bytes.TrimRight(value[:i], " ")
 	}

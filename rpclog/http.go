@@ -101,7 +101,7 @@ func (h *half) feed(s *stream, at time.Time, b []byte) {
 
 // content passes body bytes, freed of transfer coding, to their reader.
 func (h *half) content(b []byte) {
-	if h.dir == capture.ToServer && h.x != nil && !h.x.ended {
+	if h.dir == capture.ToServer && h.x != nil && h.x.whole && !h.x.ended {
 		_, _ = h.x.digest.Write(b)
 	}
 	h.body.write(b)
@@ -136,7 +136,7 @@ func (h *half) readStart(s *stream, at time.Time, b []byte) int {
 			return 1
 		}
 		h.began, h.bytes = at, 0
-		h.head = head{length: -1}
+		h.head.reset()
 		if h.dir == capture.ToServer {
 			s.d.ids++
 			h.id = s.d.ids
@@ -170,22 +170,26 @@ func (h *half) readStart(s *stream, at time.Time, b []byte) int {
 }
 
 func (h *half) readHeader(s *stream, at time.Time, b []byte) int {
-	line, n, ok := h.cut(b, s.d.cfg.HeaderBytes)
-	h.inHead += n
-	h.bytes += int64(n)
-	switch {
-	case h.inHead > s.d.cfg.HeaderBytes:
-		h.malformed(s)
-	case !ok:
-	case len(line) > 0:
-		h.head.field(s.d, h, line)
-	case h.head.bad:
-		h.malformed(s)
-	default:
-		h.ready()
-		s.headed(h, at)
+	took := 0
+	for h.state == headerLine && took < len(b) {
+		line, n, ok := h.cut(b[took:], s.d.cfg.HeaderBytes)
+		took += n
+		h.inHead += n
+		h.bytes += int64(n)
+		switch {
+		case h.inHead > s.d.cfg.HeaderBytes:
+			h.malformed(s)
+		case !ok:
+		case len(line) > 0:
+			h.head.field(s.d, h, line)
+		case h.head.bad:
+			h.malformed(s)
+		default:
+			h.ready()
+			s.headed(h, at)
+		}
 	}
-	return n
+	return took
 }
 
 func (h *half) readFraming(s *stream, at time.Time, b []byte) int {

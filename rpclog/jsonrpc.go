@@ -57,22 +57,26 @@ func (jsonrpc) request(x *exchange, h *head) reading {
 }
 
 // Paths that jsonrpcAsked looks at.
-var (
-	rpcVersion  = at(kJSONRPC)
-	rpcModel    = at(kParams, kModel)
-	rpcMethod   = at(kParams, kMethod)
-	rpcService  = at(kParams, kService)
-	rpcDB       = at(kParams, kDB)
-	rpcLogin    = at(kParams, kLogin)
-	rpcArg0     = at(kParams, kArgs, elem)
-	rpcArg1     = at(kParams, kArgs, elem+1)
-	rpcArg3     = at(kParams, kArgs, elem+3)
-	rpcArg4     = at(kParams, kArgs, elem+4)
-	rpcArg5     = at(kParams, kArgs, elem+5)
-	rpcArg50    = at(kParams, kArgs, elem+5, elem)
-	rpcKwIDs    = at(kParams, kKwargs, kIDs)
-	rpcContext  = at(kParams, kContext, kUID)
-	rpcContext2 = at(kParams, kKwargs, kContext, kUID)
+const (
+	inParams = path(kParams) << 8
+	inArgs   = (inParams | path(kArgs)) << 8
+
+	rpcVersion  = path(kJSONRPC)
+	rpcModel    = inParams | path(kModel)
+	rpcMethod   = inParams | path(kMethod)
+	rpcService  = inParams | path(kService)
+	rpcDB       = inParams | path(kDB)
+	rpcLogin    = inParams | path(kLogin)
+	rpcArg0     = inArgs | path(elem)
+	rpcArg1     = inArgs | path(elem+1)
+	rpcArg3     = inArgs | path(elem+3)
+	rpcArg4     = inArgs | path(elem+4)
+	rpcArg5     = inArgs | path(elem+5)
+	rpcArg50    = rpcArg5<<8 | path(elem)
+	rpcKwargs   = inParams | path(kKwargs)
+	rpcKwIDs    = rpcKwargs<<8 | path(kIDs)
+	rpcContext  = (inParams|path(kContext))<<8 | path(kUID)
+	rpcContext2 = (rpcKwargs<<8|path(kContext))<<8 | path(kUID)
 )
 
 func jsonrpcAsked(x *exchange, at path, k kind, v []byte) {
@@ -166,9 +170,9 @@ func (jsonrpc) asked(x *exchange) {
 		serviceAsked(x, x.name(&x.found[foundService]), x.name(&x.found[foundMethod]))
 		return
 	}
-	if model := x.name(&x.found[foundModel]); model != "" {
+	if model := x.nameLike(&x.found[foundModel], c.Model); model != "" {
 		c.Model = model
-		c.Method = x.name(&x.found[foundMethod])
+		c.Method = x.nameLike(&x.found[foundMethod], c.Method)
 		if c.Method == "" { // /web/dataset/search_read, load, resequence
 			c.Method = c.Path[strings.LastIndexByte(c.Path, '/')+1:]
 		}
@@ -190,14 +194,17 @@ func (jsonrpc) response(x *exchange, h *head) reading {
 }
 
 // Paths that jsonrpcAnswered looks at.
-var (
-	rpcErrorName    = at(kError, kData, kName)
-	rpcErrorMessage = at(kError, kMessage)
-	rpcErrorCode    = at(kError, kCode)
-	rpcResult       = at(kResult)
-	rpcResultUID    = at(kResult, kUID)
-	rpcResultUser   = at(kResult, kUsername)
-	rpcResultDB     = at(kResult, kDB)
+const (
+	inError  = path(kError) << 8
+	inResult = path(kResult) << 8
+
+	rpcErrorName    = (inError|path(kData))<<8 | path(kName)
+	rpcErrorMessage = inError | path(kMessage)
+	rpcErrorCode    = inError | path(kCode)
+	rpcResult       = path(kResult)
+	rpcResultUID    = inResult | path(kUID)
+	rpcResultUser   = inResult | path(kUsername)
+	rpcResultDB     = inResult | path(kDB)
 )
 
 func jsonrpcAnswered(x *exchange, at path, k kind, v []byte) {

@@ -14,8 +14,19 @@ const (
 // path returns the path of a request target without scheme, host and query, with segments that may be
 // secrets replaced by ":token". The result is valid until the next call.
 func (d *Decoder) path(target []byte) []byte {
-	if i := bytes.IndexAny(target, "?#"); i >= 0 {
-		target = target[:i]
+	words := len(target) > 0 && (target[0] == '/' || target[0] == '*') // and nothing that may be a secret
+	for i, c := range target {
+		if pathBytes[c] == wordy {
+			continue
+		}
+		if pathBytes[c] == ending {
+			target = target[:i]
+			break
+		}
+		words = false
+	}
+	if words && len(target) <= maxPath {
+		return target
 	}
 	if len(target) > 0 && target[0] != '/' && target[0] != '*' {
 		i := bytes.Index(target, []byte("://"))
@@ -26,10 +37,7 @@ func (d *Decoder) path(target []byte) []byte {
 		if i = bytes.IndexByte(target, '/'); i < 0 {
 			return []byte{'/'}
 		}
-		target = target[i:]
-	}
-	if !bytes.ContainsFunc(target, func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' }) && len(target) <= maxPath {
-		return target // words only
+		return d.path(target[i:])
 	}
 	out := d.pathBuf[:0]
 	names := 0 // segments to come that are names of models and methods
@@ -57,6 +65,25 @@ func (d *Decoder) path(target []byte) []byte {
 	d.pathBuf = out
 	return out
 }
+
+// pathBytes tells the bytes of a request target: wordy ones stand in no secret by themselves, ending ones end
+// the path.
+var pathBytes = func() (t [256]uint8) {
+	for c := range 256 {
+		switch {
+		case c == '?' || c == '#':
+			t[c] = ending
+		case c < '0' || c > '9' && c < 'A' || c > 'Z':
+			t[c] = wordy
+		}
+	}
+	return t
+}()
+
+const (
+	wordy uint8 = 1 + iota
+	ending
+)
 
 // likeToken says whether a path segment looks made by chance rather than of words: it is long, and one of
 // its parts mixes letters with digits or capitals with small letters, or is one long hexadecimal number.

@@ -99,7 +99,7 @@ func (s *stream) requestLine(h *half, line []byte) bool {
 		return false
 	}
 	x := s.d.exchange(s.conn)
-	x.begin(verb, target)
+	x.begin(line, verb, target)
 	x.call.ID, x.call.Start = h.id, h.began
 	h.x = x
 	return true

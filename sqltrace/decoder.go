@@ -78,8 +78,8 @@ type Decoder struct {
 	lastID StatementID
 
 	scanner    scanner
-	statements []Statement     // slab of statements not yet used
-	hashes     []evidence.Hash // block of hashes not yet used
+	statements []Statement // slab of statements not yet used
+	hashes     evidence.Block
 	names      map[string]string
 	buffered   int // bytes held by streams
 	texts      texts
@@ -122,7 +122,6 @@ func (d *Decoder) NewStream(conn capture.Conn) capture.Stream {
 // of its own.
 const (
 	statementBlock = 64
-	hashBlock      = 4096
 )
 
 // statement returns an empty statement with the next ID.
@@ -136,20 +135,6 @@ func (d *Decoder) statement() *Statement {
 	st.ID = d.lastID
 	st.Rows = -1
 	return st
-}
-
-// keep copies hashes into the current block.
-func (d *Decoder) keep(h []evidence.Hash) []evidence.Hash {
-	if len(h) == 0 {
-		return nil
-	}
-	if len(d.hashes) < len(h) {
-		d.hashes = make([]evidence.Hash, max(hashBlock, len(h)))
-	}
-	n := copy(d.hashes, h)
-	kept := d.hashes[:n:n]
-	d.hashes = d.hashes[n:]
-	return kept
 }
 
 // maxNames bounds the table of names of users, databases, applications and SQLSTATEs.

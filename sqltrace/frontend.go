@@ -247,7 +247,7 @@ func (s *stream) bind(body []byte) {
 		sc.literals = append(sc.literals[:0], p.literals...)
 		sc.budget = s.d.config.Literals - len(sc.literals)
 		b.texts(sc.literal)
-		p.literals = s.d.keep(sc.literals)
+		p.literals = s.d.hashes.Keep(sc.literals)
 	}
 	s.portals.put(nameKey(b.portal), p, s.d.config.Prepared)
 }

@@ -102,7 +102,7 @@ func (s *stream) hashing() bool { return s.budget > 0 && s.rows > 0 }
 // complete ends the first op's statement at the current message.
 func (s *stream) complete() *Statement {
 	st := s.first().st
-	st.Values = s.d.keep(s.values)
+	st.Values = s.d.hashes.Keep(s.values)
 	s.pop()
 	st.End = s.now
 	// Packets may be recorded with times that run backwards.

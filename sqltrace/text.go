@@ -21,6 +21,6 @@ func (d *Decoder) NewStatement(s *Session, text []byte, parameters [][]byte) *St
 		st.TextHash = mix(st.TextHash, xxhash.Sum64(v))
 		sc.literal(v)
 	}
-	st.Literals = d.keep(sc.literals)
+	st.Literals = d.hashes.Keep(sc.literals)
 	return st
 }

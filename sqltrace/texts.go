@@ -56,7 +56,7 @@ func (d *Decoder) plan(text []byte, escapes bool) *plan {
 	f, kind := d.shapes.learn(sc.scan(text), text, escapes)
 	*p = plan{
 		known: true, fingerprint: f, kind: kind,
-		textHash: hash, textBytes: int64(len(text)), literals: d.keep(sc.literals),
+		textHash: hash, textBytes: int64(len(text)), literals: d.hashes.Keep(sc.literals),
 	}
 	return p
 }
