@@ -44,7 +44,7 @@ func watchCommand(t terminal) *cobra.Command {
 			if problems.Err() != nil {
 				return hinted{usagef("the settings cannot be used"), "perfd config default prints what is allowed"}
 			}
-			return runWatch(cmd.Context(), t, c, input)
+			return runWatch(cmd.Context(), t, c, input, openTap)
 		},
 	}
 	input = settingFlags(cmd.Flags())
@@ -60,15 +60,18 @@ type watcher struct {
 	started time.Time
 	notices atomic.Pointer[[]web.Notice]
 
-	tap    *tap
+	front  front
 	queue  *sidecar.Queue
 	writer *writer
 	health *health
 }
 
+// opener opens what a watcher gets its bytes from.
+type opener func(context.Context, *watcher) (front, error)
+
 // runWatch wires the stages and runs them until ctx is done or SIGTERM comes, then ends them from the front to the
 // back, so that nothing seen is lost.
-func runWatch(ctx context.Context, t terminal, c *config.Config, input func() config.Input) (err error) {
+func runWatch(ctx context.Context, t terminal, c *config.Config, input func() config.Input, open opener) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	w := &watcher{started: time.Now(), level: new(slog.LevelVar)}
@@ -91,15 +94,15 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	w.health = newHealth(w)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if w.tap, err = openTap(ctx, w); err != nil {
+	if w.front, err = open(ctx, w); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.tap.close()) }()
+	defer func() { err = errors.Join(err, w.front.close()) }()
 	if w.writer, err = openWriter(w); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.writer.close()) }()
-	switch err := privilege.Drop(w.tap.needed()...); {
+	switch err := privilege.Drop(w.front.needed()...); {
 	case errors.Is(err, privilege.ErrCgo):
 		w.log.Debug("capabilities are kept", "why", err)
 	case err != nil:
@@ -107,7 +110,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	}
 	w.announce(t, pages)
 
-	// Two lives: the tap and all that feeds it end with ctx; what is behind them ends when they have nothing more.
+	// Two lives: the front and all that feeds it end with ctx; what is behind them ends when they have nothing more.
 	back, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	behind, back := errgroup.WithContext(back)
@@ -120,19 +123,21 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	front.Go(func() error { return w.health.run(ctx) })
 	front.Go(func() error { return w.reloads(ctx, input) })
 	front.Go(func() error { return w.logs(ctx) })
-	front.Go(func() error { return w.examine(ctx) })
+	if w.front.tapping() {
+		front.Go(func() error { return w.examine(ctx) })
+	}
 	if pages != nil {
 		front.Go(func() error { return w.serve(ctx, pages) })
 	}
 	if err := w.serveMetrics(ctx, front); err != nil {
 		return err
 	}
-	if w.tap.observer != nil {
-		front.Go(func() error { return quiet(<-w.tap.observed) })
+	if s := w.front.parts(); s.observer != nil {
+		front.Go(func() error { return quiet(<-s.observed) })
 	}
 	front.Go(func() error {
 		defer w.queue.Close()
-		return w.tap.run(ctx)
+		return w.front.run(ctx)
 	})
 	go func() { // a store that cannot be written at all ends the watch
 		if behind.Wait() != nil {
@@ -155,7 +160,7 @@ func quiet(err error) error {
 // announce prints what is being watched.
 func (w *watcher) announce(t terminal, pages net.Listener) {
 	c := w.settings.Load()
-	for _, line := range w.tap.describe() {
+	for _, line := range w.front.describe() {
 		fmt.Fprintln(t.err, line)
 	}
 	fmt.Fprintf(t.err, "perfd keeps calls for %s in %s\n", c.Retention.Age, c.Store)
@@ -185,7 +190,7 @@ func (w *watcher) reloads(ctx context.Context, input func() config.Input) error 
 		}
 		w.settings.Store(next)
 		w.level.Set(logLevel(next.Log.Level))
-		w.tap.rediscover()
+		w.front.rediscover()
 		w.log.Info("settings are reloaded", "changed", changed, "after a restart", restart)
 	}
 }

@@ -64,7 +64,7 @@ func (h *health) run(ctx context.Context) error {
 		}
 		if now.Sub(found) >= findEvery {
 			found = now
-			h.w.tap.rediscover()
+			h.w.front.rediscover()
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (h *health) load(now time.Time) sidecar.Load {
 	h.memory.Store(usedMemory() + int64(c.Memory)/ringShare)
 	q := h.w.queue.Stats()
 	l := sidecar.Load{
-		Lag:    time.Duration(h.w.tap.lag.Load()),
+		Lag:    time.Duration(h.w.front.parts().lag.Load()),
 		Queue:  float64(q.Bytes) / float64(q.Bound),
 		Memory: float64(h.memory.Load()) / float64(c.Memory),
 	}
@@ -113,17 +113,17 @@ func (t *tap) recording() analyzer.Recording {
 func (w *watcher) self() metrics.Self {
 	return metrics.Self{
 		Tap: func() metrics.Tap {
-			s := w.tap.live.Load().Stats()
+			s := w.front.links()
 			return metrics.Tap{Packets: s.Packets, Bytes: s.Bytes, Drops: s.Drops, Freezes: s.Freezes, Errors: s.Errors, ClockSteps: s.Steps}
 		},
 		Interfaces: func() (list []metrics.Interface) {
-			for _, i := range w.tap.live.Load().Stats().Interfaces {
+			for _, i := range w.front.links().Interfaces {
 				list = append(list, metrics.Interface{Name: i.Name, Up: i.State == "up", Packets: i.Packets, Downs: i.Downs})
 			}
 			return list
 		},
 		Engine: func() metrics.Engine {
-			r := w.tap.recording()
+			r := w.front.recording()
 			return metrics.Engine{
 				HTTPConnections: r.HTTPConnections, SQLConnections: r.SQLConnections, OtherConnections: r.OtherConnections,
 				EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, LostBytes: r.LostBytes, Gaps: r.Gaps, Truncated: r.Truncated, Evicted: r.Evicted,
@@ -142,10 +142,11 @@ func (w *watcher) self() metrics.Self {
 			}
 		},
 		Process: func() metrics.Process {
-			if w.tap.observer == nil {
+			observer := w.front.parts().observer
+			if observer == nil {
 				return metrics.Process{}
 			}
-			s := w.tap.observer.Stats()
+			s := observer.Stats()
 			return metrics.Process{
 				Threads: s.Threads.Source != process.ThreadsOff, Lookups: int64(s.Lookups), Found: int64(s.Found), Unresolved: int64(s.Unresolved),
 				Ambiguous: int64(s.Ambiguous), Drops: int64(s.Dropped), ThreadEvents: int64(s.Threads.Events), ThreadLost: int64(s.Threads.Lost),

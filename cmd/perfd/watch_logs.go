@@ -20,7 +20,7 @@ func (w *watcher) logs(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.PGLog.Path != "" {
 		group.Go(func() error {
-			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.tap}))
+			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.front.parts()}))
 		})
 	}
 	if c.OdooLog.Path != "" {
@@ -31,7 +31,7 @@ func (w *watcher) logs(ctx context.Context) error {
 }
 
 // openLog makes the decoder of PostgreSQL's log, if the settings name one.
-func (t *tap) openLog(c config.PGLog) error {
+func (s *stages) openLog(c config.PGLog) error {
 	if c.Path == "" {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (t *tap) openLog(c config.PGLog) error {
 	if err != nil {
 		return usagef("pg_log.format: %w", err)
 	}
-	t.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, t.pg, t.relay)
+	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, s.pg, s.relay)
 	var wrong *pglog.PrefixError
 	if errors.As(err, &wrong) {
 		return hinted{err, wrong.Hint}
@@ -48,7 +48,7 @@ func (t *tap) openLog(c config.PGLog) error {
 }
 
 // errands take lines of PostgreSQL's log to the decoders' goroutine.
-type errands struct{ *tap }
+type errands struct{ *stages }
 
 var _ follow.Handler = errands{}
 

@@ -126,10 +126,5 @@ func (w *watcher) unready() string {
 	if failing := w.writer.failing.Load(); failing != nil {
 		return "the store cannot be written"
 	}
-	for _, i := range w.tap.live.Load().Stats().Interfaces {
-		if i.State == "up" {
-			return ""
-		}
-	}
-	return "no interface is up"
+	return w.front.unready()
 }

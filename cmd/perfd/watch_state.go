@@ -12,8 +12,8 @@ import (
 
 // State implements web.Live: it tells the pages how the watch goes.
 func (w *watcher) State() web.State {
-	c, counts := w.settings.Load(), w.tap.counts.Load()
-	live, queue, stored := w.tap.live.Load().Stats(), w.queue.Stats(), w.writer.recorder.Stats()
+	c, counts := w.settings.Load(), w.front.parts().counts.Load()
+	queue, stored := w.queue.Stats(), w.writer.recorder.Stats()
 	s := web.State{
 		Started: w.started, Calls: counts.rpc.Calls, Statements: counts.sql.Statements,
 		Queue:       web.Queue{Waiting: int64(queue.Waiting), Bytes: queue.Bytes, Limit: queue.Bound, Dropped: queue.Dropped},
@@ -26,19 +26,13 @@ func (w *watcher) State() web.State {
 	if level := w.health.level(); level > sidecar.Nothing {
 		s.Shed = web.Shed{Level: int(level), Detail: level.String(), Since: w.health.since()}
 	}
-	ports := w.tap.ports.Load()
-	for _, i := range live.Interfaces {
-		s.Taps = append(s.Taps, web.Tap{Name: i.Name, Kind: "interface", State: string(i.State), Packets: i.Packets,
-			Detail: "HTTP on " + portWords(ports.rpc) + ", PostgreSQL on " + portWords(ports.pg)})
-	}
-	s.Taps = append(s.Taps, web.Tap{Name: "ring", Kind: "interface", State: "up", Packets: live.Packets, Bytes: live.Bytes, Drops: live.Drops,
-		Freezes: live.Freezes, Detail: "of all interfaces"})
+	s.Taps = w.front.taps()
 	for _, path := range [...]string{c.PGLog.Path, c.OdooLog.Path} {
 		if path != "" {
 			s.Taps = append(s.Taps, web.Tap{Name: path, Kind: "log", State: "up"})
 		}
 	}
-	s.Evidence = w.tap.evidence()
+	s.Evidence = w.front.parts().evidence()
 	if w.writer.agreement != nil {
 		f := w.writer.agreement.Figures()
 		s.Agreement = web.Agreement{Calls: f.Compared, Agreed: f.Equal, Recent: f.Recent}
@@ -49,21 +43,32 @@ func (w *watcher) State() web.State {
 	return s
 }
 
+// taps implements front.
+func (t *tap) taps() (list []web.Tap) {
+	ports, live := t.ports.Load(), t.links()
+	for _, i := range live.Interfaces {
+		list = append(list, web.Tap{Name: i.Name, Kind: "interface", State: string(i.State), Packets: i.Packets,
+			Detail: "HTTP on " + portWords(ports.rpc) + ", PostgreSQL on " + portWords(ports.pg)})
+	}
+	return append(list, web.Tap{Name: "ring", Kind: "interface", State: "up", Packets: live.Packets, Bytes: live.Bytes, Drops: live.Drops,
+		Freezes: live.Freezes, Detail: "of all interfaces"})
+}
+
 // evidence tells by what means statements are attributed.
-func (t *tap) evidence() []web.Evidence {
-	if t.observer == nil {
+func (s *stages) evidence() []web.Evidence {
+	if s.observer == nil {
 		return []web.Evidence{{Name: "process", Detail: "off"}, {Name: "thread", Detail: "off"}}
 	}
-	s := t.observer.Stats()
-	process0, thread := web.Evidence{Name: "process", Active: s.Sockets == nil, Detail: "owners of sockets"}, web.Evidence{Name: "thread", Detail: "off"}
-	if s.Sockets != nil {
-		process0.Detail = s.Sockets.Error()
+	stats := s.observer.Stats()
+	process0, thread := web.Evidence{Name: "process", Active: stats.Sockets == nil, Detail: "owners of sockets"}, web.Evidence{Name: "thread", Detail: "off"}
+	if stats.Sockets != nil {
+		process0.Detail = stats.Sockets.Error()
 	}
 	switch {
-	case s.Threads.Source != process.ThreadsOff:
-		thread.Active, thread.Detail = true, "by "+s.Threads.Source.String()
-	case s.Threads.Err != nil:
-		thread.Detail = s.Threads.Err.Error()
+	case stats.Threads.Source != process.ThreadsOff:
+		thread.Active, thread.Detail = true, "by "+stats.Threads.Source.String()
+	case stats.Threads.Err != nil:
+		thread.Detail = stats.Threads.Err.Error()
 	}
 	return []web.Evidence{process0, thread}
 }
@@ -86,8 +91,8 @@ func (w *watcher) examine(ctx context.Context) error {
 		}
 		next.Reset(examineEvery)
 		c := doctor.Config{Settings: w.settings.Load(), Watching: true, Tap: w.traffic}
-		if w.tap.observer != nil {
-			c.Host = func(context.Context) (doctor.Host, error) { return hostOf(w.tap.observer), nil }
+		if o := w.front.parts().observer; o != nil {
+			c.Host = func(context.Context) (doctor.Host, error) { return hostOf(o), nil }
 		}
 		var notices []web.Notice
 		for _, severity := range []doctor.State{doctor.Fail, doctor.Warn} {
@@ -112,7 +117,7 @@ func (w *watcher) examine(ctx context.Context) error {
 
 // traffic is what the tap saw since the start.
 func (w *watcher) traffic(context.Context) (doctor.Traffic, error) {
-	r, counts, live := w.tap.recording(), w.tap.counts.Load(), w.tap.live.Load().Stats()
+	r, counts, live := w.front.recording(), w.front.parts().counts.Load(), w.front.links()
 	return doctor.Traffic{
 		For: time.Since(w.started).Round(time.Second), Packets: live.Packets, Drops: live.Drops, HTTP: r.HTTPConnections, SQL: r.SQLConnections,
 		EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, Calls: counts.rpc.Calls, Statements: counts.sql.Statements,

@@ -12,16 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
-	"github.com/perfd/perfd/config"
 	"github.com/perfd/perfd/privilege"
-	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/profile"
-	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sidecar"
-	"github.com/perfd/perfd/sqltrace"
-	"github.com/perfd/perfd/sqltrace/pglog"
 )
 
 // Ports that are tapped where no server is found: Odoo's, its evented server's, Tryton's and PostgreSQL's.
@@ -38,26 +32,14 @@ const (
 
 const inboxBytes = 4 << 20 // of log lines that wait for the decoders
 
-// tap is everything before the queue: the interfaces, the decoders and the analyzer, which belong to the goroutine
-// of run, and the observer of processes.
+// tap is the front of a watch that reads packets.
 type tap struct {
-	w        *watcher
-	observer *process.Observer // nil where there is no process evidence
-	observed chan error        // how it ended
-	inbox    *sidecar.Inbox
+	*stages
 
-	live   atomic.Pointer[capture.Live]
-	ports  atomic.Pointer[ports]
-	again  atomic.Bool // the ports are to be found again
-	counts atomic.Pointer[counts]
-	lag    atomic.Int64 // nanoseconds
+	live  atomic.Pointer[capture.Live]
+	ports atomic.Pointer[ports]
+	again atomic.Bool // the ports are to be found again
 
-	pseudonyms *pseudonyms // nil where logins are kept as they are
-
-	relay  *relay
-	rpc    *rpclog.Decoder
-	pg     *sqltrace.Decoder
-	log    *pglog.Decoder // nil where no log is followed
 	shed   sidecar.Level
 	leave  func()    // ends the run under way
 	looked time.Time // when counts were taken
@@ -85,93 +67,21 @@ func orUsual(found, usual []uint16) []uint16 {
 	return slices.Compact(found)
 }
 
-// counts are what the stages of the decoding goroutine counted, copied for others to read.
-type counts struct {
-	capture capture.Stats
-	rpc     rpclog.Stats
-	sql     sqltrace.Stats
-}
-
 // openTap asks what is there and opens the tap; the packets wait in the ring until run.
-func openTap(ctx context.Context, w *watcher) (*tap, error) {
+func openTap(ctx context.Context, w *watcher) (front, error) {
 	c := w.settings.Load()
-	t := &tap{w: w, inbox: sidecar.NewInbox(inboxBytes)}
-	t.counts.Store(&counts{})
-	if err := t.observe(ctx, c); err != nil {
-		return nil, err
-	}
-	key, err := sessionKey(c.Privacy)
+	s, err := newStages(ctx, w, stagesConfig{look: len(c.RPCPorts) == 0 || len(c.PGPorts) == 0, pgPorts: c.PGPorts})
 	if err != nil {
 		return nil, err
 	}
-	if c.Privacy.Users == "pseudonym" {
-		t.pseudonyms = &pseudonyms{key}
-	}
+	t := &tap{stages: s}
 	t.ports.Store(t.find())
 	live, err := t.open(t.ports.Load())
 	if err != nil {
 		return nil, err
 	}
 	t.live.Store(live)
-	t.relay = &relay{}
-	t.rpc = rpclog.New(rpclog.Config{SessionSecret: string(key)}, t.relay)
-	t.pg = sqltrace.New(sqltrace.Config{}, t.relay)
-	cfg := analyzer.Config{Live: true}
-	if t.observer != nil {
-		cfg.Witness = witness{t.observer}
-	}
-	if c.PGLog.Path != "" { // statements come later than the calls that they are of
-		cfg.Grace, cfg.Patience = logGrace, 2*logGrace
-	}
-	t.relay.Analyzer = analyzer.New(cfg, t.pg.Dictionary(), t.rpc.Identify, w.queue)
-	if err := t.openLog(c.PGLog); err != nil {
-		return nil, errors.Join(err, live.Close())
-	}
 	return t, nil
-}
-
-// observe makes the observer of processes and gives it time for a first look.
-func (t *tap) observe(ctx context.Context, c *config.Config) error {
-	if c.Evidence.Process == config.Off {
-		return nil
-	}
-	cfg := process.Config{Memory: int(c.Memory / evidenceShare), DatabasePorts: c.PGPorts}
-	if c.Evidence.Threads == config.Off {
-		cfg.Threads = process.ThreadsOff
-	}
-	o, err := process.New(cfg)
-	switch {
-	case err != nil && c.Evidence.Process == config.On:
-		return hinted{fmt.Errorf("watch processes: %w", err), "set evidence.process to auto to go on without"}
-	case err != nil:
-		t.w.log.Warn("no process evidence", "why", err)
-		return nil
-	}
-	if threads := o.Stats().Threads; threads.Err != nil && c.Evidence.Threads == config.On {
-		return hinted{fmt.Errorf("watch threads: %w", threads.Err), "set evidence.threads to auto to go on without"}
-	}
-	t.observer, t.observed = o, make(chan error, 1)
-	go func() { t.observed <- o.Run(ctx) }()
-	if len(c.RPCPorts) == 0 || len(c.PGPorts) == 0 {
-		look(ctx, o)
-	}
-	return nil
-}
-
-// look gives an observer time to find a server.
-func look(ctx context.Context, o *process.Observer) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		<-tick.C
-		for _, s := range o.Servers() {
-			if len(s.Listen) > 0 && len(s.Databases) > 0 {
-				return
-			}
-		}
-	}
 }
 
 // find says which ports to tap: those set, else those of the servers on this host, else the usual ones.
@@ -239,11 +149,7 @@ func (t *tap) run(ctx context.Context) (err error) {
 			}
 		}
 	})
-	t.inbox.Close()
-	t.inbox.Do()
-	if t.log != nil {
-		t.log.Flush()
-	}
+	t.endLog()
 	engine.Flush()
 	t.take(engine)
 	return errors.Join(err, t.relay.Flush())
@@ -287,13 +193,9 @@ func (t *tap) take(engine *capture.Engine) {
 // rediscover asks for the ports to be found again; any goroutine may call it.
 func (t *tap) rediscover() { t.again.Store(true) }
 
-// needed lists the capabilities that the tap goes on needing.
+// needed implements front.
 func (t *tap) needed() []privilege.Capability {
-	keep := []privilege.Capability{privilege.NetRaw}
-	if t.observer != nil {
-		keep = append(keep, privilege.SysPtrace, privilege.BPF, privilege.Perfmon)
-	}
-	return keep
+	return append(t.stages.needed(), privilege.NetRaw)
 }
 
 // describe says what is tapped, a line each.
@@ -304,23 +206,10 @@ func (t *tap) describe() []string {
 		where = strings.Join(c.Interfaces, ", ")
 	}
 	lines := []string{fmt.Sprintf("perfd taps %s: HTTP on %s, PostgreSQL on %s", where, portWords(p.rpc), portWords(p.pg))}
-	if t.observer == nil {
-		return append(lines, "perfd attributes statements by packets alone")
-	}
-	for _, s := range t.observer.Servers() {
-		lines = append(lines, fmt.Sprintf("perfd watches %s, process %d: %s", serverName(s.Kind), s.Pid, s.Command))
-	}
-	if !p.found {
+	if t.observer != nil && !p.found {
 		lines = append(lines, "perfd has found no Odoo or Tryton on this host yet: it taps the usual ports")
 	}
-	evidence := "perfd attributes statements by processes and threads"
-	if threads := t.observer.Stats().Threads; threads.Source == process.ThreadsOff {
-		evidence = "perfd attributes statements by processes, not by threads"
-		if threads.Err != nil {
-			evidence += ": " + threads.Err.Error()
-		}
-	}
-	return append(lines, evidence)
+	return append(lines, t.stages.describe()...)
 }
 
 func portWords(list []uint16) string {
@@ -335,3 +224,19 @@ func portWords(list []uint16) string {
 }
 
 func (t *tap) close() error { return t.live.Load().Close() }
+
+// tapping implements front.
+func (t *tap) tapping() bool { return true }
+
+// links implements front.
+func (t *tap) links() capture.LiveStats { return t.live.Load().Stats() }
+
+// unready implements front.
+func (t *tap) unready() string {
+	for _, i := range t.links().Interfaces {
+		if i.State == "up" {
+			return ""
+		}
+	}
+	return "no interface is up"
+}

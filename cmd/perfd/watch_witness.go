@@ -11,17 +11,20 @@ import (
 
 // witness asks an observer of processes. In a process that serves one call at a time the process says it all; in
 // one that serves many on one thread, the thread says nothing.
-type witness struct{ *process.Observer }
+type witness struct {
+	observer *process.Observer
+	asked    analyzer.Witness // the observer, or what stands before it
+}
 
 var _ analyzer.Witness = witness{}
 
 // Worker implements analyzer.Witness.
 func (w witness) Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32) {
-	pid, tid = w.Observer.Worker(local, remote, from, to)
+	pid, tid = w.asked.Worker(local, remote, from, to)
 	if pid == 0 {
 		return 0, 0
 	}
-	switch w.Role(pid) {
+	switch w.observer.Role(pid) {
 	case process.HTTP, process.Cron: // Odoo's prefork workers: the main thread does it all
 		return pid, pid
 	case process.Gevent:

@@ -43,13 +43,13 @@ var _ sidecar.Writer = (*writer)(nil)
 
 func openWriter(w *watcher) (*writer, error) {
 	c := w.settings.Load()
-	recorder, err := store.Append(c.Store, w.tap.pg.Dictionary(), store.Config{
+	recorder, err := store.Append(c.Store, w.front.parts().pg.Dictionary(), store.Config{
 		FlushEvery: flushEvery, MaxAge: orForever(c.Retention.Age), MaxTrendAge: orForever(c.Retention.Aggregates), MaxBytes: orNone(int64(c.Retention.Size)),
 	})
 	if err != nil {
 		return nil, err
 	}
-	o := &writer{w: w, recorder: recorder, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.tap.pg.Dictionary())}
+	o := &writer{w: w, recorder: recorder, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.front.parts().pg.Dictionary())}
 	if c.OdooLog.Path != "" {
 		o.agreement = odoolog.NewAgreement(odoolog.AgreementConfig{})
 	}
@@ -80,7 +80,7 @@ func (o *writer) Write(t *analyzer.Trace, b *analyzer.Background) {
 	begin := time.Now()
 	var err error
 	if t != nil {
-		o.w.tap.pseudonyms.hide(t)
+		o.w.front.parts().pseudonyms.hide(t)
 		err = errors.Join(o.summary.Trace(t), o.metrics.Trace(t))
 		if o.agreement != nil {
 			err = errors.Join(err, o.agreement.Trace(t))
@@ -105,7 +105,7 @@ func (o *writer) Tick(now time.Time) {
 	begin := time.Now()
 	if now.Sub(o.described) >= describeEvery {
 		o.described = now
-		o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.tap.recording()))
+		o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
 		if o.agreement != nil {
 			o.agreement.Advance(now)
 		}
@@ -155,7 +155,7 @@ func (o *writer) close() error {
 	if o.agreement != nil {
 		o.agreement.Flush()
 	}
-	o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.tap.recording()))
+	o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
 	err := o.recorder.Close()
 	return err
 }
