@@ -18,10 +18,9 @@ const (
 	Content                   // values shared by the statement and the call decided
 	Exclusive                 // only one call was open that could own the lease
 	Process                   // the operating system named the owner
-	Proxy                     // perfd stood in line
 )
 
-var evidenceNames = [...]string{"none", "timing", "content", "exclusive", "process", "proxy"}
+var evidenceNames = [...]string{"none", "timing", "content", "exclusive", "process"}
 
 // String returns the name used in the trace format.
 func (e Evidence) String() string { return evidenceNames[e] }

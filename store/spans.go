@@ -152,7 +152,7 @@ func readSpans(b []byte, leases []uint64, spans []Span) ([]uint64, []Span, error
 			s.Gaps = sqltrace.Gap(r.byte())
 			s.SQLState = r.string(maxSQLState)
 		}
-		if r.bad || tx > 3 || s.By > analyzer.Proxy || short > probUnit || dup > n ||
+		if r.bad || tx > 3 || s.By > analyzer.Process || short > probUnit || dup > n ||
 			lease != 0 && lease >= uint64(len(leases)) {
 			return leases, spans[:0], errSpans
 		}

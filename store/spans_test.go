@@ -30,7 +30,7 @@ func drawSpans(t *rapid.T) ([]uint64, []Span) {
 			TextBytes: duration.Draw(t, "text"), In: duration.Draw(t, "in"), Out: duration.Draw(t, "out"),
 			SQLState: rapid.StringMatching(`|[0-9A-Z]{5}`).Draw(t, "state"), Tx: rapid.SampledFrom([]byte{0, 'I', 'T', 'E'}).Draw(t, "tx"),
 			Extended: rapid.Bool().Draw(t, "extended"), Gaps: sqltrace.Gap(rapid.IntRange(0, 7).Draw(t, "gaps")),
-			By: analyzer.Evidence(rapid.IntRange(0, 5).Draw(t, "by")), Probability: rapid.Float64Range(0, 1).Draw(t, "probability"),
+			By: analyzer.Evidence(rapid.IntRange(0, 4).Draw(t, "by")), Probability: rapid.Float64Range(0, 1).Draw(t, "probability"),
 			shape: rapid.Uint64().Draw(t, "shape"),
 		}
 	}

@@ -29,7 +29,6 @@ const EVIDENCE = /** @type {Record<string, string>} */ ({
   content: 'Inferred: values of the statement occur in the call.',
   exclusive: 'Exact: no other call was open that could own the lease.',
   process: 'Exact: the operating system named the process.',
-  proxy: 'Exact: perfd stood in line.',
 });
 const GAPS = /** @type {Record<string, string>} */ ({
   request: 'bytes of the request were lost', response: 'bytes of the response were lost', joined: 'its beginning was not recorded', unanswered: 'no answer was recorded', statements: 'statements may have been lost',
