@@ -40,7 +40,7 @@ type perfdProcess struct {
 	cmd *exec.Cmd
 	out bytes.Buffer // standard output; whole once it has ended
 
-	said  chan string   // lines of standard error
+	said  chan string   // lines of standard error, and of standard output
 	ended chan struct{} // closed when it has ended
 
 	mu  sync.Mutex
@@ -56,7 +56,7 @@ func startPerfd(t *testing.T, args ...string) *perfdProcess {
 	}
 	p := &perfdProcess{t: t, cmd: exec.Command(self, args...), said: make(chan string, 1024), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), runAsPerfd+"=1")
-	p.cmd.Stdout = &p.out
+	p.cmd.Stdout = io.MultiWriter(&p.out, &teller{to: p.said})
 	// A pipe of our own: that of StderrPipe must be read to its end before Wait.
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -80,13 +80,36 @@ func (p *perfdProcess) listen(r io.ReadCloser) {
 		p.mu.Lock()
 		p.log.WriteString(lines.Text() + "\n")
 		p.mu.Unlock()
-		select {
-		case p.said <- lines.Text():
-		default: // nobody waits for it
-		}
+		tell(p.said, lines.Text())
 	}
 	_ = p.cmd.Wait() // its state tells
 	close(p.ended)
+}
+
+// tell passes a line on if anybody may wait for it.
+func tell(to chan<- string, line string) {
+	select {
+	case to <- line:
+	default:
+	}
+}
+
+// teller cuts what is written into lines.
+type teller struct {
+	to   chan<- string
+	rest []byte
+}
+
+func (w *teller) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, whole := bytes.Cut(w.rest, []byte("\n"))
+		if !whole {
+			return len(b), nil
+		}
+		tell(w.to, string(line))
+		w.rest = rest
+	}
 }
 
 // stderr is what it has said on standard error.
@@ -96,7 +119,7 @@ func (p *perfdProcess) stderr() string {
 	return p.log.String()
 }
 
-// await waits until it says, on standard error, what matches, and returns the submatches.
+// await waits until it says what matches, and returns the submatches.
 func (p *perfdProcess) await(pattern string) []string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -129,9 +152,19 @@ func (p *perfdProcess) stop(sig os.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// storedAnswers reads a store as answers that truth.Judge scores. Statements have lab.BackendPort of their
-// connection's backend in place of its port.
-func storedAnswers(t *testing.T, path string) truth.Answers {
+// byBackend stands lab.BackendPort of a connection's backend in for its port, and byPort leaves the client's.
+func byBackend(b store.Backend) uint16 { return lab.BackendPort(b.PID) }
+
+func byPort(b store.Backend) uint16 {
+	client, err := netip.ParseAddrPort(b.Client)
+	if err != nil {
+		return 0
+	}
+	return client.Port()
+}
+
+// storedAnswers reads a store as answers that truth.Judge scores.
+func storedAnswers(t *testing.T, path string, port func(store.Backend) uint16) truth.Answers {
 	t.Helper()
 	ctx := context.Background()
 	s, err := store.Open(path, store.Config{})
@@ -159,12 +192,12 @@ func storedAnswers(t *testing.T, path string) truth.Answers {
 			Path: d.Path, Model: d.Model, Method: d.Method, UID: d.UID, Status: d.Status, Failed: d.Error != "",
 		})
 		for _, span := range d.Spans {
-			a.Statements = append(a.Statements, given(span, d.Start, d.Leases[span.Lease].PID, owner))
+			a.Statements = append(a.Statements, given(span, d.Start, port(d.Leases[span.Lease]), owner))
 		}
 	}
 	if err := s.BackgroundSpans(ctx, store.BackgroundFilter{}, func(b *store.Background, spans []store.Span) {
 		for _, span := range spans {
-			a.Statements = append(a.Statements, given(span, b.Start, b.Backend.PID, truth.Nobody))
+			a.Statements = append(a.Statements, given(span, b.Start, port(b.Backend), truth.Nobody))
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -172,7 +205,7 @@ func storedAnswers(t *testing.T, path string) truth.Answers {
 	return a
 }
 
-func given(s store.Span, base time.Time, backend int32, owner int) truth.Given {
+func given(s store.Span, base time.Time, port uint16, owner int) truth.Given {
 	control := false
 	switch s.Kind {
 	case sqltrace.Begin, sqltrace.Commit, sqltrace.Rollback, sqltrace.Reset:
@@ -180,7 +213,7 @@ func given(s store.Span, base time.Time, backend int32, owner int) truth.Given {
 	}
 	return truth.Given{
 		Statement: truth.Statement{
-			Port: lab.BackendPort(backend), Start: unix(base.Add(s.Start)), Duration: s.Duration.Seconds(), Bytes: s.TextBytes, Owner: owner,
+			Port: port, Start: unix(base.Add(s.Start)), Duration: s.Duration.Seconds(), Bytes: s.TextBytes, Owner: owner,
 		},
 		Control: control, Sure: s.By.Exact(),
 	}
@@ -229,5 +262,5 @@ func TestProxyProcess(t *testing.T) {
 	if code := p.stop(syscall.SIGINT); code != exitOK || !strings.Contains(p.out.String(), "calls") {
 		t.Errorf("perfd proxy: exit %d, output %q, said %s", code, p.out.String(), p.stderr())
 	}
-	checkAnswers(t, server.TruthByBackend(calls), storedAnswers(t, path), 95)
+	checkAnswers(t, server.TruthByBackend(calls), storedAnswers(t, path, byBackend), 95)
 }
