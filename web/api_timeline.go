@@ -36,6 +36,7 @@ func appendParts(b []byte, list [len(partNames)]time.Duration) []byte {
 // timeline answers GET /timeline: the calls of all lanes as bars, or sums where they are too many.
 func (s *Server) timeline(c *gin.Context, p *params) (any, error) {
 	f, limit, bins := p.filter(), p.int("limit", 50000, 100, 200000), p.int("bins", 1000, 50, 4000)
+	f.Until, _ = p.callID("until")
 	if !p.done() {
 		return nil, nil
 	}

@@ -1,4 +1,5 @@
-// The only module that fetches. Answers are kept for a while: a recording does not change.
+// The only module that fetches. Answers are kept: a recording does not change. Those about a server that is being
+// watched are asked for anew when a page comes back to them, and shown until the new ones are there.
 
 import { useCallback, useEffect, useRef, useState } from './vendor/preact-hooks.js';
 
@@ -16,6 +17,14 @@ export class APIError extends Error {
 
 /** @type {Map<string, Promise<any>>} */
 const cache = new Map();
+/** @type {Map<string, {at: number, tick: number}>} when an answer was asked for, and for which tick */
+const asked = new Map();
+/** How long answers hold, in milliseconds. */
+let holds = Infinity;
+/** @param {number} ms */
+export const hold = (ms) => {
+  holds = ms;
+};
 /** @type {Map<string, any>} answers that have arrived, so that a page seen before shows at once */
 const ready = new Map();
 const KEEP = 120;
@@ -32,26 +41,37 @@ function address(path, params = {}) {
   return `/api/v1${path}${text ? '?' + text : ''}`;
 }
 
-/** @param {string} url @returns {Promise<any>} */
-function load(url) {
+/** @param {string} url @param {number} [tick] a higher one asks anew @returns {Promise<any>} */
+function load(url, tick = 0) {
   const known = cache.get(url);
-  if (known) return known;
+  const was = asked.get(url);
+  if (known && was && was.tick >= tick && (tick > 0 || Date.now() - was.at < holds)) return known;
   const answer = request(url);
+  cache.delete(url);
   cache.set(url, answer);
+  asked.set(url, { at: Date.now(), tick });
   answer.then(
     (data) => {
-      ready.set(url, data);
+      if (cache.get(url) === answer) ready.set(url, data);
       if (cache.size > KEEP) forget(cache.keys().next().value ?? '');
     },
-    () => forget(url),
+    () => cache.get(url) === answer && forget(url),
   );
   return answer;
 }
+
+/** Asks in advance. @param {string} path @param {Params} params @returns {Promise<any>} */
+export const prefetch = (path, params) => load(address(path, params));
 
 /** @param {string} url */
 function forget(url) {
   cache.delete(url);
   ready.delete(url);
+  asked.delete(url);
+}
+
+function signIn() {
+  location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 /** @param {string} url */
@@ -62,6 +82,7 @@ async function request(url) {
   } catch {
     throw new APIError('perfd does not answer.', 'unreachable', 'Is it still running? Start it again: perfd analyze FILE --serve', 0);
   }
+  if (response.status === 401) signIn();
   const body = await response.json().catch(() => null);
   if (!response.ok) {
     const e = body?.error ?? {};
@@ -76,9 +97,10 @@ async function request(url) {
  * @template T
  * @param {string|null} path
  * @param {Params} [params]
+ * @param {number} [tick] asks anew when it grows; an answer that fails then leaves the one before in place
  * @returns {{data: T|null, error: APIError|null, loading: boolean, retry: () => void}}
  */
-export function useAPI(path, params) {
+export function useAPI(path, params, tick = 0) {
   const url = path === null ? '' : address(path, params);
   const [, bump] = useState(0);
   const [attempt, setAttempt] = useState(0);
@@ -86,16 +108,18 @@ export function useAPI(path, params) {
   if (last.current.path !== path) last.current = { path, url: '', data: null, error: null };
   if (url && last.current.url !== url && ready.has(url)) last.current = { path, url, data: ready.get(url), error: null };
   useEffect(() => {
-    if (!url || (last.current.url === url && !last.current.error)) return undefined;
+    const was = asked.get(url);
+    const fresh = was && was.tick >= tick && (tick > 0 || Date.now() - was.at < holds);
+    if (!url || (last.current.url === url && !last.current.error && fresh)) return undefined;
     let current = true;
-    load(url).then(
+    load(url, tick).then(
       (data) => {
         if (!current) return;
         last.current = { path, url, data, error: null };
         bump((n) => n + 1);
       },
       (error) => {
-        if (!current) return;
+        if (!current || (last.current.url === url && last.current.data)) return;
         last.current = { path, url, data: null, error };
         bump((n) => n + 1);
       },
@@ -103,30 +127,33 @@ export function useAPI(path, params) {
     return () => {
       current = false;
     };
-  }, [url, attempt]);
+  }, [url, attempt, tick]);
   return { data: last.current.data, error: last.current.error, loading: url !== '' && last.current.url !== url, retry: () => setAttempt(attempt + 1) };
 }
 
-const PAGE = 200;
+/** Rows of a page of a long list. */
+export const PAGE = 200;
 
 /**
  * A long list read by pages as they come into view.
  * @template T
- * @param {string} path
+ * @param {string|null} path null asks nothing yet
  * @param {Params} params
  * @returns {{total: number|null, row: (i: number) => T|undefined, need: (a: number, b: number) => void, error: APIError|null, retry: () => void}}
  */
 export function usePages(path, params) {
-  const key = address(path, params);
+  const key = path === null ? '' : address(path, params);
   const [, bump] = useState(0);
   const state = useRef({ key: '', total: /** @type {number|null} */ (null), pages: /** @type {Map<number, T[]>} */ (new Map()), asked: new Set(), error: /** @type {APIError|null} */ (null) });
   const old = useRef(/** @type {number|null} */ (null));
   if (state.current.key !== key) {
     old.current = state.current.total ?? old.current;
-    state.current = { key, total: null, pages: new Map(), asked: new Set(), error: null };
+    const first = path !== null && ready.get(address(path, { ...params, offset: 0, limit: PAGE })); // of a recording that grows: asked for in advance
+    state.current = { key, total: first?.total ?? null, pages: new Map(first ? [[0, first.rows]] : []), asked: new Set(first ? [0] : []), error: null };
   }
   const need = useCallback((/** @type {number} */ a, /** @type {number} */ b) => {
     const s = state.current;
+    if (path === null) return;
     for (let p = Math.floor(a / PAGE); p <= Math.floor(Math.max(a, b - 1) / PAGE); p++) {
       if (s.asked.has(p) || (s.total !== null && p > 0 && p * PAGE >= s.total)) continue;
       s.asked.add(p);
@@ -157,5 +184,44 @@ export function usePages(path, params) {
       need(0, 1);
       bump((n) => n + 1);
     },
+  };
+}
+
+/**
+ * Follows what is added to a recording. The browser connects again by itself; where perfd refuses, it is asked
+ * again after a while, or the person to sign in.
+ * @param {Params} params
+ * @param {{on: (event: string, data: any) => void, status: (s: 'live'|'lost') => void}} to
+ * @returns {() => void} ends it
+ */
+export function listen(params, to) {
+  /** @type {EventSource|null} */
+  let source = null;
+  let timer = 0;
+  let last = 0;
+  let ended = false;
+  const connect = () => {
+    const s = new EventSource(address('/live', last ? { ...params, after: last } : params));
+    source = s;
+    for (const name of ['hello', 'calls', 'state']) {
+      s.addEventListener(name, (e) => {
+        if (e.lastEventId) last = Number(e.lastEventId);
+        to.on(name, JSON.parse(e.data));
+      });
+    }
+    s.addEventListener('open', () => to.status('live'));
+    s.addEventListener('error', async () => {
+      to.status('lost');
+      if (s.readyState !== EventSource.CLOSED || ended) return;
+      timer = setTimeout(connect, 3000);
+      const answer = await fetch('/api/v1/session').then((r) => r.json(), () => null);
+      if (answer && !answer.known && !ended) signIn();
+    });
+  };
+  connect();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+    source?.close();
   };
 }

@@ -1,10 +1,12 @@
 // The frame and the routes: which page stands at which path.
 
 import { useAPI } from './api.js';
+import { isOn, start, togglePause, useTick } from './live.js';
 import { captureLinks, go, link, usePlace } from './state.js';
 import { Failure } from './widgets/empty.js';
 import { Help, Rail, TopBar } from './widgets/frame.js';
 import { html, render, useEffect, useState } from './widgets/html.js';
+import { Banner } from './widgets/live.js';
 import { hideTip } from './widgets/tip.js';
 import { Background, BackgroundGroup } from './views/background.js';
 import { Call } from './views/call.js';
@@ -38,7 +40,11 @@ const GO = /** @type {Record<string, string>} */ ({ o: '/', c: '/calls', s: '/se
 function App() {
   const { path } = usePlace();
   const [help, setHelp] = useState(false);
-  const source = useAPI('/source');
+  const source = useAPI('/source', undefined, useTick());
+  const watching = source.data?.watching ?? false;
+  useEffect(() => {
+    if (watching) start();
+  }, [watching]);
   useEffect(hideTip, [path]);
   useEffect(() => {
     let g = 0;
@@ -50,6 +56,9 @@ function App() {
         document.getElementById('filter')?.focus();
       } else if (e.key === '?') {
         setHelp((h) => !h);
+      } else if (e.key === ' ' && isOn() && !(e.target instanceof Element && e.target.closest('button, a, [role="radio"], dialog'))) {
+        e.preventDefault();
+        togglePause();
       } else if (e.key === 'g') {
         g = e.timeStamp;
       } else if (e.key in GO && e.timeStamp - g < 1000) {
@@ -68,6 +77,7 @@ function App() {
     <${Rail} source=${source.data} />
     <div class="body">
       <${TopBar} source=${source.data} onHelp=${() => setHelp(true)} />
+      ${watching ? html`<${Banner} />` : null}
       <main id="main" class=${found?.[2] ?? 'page'} tabindex="-1" key=${path}>
         ${source.error && !source.data ? html`<${Failure} error=${source.error} retry=${source.retry} />` : html`<${page} source=${source.data} arg=${args[0] ?? ''} />`}
       </main>

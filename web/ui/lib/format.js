@@ -79,6 +79,33 @@ export function bytes(n) {
 }
 
 /**
+ * A size in memory or on disk, in powers of 1024 as the settings have it.
+ * @param {number|undefined|null} n
+ * @returns {[string, string]}
+ */
+export function size(n) {
+  if (n === undefined || n === null || !Number.isFinite(n)) return [DASH, ''];
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let i = 0;
+  while (n >= 999.5 && i < units.length - 1) {
+    n /= 1024;
+    i++;
+  }
+  return [Number.isInteger(n) ? String(n) : sig3(n), units[i]];
+}
+
+/**
+ * How long something has gone on: whole minutes, hours or days where it is long.
+ * @param {number} s
+ */
+export function lasting(s) {
+  if (s < 1) return '0\u00a0s';
+  if (s < 120) return `${Math.floor(s)}\u00a0s`;
+  if (s < 7200) return `${Math.floor(s / 60)}\u00a0min`;
+  return s < 172800 ? `${Math.floor(s / 3600)}\u00a0h` : `${Math.floor(s / 86400)}\u00a0days`;
+}
+
+/**
  * A share of one as number and '%'.
  * @param {number|undefined|null} x
  * @returns {[string, string]}

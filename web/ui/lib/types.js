@@ -46,7 +46,16 @@
  * @typedef {{version: string, files: string[], from: number, to: number, seconds: number, packets: number, bytes: number,
  *   lost_bytes: number, gaps: number, calls: number, ordinary: number, errors: number, statements: number, attributed: number,
  *   exact: number, background: number, users: number, sessions: number, methods: number, models: number, shapes: number,
- *   findings: number, rules: string[], notices: {title: string, fix: string}[]}} Source
+ *   findings: number, rules: string[], notices: {title: string, fix: string}[], complete: boolean, live: boolean, watching: boolean}} Source
+ *
+ * @typedef {{severity: 'critical'|'warning'|'info', title: string, fix: string}} Notice
+ * @typedef {{started?: number, calls: number, statements: number,
+ *   taps: {name: string, kind: string, state: string, detail: string, packets: number, bytes: number, drops: number, freezes: number}[],
+ *   shed: {level: number, detail: string, since?: number, texts: number, statements: number, calls: number},
+ *   queue: {waiting: number, bytes: number, limit: number, dropped: number},
+ *   store: {bytes: number, limit: number, log_bytes: number, oldest?: number, max_age: number, stored: number, lost: number, error: string},
+ *   evidence: {name: string, active: boolean, detail: string}[], agreement: {calls: number, agreed: number, recent: number},
+ *   memory: {bytes: number, limit: number}, cpu: {share: number, limit: number}, notices: Notice[]}} State
  *
  * @typedef {{t0: number, t1: number, total: number, mode: 'calls'|'bins',
  *   lanes: {session: string, user: string, client: string, calls: number}[],

@@ -1,16 +1,18 @@
 // The calls as a table: one row a call, each ending with its bar in the five colours.
 
 import { usePages, useAPI } from '../api.js';
-import { clock, duration, durationText, join, plural } from '../lib/format.js';
+import { order as inOrder, find, places } from '../lib/live.js';
+import { clock, count, duration, durationText, join, plural } from '../lib/format.js';
 import { terms } from '../lib/filter.js';
 import { barTicks, position } from '../lib/scale.js';
 import { LABEL, PARTS } from '../lib/parts.js';
+import { useAdded, useLive } from '../live.js';
 import { filterParams, go, here, link, patch, usePlace } from '../state.js';
 import { Legend, PartsBar } from '../widgets/bar.js';
 import { Empty, Failure } from '../widgets/empty.js';
 import { narrowed, PageHead } from '../widgets/frame.js';
 import { MethodName } from '../widgets/name.js';
-import { html, useCallback, useMemo } from '../widgets/html.js';
+import { html, useCallback, useMemo, useState } from '../widgets/html.js';
 import { Icon } from '../widgets/icons.js';
 import { Count, Dur } from '../widgets/num.js';
 import { Table } from '../widgets/table.js';
@@ -29,16 +31,36 @@ export function Calls({ source }) {
   const place = usePlace();
   const q = place.query;
   const sort = q.get('sort') ?? 'start';
-  const order = q.get('order') ?? 'asc';
+  const paused = useLive((l) => l.paused);
+  const lost = useLive((l) => l.status === 'lost');
+  const order = q.get('order') ?? (source?.watching && sort === 'start' ? 'desc' : 'asc');
   const scale = q.get('scale') === 'linear' ? 'linear' : 'log';
   const selected = q.has('row') ? Number(q.get('row')) : -1;
   const pins = useMemo(() => (q.get('pin') ?? '').split(',').filter((x) => /^\d+$/.test(x)).map(Number), [q.get('pin')]);
   const filter = filterParams(place);
-  const list = usePages('/calls', { ...filter, sort, order });
+  const [busy, setBusy] = useState(false);
+  const { until, rows: fresh, waiting } = useAdded(filter, sort, order, busy || selected >= 0);
+  const begun = source && (!source.watching || until !== null || lost);
+  const base = usePages(begun ? '/calls' : null, { ...filter, sort, order, until: until ?? undefined });
+  const at = places(fresh, base.row, base.total ?? 0, inOrder(sort, order));
+  const list = {
+    ...base,
+    total: base.total === null ? null : base.total + fresh.length,
+    row: (/** @type {number} */ i) => {
+      const f = find(at, i);
+      return /** @type {Call|undefined} */ (f.row >= 0 ? fresh[f.row] : base.row(f.base));
+    },
+    need: useCallback((/** @type {number} */ a, /** @type {number} */ b) => base.need(Math.max(0, a - fresh.length), b), [base.need, fresh.length]),
+  };
+  const catchUp = () => {
+    document.querySelector('.table.fill')?.scrollTo(0, 0);
+    setBusy(false);
+    patch({ row: null }, { replace: true });
+  };
   const span = useAPI('/overview', { ...filter, buckets: 150, top: 1 });
-  const max = span.data?.max ?? 0;
+  const max = Math.max(span.data?.max ?? 0, ...fresh.map((c) => c.duration));
   const min = max / 2000;
-  const keep = { sort: q.get('sort'), order: q.get('order'), scale: q.get('scale') };
+  const keep = { sort: q.get('sort'), order: source?.watching ? order : q.get('order'), scale: q.get('scale') };
   const open = (/** @type {number} */ i) => {
     const c = list.row(i);
     if (c) go(link(`/calls/${c.id}`, { sort: keep.sort, order: keep.order }));
@@ -63,7 +85,7 @@ export function Calls({ source }) {
     { key: 'duration', label: 'Duration', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
     { key: 'bar', label: html`<span class="bar-axis" aria-hidden="true">${barTicks(scale, min, max).map((t) => html`<i style=${{ left: `${t.at * 100}%` }}>${join(short(duration(t.value)))}</i>`)}</span>`, width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
-  const row = useCallback((/** @type {number} */ i) => list.row(i), [list]);
+  const row = list.row;
   const hover = (/** @type {number} */ i) => tip(() => {
     const c = list.row(i);
     return c && html`<${PartsTip} title=${c.name} parts=${c.parts} total=${c.duration}>
@@ -75,10 +97,11 @@ export function Calls({ source }) {
   else {
     body = html`<${Table} label="Calls" columns=${columns} phone=${PHONE} count=${list.total} row=${row} need=${list.need} sort=${sort} order=${order} fill keys
       onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })}
-      selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${open} onPin=${pin} hover=${hover}
+      selected=${selected} onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${open} onPin=${pin} hover=${hover} onHold=${source?.watching ? setBusy : undefined}
       rowClass=${(/** @type {number} */ i) => (pins.includes(/** @type {Call} */ (list.row(i)).id) ? 'is-pinned' : '')} />`;
   }
   return html`<${PageHead} title="Calls" total=${list.total} unit=${narrowed() ? 'match' : 'in all'}>
+      ${waiting > 0 && !paused && html`<button type="button" class="button small fresh" onClick=${catchUp} title="Show them at their place">${join(count(waiting))} new <${Icon} name="up" size="12" /></button>`}
       <${Legend} />
       <div class="switch" role="radiogroup" aria-label="Scale of the bars">
         ${['log', 'linear'].map((s) => html`<button type="button" role="radio" aria-checked=${scale === s} onClick=${() => patch({ scale: s === 'log' ? null : s }, { replace: true })}>${s}</button>`)}
@@ -102,6 +125,7 @@ function NoCalls({ source }) {
     return html`<${Empty} title="No call matches">Nothing in the recording fits the filter and the time range.
       ${exact && html` <code>${exact.field}:</code> takes a whole name; for a part of one write it alone: <code>${exact.value}</code>.`} <button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all calls</button><//>`;
   }
+  if (source?.watching) return html`<${Empty} title="No calls yet" icon="calls" command="perfd doctor">Calls appear here within a second of their end. If the server works and none come, this says why:<//>`;
   return html`<${Empty} title="No calls in this recording" icon="calls" command="perfd analyze FILE --rpc-port 8069">${source && source.packets > 0
     ? 'There are packets, but no HTTP request was found in them. If Odoo listens on another port, name it:' : 'The recording holds no packets of HTTP traffic.'}<//>`;
 }

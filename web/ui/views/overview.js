@@ -4,6 +4,7 @@ import { useAPI } from '../api.js';
 import { count, duration, durationText, join, percent, plural, sentence } from '../lib/format.js';
 import { withTerm } from '../lib/filter.js';
 import { IN_WORDS } from '../lib/parts.js';
+import { useTick } from '../live.js';
 import { filterParams, here, link, patch, usePlace } from '../state.js';
 import { Legend, PartsBar } from '../widgets/bar.js';
 import { Empty, Failure } from '../widgets/empty.js';
@@ -21,7 +22,7 @@ import { Strip } from '../widgets/strip.js';
 export function Overview({ source }) {
   useTitle('Overview');
   const place = usePlace();
-  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 8 });
+  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 8 }, useTick());
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   if (data && data.calls === 0) return html`<${Nothing} source=${source} />`;
   const d = /** @type {View|null} */ (data);
@@ -80,7 +81,7 @@ function Figures({ d, source }) {
     ${cell('errors', () => html`<a class=${d?.errors ? 'harm' : ''} href=${link('/calls', { filter: withTerm(here().query.get('filter') ?? '', 'error', 'any') })}><${Count} n=${d?.errors} /></a>`)}
     ${cell('statements', () => html`<${Count} n=${d?.all_statements} />`, 'statements of the calls shown here, and of the background unless a filter is set')}
     ${cell('of them in calls', () => html`<${Percent} x=${share} />`, 'share of these statements that belong to a call; the others are background')}
-    ${cell('recorded', () => html`<${Bytes} n=${source?.bytes} />`, source ? `${join(count(source.packets))} packets` : '')}
+    ${!source?.watching && cell('recorded', () => html`<${Bytes} n=${source?.bytes} />`, source ? `${join(count(source.packets))} packets` : '')}
   </dl>`;
 }
 
@@ -113,6 +114,7 @@ function Nothing({ source }) {
     return html`<${Empty} title="No call matches">Nothing in the recording${source ? ` (${durationText(source.seconds)}, ${plural(source.ordinary, 'call')})` : ''} fits the filter and the time range.
       ${' '}<button type="button" class="link-button" onClick=${() => patch({ filter: null, from: null, to: null })}>Show all calls</button><//>`;
   }
+  if (source?.watching) return html`<${Empty} title="No calls yet" icon="calls" command="perfd doctor">Calls appear here within a second of their end. If the server works and none come, this says why:<//>`;
   return html`<${Empty} title=${source?.notices[0]?.title ?? 'No calls in this recording'} icon="calls" command="perfd analyze FILE --rpc-port 8069 --pg-port 5432 --serve">${source?.notices[0]?.fix
     ?? 'No HTTP request was found in it. Record both ports with tcpdump, or name the ports if they are others:'}<//>`;
 }

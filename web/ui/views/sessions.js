@@ -1,11 +1,12 @@
 // The sessions over time: a lane each, calls as bars in the five colours, from hours to a microsecond.
 
 import { useAPI } from '../api.js';
-import { clock, durationText, plural } from '../lib/format.js';
+import { clock, durationText, lasting, plural } from '../lib/format.js';
 import { LABEL, PARTS } from '../lib/parts.js';
 import { clockTicks } from '../lib/scale.js';
 import { density, hit, layout, walk } from '../lib/timeline.js';
 import { read, write } from '../lib/viewport.js';
+import { serverNow, useLive, useTick, useTimeline } from '../live.js';
 import { filterParams, go, link, patch, usePlace } from '../state.js';
 import { Legend } from '../widgets/bar.js';
 import { Canvas, fit, useSize } from '../widgets/canvas.js';
@@ -26,13 +27,43 @@ const ROW_MAX = 26;
 const PAD = 12;
 const LEAST = 1.5;
 
+/** What is shown of a server that is being watched: the last so many seconds. */
+const LAST = /** @type {[string, number][]} */ ([['5 min', 300], ['15 min', 900], ['1 h', 3600]]);
+
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 export function Sessions({ source }) {
+  const { query } = usePlace();
+  if (!source) return html`<${PageHead} title="Sessions" total=${null} unit="sessions" /><div class="timeline waiting" />`;
+  return source.watching && !query.get('from') && !query.get('to') ? html`<${Follow} />` : html`<${Whole} source=${source} />`;
+}
+
+/** The sessions of the server that is being watched, as time goes on. */
+function Follow() {
+  const place = usePlace();
+  const params = filterParams(place);
+  const span = LAST.find(([, s]) => String(s) === place.query.get('last'))?.[1] ?? 900;
+  const { data, error, retry } = useTimeline(params, span);
+  const table = place.query.get('as') === 'table';
+  const tick = useTick();
+  const head = html`<${PageHead} title="Sessions" total=${data ? data.lanes.length : null} unit=${data?.lanes.length === 1 ? 'session' : 'sessions'}><${Legend} />
+    ${!table && html`<div class="switch" role="radiogroup" aria-label="Time shown">${LAST.map(([l, s]) => html`<button type="button" role="radio" aria-checked=${span === s} onClick=${() => patch({ last: s === 900 ? null : s }, { replace: true })}>${l}</button>`)}</div>`}<${As} table=${table} /><//>`;
+  if (error) return html`${head}<${Failure} error=${error} retry=${retry} />`;
+  if (table) return html`${head}<${SessionTable} params=${params} tick=${tick} />`;
+  if (!data) return html`${head}<div class="timeline waiting" />`;
+  if (data.total === 0) return html`${head}<${Empty} title="No calls ${narrowed() ? 'match ' : ''}in the last ${lasting(span)}" icon="sessions">They appear here within a second of their end.<//>`;
+  return html`${head}<${Timeline} key=${span} data=${data} params=${params} last=${span} />`;
+}
+
+/** @param {{table: boolean}} props */
+const As = ({ table }) => html`<div class="switch" role="radiogroup" aria-label="Show as">${[['timeline', false], ['table', true]].map(([l, t]) => html`<button type="button" role="radio" aria-checked=${table === t} onClick=${() => patch({ as: t ? 'table' : null }, { replace: true })}>${l}</button>`)}</div>`;
+
+/** @param {{source: import('../lib/types.js').Source|null}} props */
+function Whole({ source }) {
   const place = usePlace();
   const params = filterParams(place);
   const { data, error, retry } = useAPI('/timeline', { ...params, limit: 120000, bins: 2000 });
   const table = place.query.get('as') === 'table';
-  const tools = html`<${Legend} /><div class="switch" role="radiogroup" aria-label="Show as">${[['timeline', false], ['table', true]].map(([l, t]) => html`<button type="button" role="radio" aria-checked=${table === t} onClick=${() => patch({ as: t ? 'table' : null }, { replace: true })}>${l}</button>`)}</div>`;
+  const tools = html`<${Legend} /><${As} table=${table} />`;
   const head = html`<${PageHead} title="Sessions" total=${data ? data.lanes.length : null} unit=${data?.lanes.length === 1 ? 'session' : 'sessions'}>${tools}<//>`;
   if (error) return html`${head}<${Failure} error=${error} retry=${retry} />`;
   if (!data) return html`${head}<div class="timeline waiting" />`;
@@ -43,30 +74,50 @@ export function Sessions({ source }) {
   return table ? html`${head}<${SessionTable} params=${params} />` : html`${head}<${Timeline} data=${data} params=${params} source=${source} />`;
 }
 
-/** @param {{data: import('../lib/types.js').Timeline, params: Record<string, string|string[]>, source: import('../lib/types.js').Source|null}} props */
-function Timeline({ data, params }) {
+/**
+ * @param {{data: import('../lib/types.js').Timeline, params: Record<string, string|string[]>, last?: number}} props
+ *   last: the window is as many seconds wide and ends now, until the reader moves it
+ */
+function Timeline({ data, params, last = 0 }) {
   const { query } = usePlace();
-  const full = /** @type {Range} */ (useMemo(() => [0, Math.max(1e-3, data.t1 - data.t0)], [data]));
-  const [view, setView] = useState(() => read(query.get('zoom'), full));
+  const paused = useLive((l) => l.paused);
+  const [now, setNow] = useState(serverNow);
+  const [follow, setFollow] = useState(last); // how wide the window is that goes with time; 0: it stays
+  const full = /** @type {Range} */ (useMemo(() => [0, Math.max(1e-3, (last ? Math.max(now, data.t1) : data.t1) - data.t0)], [data, last ? now : 0]));
+  const [still, setView] = useState(() => (last ? full : read(query.get('zoom'), full)));
+  const view = /** @type {Range} */ (last && follow ? [Math.max(0, full[1] - follow), full[1]] : still);
+  useEffect(() => {
+    if (!last || paused) return undefined;
+    const timer = setInterval(() => !document.hidden && setNow(serverNow()), Math.min(1000, Math.max(100, (follow || last) * 0.5)));
+    return () => clearInterval(timer);
+  }, [last, follow, paused]);
   const [top, setTop] = useState(0);
   const [hover, setHover] = useState(-1);
   const [box, size] = useSize();
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
   const timer = useRef(0);
   const first = useRef(true);
+  const origin = useRef(data.t0);
   useEffect(() => {
+    const by = data.t0 - origin.current;
+    origin.current = data.t0;
     if (first.current) first.current = false;
-    else setView(full);
+    else if (!last) setView(full);
+    else if (by) setView((v) => [Math.max(0, v[0] - by), Math.max(1, v[1] - by)]);
   }, [data]);
   useEffect(() => () => clearTimeout(timer.current), []);
   // Too many calls to send at once come as sums; those of a narrow window are asked for anew.
   const [asked, setAsked] = useState(/** @type {Range|null} */ (null));
   const detail = useAPI(data.mode === 'bins' && asked ? '/timeline' : null, asked ? { ...params, from: (data.t0 + asked[0]).toFixed(6), to: (data.t0 + asked[1]).toFixed(6), limit: 120000 } : {});
   const zoomTo = (/** @type {Range} */ v) => {
+    const wide = v[1] - v[0];
+    const zoomed = Math.abs(wide - (view[1] - view[0])) > wide * 1e-6;
+    const end = last > 0 && !paused && ((follow > 0 && zoomed) || v[1] >= full[1] - wide * 0.01);
+    setFollow(end ? wide : 0);
     setView(v);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => {
-      patch({ zoom: write(v, full) }, { replace: true });
+      if (!last) patch({ zoom: write(v, full) }, { replace: true }); // where all moves, no address holds
       if (data.mode === 'bins') setAsked(v[1] - v[0] < (full[1] - full[0]) * 0.6 ? [Math.max(full[0], v[0] - (v[1] - v[0])), Math.min(full[1], v[1] + (v[1] - v[0]))] : null);
     }, 250);
   };
@@ -231,7 +282,7 @@ function Timeline({ data, params }) {
     if (k >= 0 && !counted) go(link(`/calls/${l.id[k]}`));
   };
   useGestures({ ref: canvas, view, full, inset: gutter, onChange: zoomTo, onClick: click, onScroll: (dy) => setTop((t) => Math.max(0, Math.min(scrollMax, t + dy))) });
-  const sums = useMemo(() => density(layout(data.mode === 'bins' ? fromBins(data) : data), full[1], 600), [data]);
+  const sums = useMemo(() => density(data.mode === 'bins' ? layout(fromBins(data)) : l, full[1], 600), [data, last ? Math.floor(now / 5) : 0]);
   const mini = (/** @type {CanvasRenderingContext2D} */ g, /** @type {number} */ w, /** @type {number} */ h) => {
     const c = colours();
     const n = sums.length / 7;
@@ -276,6 +327,7 @@ function Timeline({ data, params }) {
     grip.current = null;
   }}><i style=${{ height: `${thumb}px`, transform: `translateY(${(y0 / scrollMax) * (room - thumb)}px)` }} /></div>`}</div>
     <p class="hint"><span>times in UTC</span><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
+      ${last > 0 && !follow && html`<button type="button" class="link-button" onClick=${() => setFollow(view[1] - view[0])}>go on with time</button>`}
       <span class="n end">${durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
   </div>`;
 }
@@ -315,9 +367,9 @@ function rebase(part, whole) {
   return { ...part, t0: whole.t0, lanes: whole.lanes, calls: { ...part.calls, lane: part.calls.lane.map((i) => lanes[i]), start: part.calls.start.map((s) => s + shift) } };
 }
 
-/** The sessions as figures. @param {{params: Record<string, string|string[]>}} props */
-function SessionTable({ params }) {
-  const { data, error, retry } = useAPI('/sessions', params);
+/** The sessions as figures. @param {{params: Record<string, string|string[]>, tick?: number}} props */
+function SessionTable({ params, tick = 0 }) {
+  const { data, error, retry } = useAPI('/sessions', params, tick);
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   const rows = /** @type {any[]} */ (data?.rows ?? []);
   const most = Math.max(...rows.map((r) => r.total), 1e-12);

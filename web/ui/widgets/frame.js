@@ -1,12 +1,14 @@
 // What stands around every page: the rail, the top bar, the help overlay.
 
 import { useAPI } from '../api.js';
-import { clock, clockRange, count, day, durationText, join, plural } from '../lib/format.js';
+import { clock, clockRange, count, day, durationText, join, lasting, plural } from '../lib/format.js';
 import { PARTS } from '../lib/parts.js';
+import { useTick } from '../live.js';
 import { filterParams, here, link, patch, usePlace } from '../state.js';
 import { FilterBox } from './filterbox.js';
 import { html, useEffect, useMemo, useRef, useState } from './html.js';
 import { Icon } from './icons.js';
+import { LiveChip } from './live.js';
 import { colours, ThemeSwitch } from './theme.js';
 import { Minimap } from './viewport.js';
 
@@ -39,8 +41,8 @@ export function TopBar({ source, onHelp }) {
   const files = source?.files ?? [];
   return html`<header class="top">
     <div class="source" title=${files.join('\n')}>
-      <div class="cut"><strong>${files.length ? files[0].replace(/^.*\//, '') : source ? 'recording' : '\u00a0'}</strong>${files.length > 1 && html`<span class="dim"> +${files.length - 1}</span>`}</div>
-      <div class="cut dim small">${source ? `${day(source.from)} · ${durationText(source.seconds)} · ${plural(source.ordinary, 'call')}` : '\u00a0'}</div>
+      ${source?.watching ? html`<${LiveChip} />` : html`<div class="cut"><strong>${files.length ? files[0].replace(/^.*\//, '') : source ? 'recording' : '\u00a0'}</strong>${files.length > 1 && html`<span class="dim"> +${files.length - 1}</span>`}</div>`}
+      <div class="cut dim small">${source ? `${day(source.from)} · ${source.watching ? lasting(source.seconds) : durationText(source.seconds)} · ${plural(source.ordinary, 'call')}` : '\u00a0'}</div>
     </div>
     <${TimeRange} source=${source} />
     <${FilterBox} rules=${source?.rules ?? []} />
@@ -55,7 +57,7 @@ export function TopBar({ source, onHelp }) {
 function TimeRange({ source }) {
   const place = usePlace();
   const { from: _f, to: _t, ...filter } = filterParams(place);
-  const { data } = useAPI('/overview', { ...filter, buckets: 150, top: 8 }); // the question of the overview, so that it is asked once
+  const { data } = useAPI('/overview', { ...filter, buckets: 150, top: 8 }, useTick()); // the question of the overview, so that it is asked once
   const whole = /** @type {import('../lib/viewport.js').Range} */ (source ? [0, Math.max(1e-3, source.to - source.from)] : [0, 1]);
   const chosen = useMemo(() => {
     if (!source) return whole;
@@ -117,6 +119,7 @@ const KEYS = [
   [['~wheel, drag'], 'zoom around the pointer, pan'],
   [['0', '~or double click'], 'show all of it'],
   [['f'], 'fold runs of equal statements'],
+  [['Space'], 'pause what is live, and resume'],
   [['Esc'], 'close, clear the selection'],
   [['g', 'o'], 'Overview; then c Calls, s Sessions, m Methods, u Users, q SQL, f Findings, b Background'],
 ];

@@ -24,6 +24,8 @@ const PATHS = {
   right: html`<path d="M6.2 3.5 10.7 8l-4.5 4.5" />`,
   up: html`<path d="M8 12.5v-9M4.5 7 8 3.5 11.5 7" />`,
   pin: html`<path d="M6 2.5h4M6.5 2.5v4l-2 2.5h7l-2-2.5v-4M8 9v4.5" />`,
+  pause: html`<path d="M5.5 3.5v9M10.5 3.5v9" stroke-width="2" />`,
+  play: html`<path d="M5 3.2v9.6L12.5 8z" fill="currentColor" />`,
   file: html`<path d="M4 2.5h5l3 3v8H4zM9 2.5v3h3" />`,
 };
 

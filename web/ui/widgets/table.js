@@ -28,12 +28,21 @@ function arrange(columns, phone) {
  * @param {{label: string, columns: Column[], count: number|null, row: (i: number) => any, need?: (a: number, b: number) => void,
  *   sort?: string, order?: string, onSort?: (sort: string, order: string) => void, selected?: number,
  *   onSelect?: (i: number) => void, onOpen?: (i: number) => void, onPin?: (i: number) => void, hover?: (i: number) => any,
- *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, phone?: Record<string, string>, children?: any}} props
+ *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, phone?: Record<string, string>,
+ *   onHold?: (busy: boolean) => void, children?: any}} props
+ *   onHold is told whether the reader is busy with rows, by pointer or scrolling: they should stay then;
  *   phone names the columns that come first on a narrow screen, with their widths there
  */
 export function Table(props) {
   const { label, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, keys, fill } = props;
   const columns = arrange(props.columns, props.phone);
+  const { onHold } = props;
+  const over = useRef(false);
+  const hold = () => onHold?.(over.current || (box.current?.scrollTop ?? 0) > 0);
+  const pointer = (/** @type {boolean} */ on) => (onHold ? () => {
+    over.current = on;
+    hold();
+  } : undefined);
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const [range, setRange] = useState({ a: 0, b: 40 });
   const total = count ?? 24;
@@ -116,10 +125,13 @@ export function Table(props) {
       ${columns.map((c, k) => html`<div role="cell" class="td ${c.num ? 'num' : ''}">${data ? c.cell(data, i) : html`<i class="ghost" style=${{ width: `${WIDTHS[(i + k * 3) % 8]}%` }} />`}</div>`)}
     </div>`);
   }
-  return html`<div class="table ${fill ? 'fill' : ''}" ref=${box} onScroll=${fill ? measure : undefined} tabindex=${fill ? 0 : undefined}
+  return html`<div class="table ${fill ? 'fill' : ''}" ref=${box} onScroll=${fill ? () => {
+    measure();
+    hold();
+  } : undefined} tabindex=${fill ? 0 : undefined}
     role="table" aria-label=${label} aria-rowcount=${(count ?? 0) + 1}>
     <div class="thead" role="row" aria-rowindex="1" style=${{ ...grid, minWidth: `${minWidth}px` }}>${columns.map(head)}</div>
-    <div class="tbody" role="rowgroup" style=${{ minWidth: `${minWidth}px`, ...(fill ? { height: `${total * ROW}px` } : {}) }}>${rows}</div>
+    <div class="tbody" role="rowgroup" onPointerEnter=${pointer(true)} onPointerLeave=${pointer(false)} style=${{ minWidth: `${minWidth}px`, ...(fill ? { height: `${total * ROW}px` } : {}) }}>${rows}</div>
     ${props.children}
   </div>`;
 }
