@@ -12,16 +12,19 @@ type Capability uint8
 
 // Capabilities that perfd has a use for.
 const (
-	SetPCap   Capability = 8  // to shrink the bounding set
-	NetRaw    Capability = 13 // to open packet sockets
-	SysPtrace Capability = 19 // to see which files the processes of others have open
-	Perfmon   Capability = 38 // to attach programs to tracepoints
-	BPF       Capability = 39 // to load them
+	DACReadSearch Capability = 2  // to read the logs of others, whenever they begin a new file
+	SetPCap       Capability = 8  // to shrink the bounding set
+	NetRaw        Capability = 13 // to open packet sockets
+	SysPtrace     Capability = 19 // to see which files the processes of others have open
+	Perfmon       Capability = 38 // to attach programs to tracepoints
+	BPF           Capability = 39 // to load them
 )
 
 // String returns the name as in capabilities(7), for those perfd has a use for.
 func (c Capability) String() string {
 	switch c {
+	case DACReadSearch:
+		return "CAP_DAC_READ_SEARCH"
 	case SetPCap:
 		return "CAP_SETPCAP"
 	case NetRaw:

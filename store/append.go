@@ -143,6 +143,13 @@ func (w *Recorder) Tick(now time.Time) error {
 	}
 }
 
+// Retain changes what Config said of MaxAge, MaxTrendAge and MaxBytes, for all to come. It is of the goroutine that
+// writes.
+func (w *Recorder) Retain(cfg Config) {
+	cfg = cfg.orDefaults()
+	w.cfg.MaxAge, w.cfg.MaxTrendAge, w.cfg.MaxBytes = cfg.MaxAge, cfg.MaxTrendAge, cfg.MaxBytes
+}
+
 // tight reports whether deleting has to hurry, lest the file outgrow its limit.
 func (w *Recorder) tight() bool {
 	return w.cfg.MaxBytes > 0 && w.stats.used.Load() > w.cfg.MaxBytes/100*93

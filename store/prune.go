@@ -112,10 +112,12 @@ func (w *Recorder) step(now time.Time) (n int, more bool, err error) {
 		n, err = w.deleteOldest()
 		return n, n > 0, err
 	}
-	hour := now.Add(-w.cfg.MaxTrendAge).UnixNano() / hourLength
-	gone, err := w.exec("DELETE FROM trends WHERE hour < ? AND hour = (SELECT min(hour) FROM trends)", hour)
-	if gone > 0 || err != nil {
-		return 0, true, err
+	if age := w.cfg.MaxTrendAge; age > 0 {
+		hour := now.Add(-age).UnixNano() / hourLength
+		gone, err := w.exec("DELETE FROM trends WHERE hour < ? AND hour = (SELECT min(hour) FROM trends)", hour)
+		if gone > 0 || err != nil {
+			return 0, true, err
+		}
 	}
 	if p.wordsDue(now) {
 		return 0, true, w.pruneWords(now)

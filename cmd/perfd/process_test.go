@@ -50,12 +50,24 @@ type perfdProcess struct {
 // startPerfd starts perfd with these arguments. It is killed at the end of the test if it still runs.
 func startPerfd(t *testing.T, args ...string) *perfdProcess {
 	t.Helper()
+	return startPerfdAs(t, nil, args...)
+}
+
+// startPerfdAs starts it as another user, unless that is nil.
+func startPerfdAs(t *testing.T, who *syscall.Credential, args ...string) *perfdProcess {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if who != nil { // who may not enter the folder of the test's binary
+		self = "/proc/self/exe"
+	}
 	p := &perfdProcess{t: t, cmd: exec.Command(self, args...), said: make(chan string, 1024), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), runAsPerfd+"=1")
+	if who != nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	}
 	p.cmd.Stdout = io.MultiWriter(&p.out, &teller{to: p.said})
 	// A pipe of our own: that of StderrPipe must be read to its end before Wait.
 	r, w, err := os.Pipe()

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
-	rtmetrics "runtime/metrics"
 	"sync/atomic"
 	"time"
 
@@ -15,9 +13,8 @@ import (
 )
 
 const (
-	checkEvery  = 250 * time.Millisecond
-	findEvery   = 10 * time.Second
-	outsideHeap = 24 << 20 // of the memory: what Go does not count, such as code and stacks of the kernel's
+	checkEvery = 250 * time.Millisecond
+	findEvery  = 2 * time.Second
 )
 
 // health holds perfd to its bounds: it looks at the load four times a second and says what is to be left out.
@@ -29,15 +26,16 @@ type health struct {
 	changed atomic.Int64 // Unix nanoseconds: since when the level is what it is
 	shedder *sidecar.Shedder
 	cpu     cpuClock
+
+	measured *memory
 }
 
 func newHealth(w *watcher) *health {
 	c := w.settings.Load()
-	debug.SetMemoryLimit(max(int64(c.Memory)-int64(c.Memory)/ringShare-outsideHeap, 32<<20))
 	if share := float64(c.CPU); share > 0 && share <= 1 {
 		runtime.GOMAXPROCS(1)
 	}
-	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{})}
+	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{}), measured: newMemory(int64(c.Memory))}
 }
 
 // level is what is left out now; any goroutine may ask.
@@ -72,12 +70,13 @@ func (h *health) run(ctx context.Context) error {
 // load measures.
 func (h *health) load(now time.Time) sidecar.Load {
 	c := h.w.settings.Load()
-	h.memory.Store(usedMemory() + int64(c.Memory)/ringShare)
+	memory, needed := h.measured.measure()
+	h.memory.Store(memory)
 	q := h.w.queue.Stats()
 	l := sidecar.Load{
 		Lag:    time.Duration(h.w.front.parts().lag.Load()),
 		Queue:  float64(q.Bytes) / float64(q.Bound),
-		Memory: float64(h.memory.Load()) / float64(c.Memory),
+		Memory: needed,
 	}
 	used := h.cpu.share(now)
 	h.cpu1000.Store(int64(1000 * used))
@@ -93,19 +92,11 @@ func (h *health) cores() float64 { return float64(h.cpu1000.Load()) / 1000 }
 // since is when the level became what it is.
 func (h *health) since() time.Time { return time.Unix(0, h.changed.Load()) }
 
-// usedMemory is what the Go runtime holds of the system's memory.
-func usedMemory() int64 {
-	s := []rtmetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	rtmetrics.Read(s)
-	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
-}
-
 // recording is what the tap saw, as the summary of a recording wants it.
 func (t *tap) recording() analyzer.Recording {
 	n := t.counts.Load()
 	rec := recording(n.capture, n.rpc, n.sql)
-	live := t.live.Load().Stats()
-	rec.Evicted += live.Drops
+	rec.Evicted += t.links().Drops
 	return rec
 }
 

@@ -161,12 +161,15 @@ func look(ctx context.Context, o *process.Observer) {
 
 func (s *stages) parts() *stages { return s }
 
-// needed lists the capabilities that the observer goes on needing.
-func (s *stages) needed() []privilege.Capability {
-	if s.observer == nil {
-		return nil
+// needed lists the capabilities that the observer and the followers of logs go on needing.
+func (s *stages) needed() (keep []privilege.Capability) {
+	if s.observer != nil {
+		keep = append(keep, privilege.SysPtrace, privilege.BPF, privilege.Perfmon)
 	}
-	return []privilege.Capability{privilege.SysPtrace, privilege.BPF, privilege.Perfmon}
+	if c := s.w.settings.Load(); c.PGLog.Path != "" || c.OdooLog.Path != "" {
+		keep = append(keep, privilege.DACReadSearch)
+	}
+	return keep
 }
 
 // describe says whom the observer watches and by what statements are attributed.

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,12 +14,6 @@ import (
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/profile"
 	"github.com/perfd/perfd/sidecar"
-)
-
-// Ports that are tapped where no server is found: Odoo's, its evented server's, Tryton's and PostgreSQL's.
-var (
-	usualRPCPorts = []uint16{8069, 8072, 8000}
-	usualPGPorts  = []uint16{5432}
 )
 
 // What a log is given to show a statement: logPoll until it is read again, and what the server takes to write it.
@@ -38,33 +30,13 @@ type tap struct {
 
 	live  atomic.Pointer[capture.Live]
 	ports atomic.Pointer[ports]
-	again atomic.Bool // the ports are to be found again
+	again atomic.Bool                       // the ports are to be found again
+	past  capture.Stats                     // of engines before this one
+	gone  atomic.Pointer[capture.LiveStats] // of taps before this one
 
 	shed   sidecar.Level
 	leave  func()    // ends the run under way
 	looked time.Time // when counts were taken
-}
-
-// ports are those tapped. Found says that they belong to a server that runs, and are not a guess.
-type ports struct {
-	rpc, pg []uint16
-	found   bool
-}
-
-func (p *ports) same(o *ports) bool { return slices.Equal(p.rpc, o.rpc) && slices.Equal(p.pg, o.pg) }
-
-// protocols assigns the ports to the decoders, by their place in NewEngine.
-func (p *ports) protocols() map[uint16]int {
-	return (&pipeline{rpcPorts: p.rpc, pgPorts: p.pg}).ports()
-}
-
-// orUsual returns ports in order, each once, or the usual ones if there are none.
-func orUsual(found, usual []uint16) []uint16 {
-	if len(found) == 0 {
-		return usual
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }
 
 // openTap asks what is there and opens the tap; the packets wait in the ring until run.
@@ -75,43 +47,13 @@ func openTap(ctx context.Context, w *watcher) (front, error) {
 		return nil, err
 	}
 	t := &tap{stages: s}
-	t.ports.Store(t.find())
+	t.ports.Store(t.find(&ports{}))
 	live, err := t.open(t.ports.Load())
 	if err != nil {
 		return nil, err
 	}
 	t.live.Store(live)
 	return t, nil
-}
-
-// find says which ports to tap: those set, else those of the servers on this host, else the usual ones.
-func (t *tap) find() *ports {
-	c := t.w.settings.Load()
-	p := &ports{rpc: slices.Clone(c.RPCPorts), pg: slices.Clone(c.PGPorts), found: true}
-	var rpc, pg []uint16
-	if t.observer != nil {
-		for _, s := range t.observer.Servers() {
-			for _, a := range s.Listen {
-				rpc = append(rpc, a.Port())
-			}
-			for _, l := range s.Databases {
-				if a, err := netip.ParseAddrPort(l.Address); err == nil && l.Network == "tcp" {
-					pg = append(pg, a.Port())
-				}
-			}
-		}
-	}
-	if len(p.rpc) == 0 {
-		p.found = len(rpc) > 0
-		p.rpc = orUsual(rpc, usualRPCPorts)
-	}
-	if len(p.pg) == 0 {
-		p.pg = orUsual(pg, usualPGPorts)
-	}
-	if c.PGLog.Path != "" {
-		p.pg = nil // statements come from the log, and once is enough
-	}
-	return p
 }
 
 // open opens interfaces on some ports.
@@ -136,15 +78,19 @@ func (t *tap) run(ctx context.Context) (err error) {
 	profile.Do(ctx, profile.Capture, func(ctx context.Context) {
 		for err == nil && ctx.Err() == nil {
 			err = t.runOnce(ctx, engine)
-			if next := t.find(); err == nil && ctx.Err() == nil && next.found && !next.same(t.ports.Load()) {
+			if next := t.next(); err == nil && ctx.Err() == nil && next != nil {
 				var live *capture.Live
 				if live, err = t.open(next); err == nil {
 					t.w.log.Info("other ports are tapped", "rpc", next.rpc, "postgresql", next.pg)
+					seen := t.links()
+					t.gone.Store(&seen)
 					err = t.live.Swap(live).Close()
 					engine.Flush()
+					t.past = addStats(engine.Stats(), &t.past)
 					t.ports.Store(next)
 					engine = capture.NewEngine(capture.Config{Ports: next.protocols()}, protocols...)
 					t.relay.engine = engine
+					t.leaveOut(t.shed)
 				}
 			}
 		}
@@ -169,15 +115,12 @@ func (t *tap) between(now time.Time) {
 	t.inbox.Do()
 	t.relay.Advance(now)
 	if t.again.CompareAndSwap(true, false) {
-		if next := t.find(); next.found && !next.same(t.ports.Load()) {
+		if t.next() != nil {
 			t.leave() // run goes on with other ports
 		}
 	}
 	if level := t.w.health.level(); level != t.shed {
-		t.shed = level
-		t.pg.Plain(level >= sidecar.Texts)
-		t.relay.engine.Shed(1, level >= sidecar.Statements)
-		t.relay.engine.Shed(0, level >= sidecar.Calls)
+		t.leaveOut(level)
 	}
 	if now.Sub(t.looked) >= 500*time.Millisecond {
 		t.looked = now
@@ -185,9 +128,17 @@ func (t *tap) between(now time.Time) {
 	}
 }
 
+// leaveOut sheds what a level says, and nothing else.
+func (t *tap) leaveOut(level sidecar.Level) {
+	t.shed = level
+	t.pg.Plain(level >= sidecar.Texts)
+	t.relay.engine.Shed(1, level >= sidecar.Statements)
+	t.relay.engine.Shed(0, level >= sidecar.Calls)
+}
+
 // take copies the stages' counts.
 func (t *tap) take(engine *capture.Engine) {
-	t.counts.Store(&counts{engine.Stats(), t.rpc.Stats(), t.pg.Stats()})
+	t.counts.Store(&counts{addStats(engine.Stats(), &t.past), t.rpc.Stats(), t.pg.Stats()})
 }
 
 // rediscover asks for the ports to be found again; any goroutine may call it.
@@ -206,7 +157,7 @@ func (t *tap) describe() []string {
 		where = strings.Join(c.Interfaces, ", ")
 	}
 	lines := []string{fmt.Sprintf("perfd taps %s: HTTP on %s, PostgreSQL on %s", where, portWords(p.rpc), portWords(p.pg))}
-	if t.observer != nil && !p.found {
+	if t.observer != nil && !p.rpcKnown {
 		lines = append(lines, "perfd has found no Odoo or Tryton on this host yet: it taps the usual ports")
 	}
 	return append(lines, t.stages.describe()...)
@@ -229,7 +180,7 @@ func (t *tap) close() error { return t.live.Load().Close() }
 func (t *tap) tapping() bool { return true }
 
 // links implements front.
-func (t *tap) links() capture.LiveStats { return t.live.Load().Stats() }
+func (t *tap) links() capture.LiveStats { return addLinks(t.live.Load().Stats(), t.gone.Load()) }
 
 // unready implements front.
 func (t *tap) unready() string {

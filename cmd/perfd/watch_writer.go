@@ -32,6 +32,7 @@ type writer struct {
 	agreement *odoolog.Agreement // nil where no log is followed
 	commits   web.Commits
 
+	retention  config.Retention // that the recorder keeps to
 	described  time.Time
 	complained time.Time
 	flushing   atomic.Int64 // nanoseconds spent on writing
@@ -43,13 +44,11 @@ var _ sidecar.Writer = (*writer)(nil)
 
 func openWriter(w *watcher) (*writer, error) {
 	c := w.settings.Load()
-	recorder, err := store.Append(c.Store, w.front.parts().pg.Dictionary(), store.Config{
-		FlushEvery: flushEvery, MaxAge: orForever(c.Retention.Age), MaxTrendAge: orForever(c.Retention.Aggregates), MaxBytes: orNone(int64(c.Retention.Size)),
-	})
+	recorder, err := store.Append(c.Store, w.front.parts().pg.Dictionary(), storeConfig(c.Retention))
 	if err != nil {
 		return nil, err
 	}
-	o := &writer{w: w, recorder: recorder, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.front.parts().pg.Dictionary())}
+	o := &writer{w: w, recorder: recorder, retention: c.Retention, summary: analyzer.NewSummarizer(analyzer.SummaryConfig{Totals: true}, w.front.parts().pg.Dictionary())}
 	if c.OdooLog.Path != "" {
 		o.agreement = odoolog.NewAgreement(odoolog.AgreementConfig{})
 	}
@@ -58,6 +57,12 @@ func openWriter(w *watcher) (*writer, error) {
 		return nil, errors.Join(fmt.Errorf("make metrics: %w", err), recorder.Close())
 	}
 	return o, nil
+}
+
+func storeConfig(r config.Retention) store.Config {
+	return store.Config{
+		FlushEvery: flushEvery, MaxAge: orForever(r.Age), MaxTrendAge: orForever(r.Aggregates), MaxBytes: orNone(int64(r.Size)),
+	}
 }
 
 // orForever and orNone turn a setting's 0, no bound, into the store's.
@@ -109,6 +114,10 @@ func (o *writer) Tick(now time.Time) {
 		if o.agreement != nil {
 			o.agreement.Advance(now)
 		}
+	}
+	if r := o.w.settings.Load().Retention; r != o.retention {
+		o.retention = r
+		o.recorder.Retain(storeConfig(r))
 	}
 	before := o.recorder.Stats().Commits
 	err := o.recorder.Tick(now)

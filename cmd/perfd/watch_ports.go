@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/perfd/perfd/capture"
+)
+
+// Ports that are tapped where no server is found: Odoo's, its evented server's, Tryton's and PostgreSQL's.
+var (
+	usualRPCPorts = []uint16{8069, 8072, 8000}
+	usualPGPorts  = []uint16{5432}
+)
+
+// maxPorts bounds the ports of servers that have come and gone.
+const maxPorts = 64
+
+// ports are those tapped. Those that are no guess were set, or belong to a server that runs or ran.
+type ports struct {
+	rpc, pg           []uint16
+	rpcKnown, pgKnown bool
+}
+
+func (p *ports) same(o *ports) bool { return slices.Equal(p.rpc, o.rpc) && slices.Equal(p.pg, o.pg) }
+
+// protocols assigns the ports to the decoders, by their place in NewEngine.
+func (p *ports) protocols() map[uint16]int {
+	return (&pipeline{rpcPorts: p.rpc, pgPorts: p.pg}).ports()
+}
+
+// find says which ports to tap: those set, else those of the servers on this host, else the usual ones. What was
+// known before stays, since a server that is being restarted has no ports for a while.
+func (t *tap) find(before *ports) *ports {
+	c := t.w.settings.Load()
+	var rpc, pg []uint16
+	if t.observer != nil {
+		for _, s := range t.observer.Servers() {
+			for _, a := range s.Listen {
+				rpc = append(rpc, a.Port())
+			}
+			for _, l := range s.Databases {
+				if a, err := netip.ParseAddrPort(l.Address); err == nil && l.Network == "tcp" {
+					pg = append(pg, a.Port())
+				}
+			}
+		}
+	}
+	p := &ports{}
+	p.rpc, p.rpcKnown = choose(c.RPCPorts, rpc, before.rpc, before.rpcKnown, usualRPCPorts)
+	p.pg, p.pgKnown = choose(c.PGPorts, pg, before.pg, before.pgKnown, usualPGPorts)
+	if c.PGLog.Path != "" {
+		p.pg = nil // statements come from the log, and once is enough
+	}
+	return p
+}
+
+// choose returns the ports set, or those found now and before, or the usual ones, which are not known to be right.
+func choose(set, found, before []uint16, known bool, usual []uint16) (list []uint16, sure bool) {
+	if len(set) > 0 {
+		return set, true
+	}
+	if known && len(before)+len(found) <= maxPorts {
+		found = append(found, before...)
+	}
+	if len(found) == 0 {
+		return usual, false
+	}
+	slices.Sort(found)
+	return slices.Compact(found), true
+}
+
+// next is what to tap from now on; nil if that is what is being tapped.
+func (t *tap) next() *ports {
+	now := t.ports.Load()
+	if p := t.find(now); !p.same(now) {
+		return p
+	}
+	return nil
+}
+
+// addStats adds what engines before counted.
+func addStats(s capture.Stats, past *capture.Stats) capture.Stats {
+	s.Packets += past.Packets
+	s.Bytes += past.Bytes
+	s.Lost += past.Lost
+	s.Gaps += past.Gaps
+	s.Truncated += past.Truncated
+	s.Evicted += past.Evicted
+	s.OutOfOrder += past.OutOfOrder
+	s.Ignored += past.Ignored
+	s.Joined += past.Joined
+	for port, n := range past.Encrypted {
+		s.Encrypted[port] += n
+	}
+	s.First, s.Last = earlier(past.First, s.First), earlier(s.Last, past.Last)
+	return s
+}
+
+// earlier returns a unless it is not set.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+// addLinks adds what taps before counted, if there were any.
+func addLinks(s capture.LiveStats, past *capture.LiveStats) capture.LiveStats {
+	if past == nil {
+		return s
+	}
+	s.Packets += past.Packets
+	s.Bytes += past.Bytes
+	s.Drops += past.Drops
+	s.Freezes += past.Freezes
+	s.Errors += past.Errors
+	s.Steps += past.Steps
+	return s
+}
