@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -158,8 +159,12 @@ func (s *Server) known(r *http.Request) bool {
 }
 
 // free is what the page for signing in needs.
-func free(path string) bool {
-	return path == "/login" || path == "/api/v1/session" || path == "/favicon.svg" || path == "/theme.js" || path == "/login.js" || strings.HasPrefix(path, "/css/")
+func free(name string) bool {
+	switch name {
+	case "/login", "/api/v1/session", "/favicon.svg", "/theme.js", "/login.js":
+		return true
+	}
+	return path.Dir(name) == "/css" && path.Ext(name) == ".css" // Dir cleans
 }
 
 // admit refuses who did not sign in: programs with 401, browsers by sending them to the page where they can.
