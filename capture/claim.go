@@ -27,11 +27,14 @@ func (e *Engine) emit(c *conn, side uint8, data []byte, at int64) {
 	switch c.state {
 	case claimed:
 		h := &c.half[side]
-		h.lastTime = max(h.lastTime, at)
+		when := e.at.UTC()
+		if h.lastTime = max(h.lastTime, at); h.lastTime != e.atNano {
+			when = unixNano(h.lastTime)
+		}
 		e.stats.Delivered += int64(len(data))
 		lost := h.lost
 		h.lost = 0
-		c.stream.Chunk(Chunk{Dir: c.dir(side), Time: unixNano(h.lastTime), Data: data, Lost: lost})
+		c.stream.Chunk(Chunk{Dir: c.dir(side), Time: when, Data: data, Lost: lost})
 	case unclaimed:
 		e.offer(c, side, data, at)
 	default:

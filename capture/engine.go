@@ -33,10 +33,14 @@ type Engine struct {
 	seg     segment
 
 	conns  map[flow]*conn
-	last   *conn // of the packet before
+	recent [256]*conn // connections of late packets, by their ports
 	nextID ConnID
 	free   []*conn
 	lists  [2]list // quiet and active connections, the idlest first
+
+	at             time.Time // of the packet at hand
+	atNano         int64
+	oldest, newest int64 // times of packets
 
 	clock      int64 // capture time, never going back, Unix nanoseconds
 	waiting    []*conn
@@ -73,15 +77,16 @@ func NewEngine(cfg Config, protocols ...Protocol) *Engine {
 // length on the wire. data is used only during the call. Streams are called before Packet returns.
 func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen int) {
 	st := &e.stats
-	if st.Packets == 0 || at.Before(st.First) {
-		st.First = at
+	now := at.UnixNano()
+	e.at, e.atNano = at, now
+	if st.Packets == 0 || now < e.oldest {
+		st.First, e.oldest = at, now
 	}
-	if at.After(st.Last) {
-		st.Last = at
+	if st.Packets == 0 || now > e.newest {
+		st.Last, e.newest = at, now
 	}
 	st.Packets++
 	st.Bytes += int64(len(data))
-	now := at.UnixNano()
 	e.clock = max(e.clock, now)
 	if e.clock >= e.wakeAt || st.Packets >= e.wakePacket {
 		e.wake()
@@ -146,7 +151,8 @@ func (e *Engine) segment(s *segment, now int64) {
 	if int(s.wire) > len(s.payload) {
 		st.Truncated++
 	}
-	c := e.last
+	slot := s.flow.slot()
+	c := e.recent[slot]
 	if c == nil || c.flow != s.flow {
 		c = e.conns[s.flow]
 	}
@@ -164,7 +170,7 @@ func (e *Engine) segment(s *segment, now int64) {
 		}
 		c = e.open(s, now)
 	}
-	e.last = c
+	e.recent[slot] = c
 	c.seen = e.clock
 	e.lists[c.list].touch(c)
 	if s.flags&flagSYN != 0 {
@@ -321,8 +327,8 @@ func (e *Engine) forget(c *conn) {
 	e.unwait(c)
 	e.lists[c.list].remove(c)
 	delete(e.conns, c.flow)
-	if e.last == c {
-		e.last = nil
+	if slot := c.flow.slot(); e.recent[slot] == c {
+		e.recent[slot] = nil
 	}
 	e.free = append(e.free, c)
 }

@@ -153,7 +153,7 @@ func (s *stream) beginBare(h *half, at time.Time, form dialect) {
 	s.seen = true
 	s.d.stats.Resyncs++
 	s.d.ids++
-	x := s.d.exchange(s.conn)
+	x := s.d.exchange(&s.conn)
 	x.whole = false
 	x.gap(GapRequest)
 	x.call.ID, x.call.Start, x.call.Head, x.call.Verb = s.d.ids, at, at, "POST"

@@ -86,7 +86,7 @@ func (f *field) bytes() []byte { return f.text[:f.n] }
 const callBlock = 16
 
 // exchange returns a fresh exchange with a fresh call on conn.
-func (d *Decoder) exchange(conn capture.Conn) *exchange {
+func (d *Decoder) exchange(conn *capture.Conn) *exchange {
 	x := takeIdle(&d.idle.exchanges)
 	x.d = d
 	x.whole = true
@@ -94,11 +94,10 @@ func (d *Decoder) exchange(conn capture.Conn) *exchange {
 		d.calls = make([]Call, callBlock)
 	}
 	x.call, d.calls = &d.calls[0], d.calls[1:]
-	*x.call = Call{
-		Conn: conn.ID, Client: conn.Client, Server: conn.Server,
-		Request:  evidence.NewSetIn(d.cfg.RequestValues, x.room[0]),
-		Response: evidence.NewSetIn(d.cfg.ResponseValues, x.room[1]),
-	}
+	c := x.call
+	c.Conn, c.Client, c.Server = conn.ID, conn.Client, conn.Server
+	c.Request = evidence.NewSetIn(d.cfg.RequestValues, x.room[0])
+	c.Response = evidence.NewSetIn(d.cfg.ResponseValues, x.room[1])
 	x.room = [2][]evidence.Hash{}
 	return x
 }

@@ -98,7 +98,7 @@ func (s *stream) requestLine(h *half, line []byte) bool {
 	if !ok {
 		return false
 	}
-	x := s.d.exchange(s.conn)
+	x := s.d.exchange(&s.conn)
 	x.begin(line, verb, target)
 	x.call.ID, x.call.Start = h.id, h.began
 	h.x = x
@@ -148,7 +148,7 @@ func (s *stream) bind(h *half) {
 // orphan makes an exchange for a response whose request the capture lacks. Its Start is the latest time
 // at which the connection was seen before.
 func (s *stream) orphan(h *half) {
-	x := s.d.exchange(s.conn)
+	x := s.d.exchange(&s.conn)
 	s.d.ids++
 	x.call.ID = s.d.ids
 	x.call.Start = s.quiet
