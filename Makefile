@@ -9,7 +9,7 @@ UI := web/ui
 .PHONY: help build test race lint fuzz bench compare load bench-proxy golden ui-check deploy-check browser demo ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the binary, dist/perfd
 	go build -trimpath -o dist/perfd ./cmd/perfd

@@ -293,7 +293,10 @@ func (a *Analyzer) hand(j job, keep []*rpclog.Call) {
 	for _, c := range keep {
 		open(c)
 	}
-	for _, b := range a.conns {
+	for s, b := range a.conns {
+		if at := s.Waiting; !at.IsZero() && !s.Replication {
+			j.hold = min(j.hold, at.UnixNano())
+		}
 		if b.current != nil {
 			j.hold = min(j.hold, b.current.start)
 			if !j.now.IsZero() && len(b.current.statements) > 0 {

@@ -47,6 +47,14 @@ func (w *window) warn() {
 		return
 	}
 	rivals := w.rivals()
+	for owner, list := range rivals { // learned delays and profiles moved too: a tie may have fallen the other way
+		for _, r := range list {
+			if r.cost < 1 {
+				q.push(w, owner, 0)
+				q.push(w, r.owner, 0)
+			}
+		}
+	}
 	for len(q.heap) > 0 {
 		at := heap.Pop(&q).(reached)
 		if at.cost > q.cost[at.owner] {
@@ -91,7 +99,7 @@ func (w *window) struck(q *spread) bool {
 		return false
 	}
 	for id := range w.owners[:w.none] {
-		if o := &w.owners[id]; o.call != nil && !w.regular(o) {
+		if o := &w.owners[id]; o.call == nil || !w.regular(o) {
 			q.push(w, int32(id), 0)
 		}
 	}

@@ -115,8 +115,14 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 			"The text of %s was not captured.", plural(rec.UnknownTexts, "statement"))
 	}
 	if s.cutStart+s.cutEnd > 0 {
-		say("Record a little longer before and after what matters.",
-			"%s cut off by the recording's start, %s unanswered at its end.", plural(s.cutStart, "call"), count(s.cutEnd))
+		var parts []string
+		if s.cutStart > 0 {
+			parts = append(parts, plural(s.cutStart, "call")+" cut off by the recording's start")
+		}
+		if s.cutEnd > 0 {
+			parts = append(parts, plural(s.cutEnd, "call")+" without an answer to the end")
+		}
+		say("Record a little longer before and after what matters.", "%s.", strings.Join(parts, ", "))
 	}
 	if s.anonymous > 0 {
 		say("Record from before the users log in, or let each reload the page once.",

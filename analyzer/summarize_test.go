@@ -159,7 +159,7 @@ func TestNotices(t *testing.T) {
 			tr := trace(100, stmt(selectPartner, 2, 12))
 			tr.Call.Gaps = rpclog.GapUnanswered
 			_ = s.Trace(tr)
-		}, Recording{Packets: 9}, "0 calls cut off by the recording's start, 1 unanswered at its end."},
+		}, Recording{Packets: 9}, "1 call without an answer to the end."},
 		{"nameless", func(s *Summarizer) {
 			tr := trace(100, stmt(selectPartner, 2, 12))
 			tr.Call.UID, tr.Call.Login = 0, ""

@@ -37,6 +37,12 @@ var (
 	})
 )
 
+// serverLeast are the shortest lengths of a server's messages: a ReadyForQuery whose type was damaged must not pass
+// for a notification, or each statement after it would be given the next one's answer.
+var serverLeast = limits(map[byte]uint32{
+	'D': 6, 'T': 6, 't': 6, 'E': 5, 'N': 5, 'A': 10, 'R': 8, 'S': 6, 'K': 12, 'v': 12, 'C': 5, 'Z': 5, 'G': 7, 'H': 7, 'W': 7,
+})
+
 func limits(m map[byte]uint32) (t [256]uint32) {
 	for c, n := range m {
 		t[c] = n
@@ -48,7 +54,7 @@ func limits(m map[byte]uint32) (t [256]uint32) {
 // It needs five bytes.
 func frame(data []byte, limits *[256]uint32) int {
 	n := binary.BigEndian.Uint32(data[1:])
-	if n < 4 || n > limits[data[0]] {
+	if n < 4 || n > limits[data[0]] || limits == &serverLimits && n < serverLeast[data[0]] {
 		return 0
 	}
 	return int(n) + 1

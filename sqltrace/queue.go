@@ -70,6 +70,12 @@ func (s *stream) pop() {
 // front makes ready for the result of another op.
 func (s *stream) front() {
 	s.values, s.budget, s.rows = s.values[:0], s.d.config.Values, s.d.config.ValueRows
+	if s.session != nil {
+		s.session.Waiting = time.Time{}
+		if o := s.first(); o != nil {
+			s.session.Waiting = o.at
+		}
+	}
 }
 
 func (s *stream) first() *op {

@@ -56,6 +56,10 @@ type Session struct {
 	Replication                 bool
 	Backend                     int32 // process id from BackendKeyData; 0 if not seen
 	Database, User, Application string
+
+	// Waiting is when the oldest statement without an answer began; zero if there is none. It is the decoder's to
+	// change, and valid during calls of the Sink.
+	Waiting time.Time
 }
 
 // Statement is one Query, Execute or FunctionCall and its result.

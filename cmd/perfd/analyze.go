@@ -60,7 +60,7 @@ func analyzeCommand(t terminal) *cobra.Command {
 	f.StringVarP(&o.output, "output", "o", "", "`file` to write the report to instead of standard output")
 	f.BoolVar(&o.serve, "serve", false, "show the result in the browser, until interrupted")
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to serve on")
-	f.StringVar(&o.from, "from", "", "only calls from this `time` on: 15:04:05 UTC, 2006-01-02 15:04:05, RFC 3339, Unix seconds, or +5s after the first packet")
+	f.StringVar(&o.from, "from", "", "only calls from this `time` on: 15:04:05, 2006-01-02 15:04:05, RFC 3339, Unix seconds, +5s")
 	f.StringVar(&o.to, "to", "", "only calls before this `time`")
 	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`port` the RPC server listens on, also several: 8069,8072 (default: found by content)")
 	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`port` PostgreSQL listens on (default: found by content)")

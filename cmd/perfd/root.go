@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if errors.Is(err, context.Canceled) {
 		message = "interrupted"
 	}
-	if h := hintFor(err); h != "" {
+	if h := strings.Replace(hintFor(err), "see perfd --help", "see "+cmd.CommandPath()+" --help", 1); h != "" {
 		message += "; " + h
 	}
 	fmt.Fprintf(errOut, "perfd: %s\n", message)
