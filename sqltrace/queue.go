@@ -198,6 +198,24 @@ func (s *stream) haunt(st *Statement) {
 	s.ghosts = append(s.ghosts, st)
 }
 
+// lagging is after how many simple queries in a row, each sent while exactly one other had no answer, that one is
+// taken to have been answered in bytes that were damaged.
+const lagging = 3
+
+// lag notices that answers have fallen one behind, as they do where a message was taken for part of another: a client
+// of the simple protocol waits for each answer, and who sends ahead does not do so by exactly one for long.
+func (s *stream) lag() {
+	if len(s.queue)-s.head != 1 || s.first().kind != opQuery {
+		s.behind = 0
+		return
+	}
+	if s.behind++; s.behind == lagging {
+		s.behind = 0
+		s.drop(s.now, GapResult)
+		s.lossy = true
+	}
+}
+
 // ask returns the statement of a request that begins at s.at, and the op that waits for its answer. The op
 // is nil when the answer came first, as it does where packets were reordered or the client's held back:
 // the statement is then finished but for what the request tells, and the caller delivers it.
@@ -218,6 +236,9 @@ func (s *stream) ask(kind opKind) (*Statement, *op) {
 		o.kind, o.at = kind, s.at
 		o.st.Start, o.st.Gaps = s.at, o.st.Gaps&^GapText
 		return o.st, o
+	}
+	if kind == opQuery {
+		s.lag()
 	}
 	st := s.d.statement()
 	st.Session, st.Start = s.session, s.at

@@ -40,6 +40,7 @@ type half struct {
 
 // stream decodes one connection.
 type stream struct {
+	behind  int // simple queries in a row that were sent with one unanswered
 	d       *Decoder
 	session *Session
 	opened  bool // the sink knows the session
