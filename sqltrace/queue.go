@@ -205,6 +205,9 @@ const lagging = 3
 // lag notices that answers have fallen one behind, as they do where a message was taken for part of another: a client
 // of the simple protocol waits for each answer, and who sends ahead does not do so by exactly one for long.
 func (s *stream) lag() {
+	if len(s.queue)-s.head >= lagging && s.server.state == inBody && s.first().kind == opQuery {
+		s.desync(&s.server) // a message whose damaged length covers the answers
+	}
 	if len(s.queue)-s.head != 1 || s.first().kind != opQuery {
 		s.behind = 0
 		return
