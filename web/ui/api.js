@@ -60,6 +60,13 @@ function load(url, tick = 0) {
   return answer;
 }
 
+/** Forgets every answer: they were about another recording. */
+export function forgetAll() {
+  cache.clear();
+  ready.clear();
+  asked.clear();
+}
+
 /** Asks in advance. @param {string} path @param {Params} params @returns {Promise<any>} */
 export const prefetch = (path, params) => load(address(path, params));
 
@@ -104,18 +111,18 @@ export function useAPI(path, params, tick = 0) {
   const url = path === null ? '' : address(path, params);
   const [, bump] = useState(0);
   const [attempt, setAttempt] = useState(0);
-  const last = useRef(/** @type {{path: string|null, url: string, data: any, error: APIError|null}} */ ({ path: null, url: '', data: null, error: null }));
+  const last = useRef(/** @type {{path: string|null, url: string, data: any, error: APIError|null, of?: Promise<any>}} */ ({ path: null, url: '', data: null, error: null }));
   if (last.current.path !== path) last.current = { path, url: '', data: null, error: null };
-  if (url && last.current.url !== url && ready.has(url)) last.current = { path, url, data: ready.get(url), error: null };
+  if (url && last.current.url !== url && ready.has(url)) last.current = { path, url, data: ready.get(url), error: null, of: cache.get(url) };
   useEffect(() => {
-    const was = asked.get(url);
-    const fresh = was && was.tick >= tick && (tick > 0 || Date.now() - was.at < holds);
-    if (!url || (last.current.url === url && !last.current.error && fresh)) return undefined;
+    if (!url) return undefined;
+    const answer = load(url, tick);
+    if (last.current.url === url && !last.current.error && last.current.of === answer) return undefined;
     let current = true;
-    load(url, tick).then(
+    answer.then(
       (data) => {
         if (!current) return;
-        last.current = { path, url, data, error: null };
+        last.current = { path, url, data, error: null, of: answer };
         bump((n) => n + 1);
       },
       (error) => {

@@ -1,6 +1,6 @@
 // The server that is being watched: one stream of what is added, whether the pages follow it, and its state.
 
-import { hold, listen, PAGE, prefetch } from './api.js';
+import { forgetAll, hold, listen, PAGE, prefetch } from './api.js';
 import { added, counted, extend, order, rate } from './lib/live.js';
 import { useEffect, useMemo, useRef, useState } from './vendor/preact-hooks.js';
 
@@ -82,7 +82,10 @@ function on(name, e) {
   last = e.last;
   if (name === 'hello') {
     hello = e;
-    if (e.anew) tick();
+    if (e.anew) {
+      forgetAll();
+      tick();
+    }
     for (const l of [...listeners]) l.hello?.(e);
     return;
   }
@@ -250,6 +253,7 @@ export function useAdded(filter, sort, way, still) {
       } else if (e.anew) {
         c.newest = e.last;
         c.behind = true;
+        c.rows = [];
         c.kept = [];
         take();
       }

@@ -96,7 +96,7 @@ export function counted(seen, t, n) {
  * @returns {number|undefined} undefined while nothing can be said
  */
 export function rate(seen, now) {
-  if (seen.length < 2) return undefined;
+  if (!seen.length || (seen.length < 2 && now < seen[0].t + 2)) return undefined; // counts come when they change
   const last = seen[seen.length - 1];
   let first = seen[0];
   for (const s of seen) if (s.t <= now - RATE) first = s;

@@ -328,7 +328,7 @@ function Timeline({ data, params, last = 0 }) {
   }}><i style=${{ height: `${thumb}px`, transform: `translateY(${(y0 / scrollMax) * (room - thumb)}px)` }} /></div>`}</div>
     <p class="hint"><span>times in UTC</span><span><kbd>wheel</kbd> zoom</span><span><kbd>drag</kbd> pan</span>${scrollMax > 0 && html`<span><kbd>Shift + wheel</kbd> scroll</span>`}<span><kbd>W A S D</kbd></span><span><kbd>double click</kbd> show all</span>
       ${last > 0 && !follow && html`<button type="button" class="link-button" onClick=${() => setFollow(view[1] - view[0])}>go on with time</button>`}
-      <span class="n end">${durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
+      <span class="n end">${last ? lasting(view[1] - view[0]) : durationText(view[1] - view[0])} shown${counted ? ', summed up: zoom in for single calls' : ''}</span></p>
   </div>`;
 }
 
