@@ -62,8 +62,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root := &cobra.Command{
 		Use:   "perfd",
 		Short: "perfd shows who waits for Odoo or Tryton, how long and on what",
-		Long: "perfd reads a recording of the network traffic of an Odoo or Tryton server and of its PostgreSQL\n" +
-			"database, puts every RPC call together with its SQL statements, and says where the time went.\n" + exitHelp,
+		Long: "perfd taps the network traffic of an Odoo or Tryton server and of its PostgreSQL database, live or from a\n" +
+			"recording, puts every RPC call together with its SQL statements, and says where the time went.\n" + exitHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
