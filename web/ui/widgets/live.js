@@ -1,6 +1,6 @@
 // What the top bar tells of a server that is being watched: that it is, how it goes, and what is wrong.
 
-import { clock, count, join, lasting, percent, plural, size } from '../lib/format.js';
+import { clock, count, join, lasting, percent, plural, sentence, size } from '../lib/format.js';
 import { rounded } from '../lib/live.js';
 import { callRate, serverNow, togglePause, useLive } from '../live.js';
 import { html, useEffect, useRef, useState } from './html.js';
@@ -42,11 +42,11 @@ export function LiveChip() {
     return () => document.removeEventListener('perfd:state', show);
   }, []);
   const r = callRate();
-  const harm = state?.notices.some((n) => n.severity === 'critical');
+  const worst = ['critical', 'warning'].find((w) => state?.notices.some((n) => n.severity === w)) ?? '';
   const mode = status === 'lost' ? 'lost' : paused ? 'paused' : status;
   return html`<div class="live" ref=${box}>
     <button type="button" class="live-chip is-${mode}" aria-expanded=${open ? 'true' : 'false'} aria-controls="live-panel" onMouseDown=${keepFocus} onClick=${() => setOpen(!open)} title="How the watching goes">
-      <i class="dot ${harm ? 'harm' : ''}" aria-hidden="true" /><strong>${{ lost: 'no answer', paused: 'paused', live: 'live', connecting: 'live' }[mode]}</strong>
+      <i class="dot ${worst}" aria-hidden="true" /><strong>${{ lost: 'no answer', paused: 'paused', live: 'live', connecting: 'live' }[mode]}</strong>
       <span class="n">${mode === 'lost' ? '' : paused ? html`${join(count(missed))}<span class="u">${'\u00a0'}new</span>` : r === undefined ? '\u00a0' : html`${rounded(r)}<span class="u">${'\u00a0'}calls/s</span>`}</span>
     </button>
     <button type="button" class="tool pause" aria-pressed=${paused ? 'true' : 'false'} onMouseDown=${keepFocus} onClick=${togglePause} aria-label=${paused ? 'Resume' : 'Pause'} title="${paused ? 'Resume and catch up' : 'Pause'} (Space)"><${Icon} name=${paused ? 'play' : 'pause'} size="14" /></button>
@@ -60,7 +60,7 @@ function Panel({ state: s, lost }) {
   const of = (/** @type {number} */ n, /** @type {number} */ limit) => html`${join(size(n))}${limit > 0 && html` <span class="dim">of ${join(size(limit))}</span>`}`;
   const left = [[s.shed.texts, 'text'], [s.shed.statements, 'statement'], [s.shed.calls, 'call']].filter(([n]) => Number(n) > 0).map(([n, w]) => plural(Number(n), String(w)));
   return html`${lost && html`<p class="notice warning"><${Icon} name="findings" size="14" /><span>perfd does not answer. The page connects again by itself.</span></p>`}
-    ${s.notices.map((n) => html`<div class="notice ${n.severity}" key=${n.title}><${Icon} name="findings" size="14" /><span>${n.title}${n.fix && html` <span class="dim">${n.fix}</span>`}</span></div>`)}
+    ${s.notices.map((n) => html`<div class="notice ${n.severity}" key=${n.title}><${Icon} name="findings" size="14" /><span>${said(s, n.title)}${n.fix && html` <span class="dim">${n.fix}</span>`}</span></div>`)}
     ${s.taps.length > 0 && html`<table class="plain taps"><thead><tr><th scope="col">Source</th><th scope="col">State</th><th scope="col" class="num">Packets</th><th scope="col" class="num">Dropped</th></tr></thead>
       <tbody>${s.taps.map((t) => html`<tr key=${t.kind + t.name} title=${t.detail}><td class="cut"><span class="mono">${t.name}</span>${t.kind !== 'interface' && html` <span class="dim">${t.kind}</span>`}</td><td class=${t.state === 'up' ? '' : 'harm'}>${t.state}</td>
         <td class="num"><${Count} n=${t.packets} /></td><td class="num ${t.drops ? 'harm' : ''}"><${Count} n=${t.drops} /></td></tr>`)}</tbody></table>`}
@@ -76,16 +76,30 @@ function Panel({ state: s, lost }) {
     </dl>`;
 }
 
+/** A notice's title as a sentence; an interface keeps its name. @param {State|null} state @param {string} title */
+function said(state, title) {
+  const text = state?.taps.some((t) => title.startsWith(`${t.name} `)) ? title : sentence(title);
+  return /[.!?:]$/.test(text) ? text : `${text}.`;
+}
+
+/** Titles of warnings that the reader has put away. @type {Set<string>} */
+const away = new Set();
+
 /** The most severe notice, above the page. */
 export function Banner() {
+  const [, bump] = useState(0);
   const status = useLive((l) => l.status);
   const state = useLive((l) => l.state);
-  const notices = (state?.notices ?? []).filter((n) => n.severity !== 'info');
+  const notices = (state?.notices ?? []).filter((n) => n.severity === 'critical' || (n.severity === 'warning' && !away.has(n.title)));
   const first = notices[0];
   if (!first && status !== 'lost') return null;
   const more = notices.length - 1;
   return html`<div class="banner ${status === 'lost' ? 'warning' : first.severity}" role="status"><${Icon} name="findings" size="14" />
     ${status === 'lost' ? html`<p>perfd does not answer. <span class="dim">The page connects again by itself; what is shown is what was there last.</span></p>`
-    : html`<p>${first.title} ${first.fix && html`<span class="dim">${first.fix}</span>`}</p>${more > 0 && html`<button type="button" class="link-button" onClick=${() => document.dispatchEvent(new Event('perfd:state'))}>${more} more</button>`}`}
+    : html`<p>${said(state, first.title)} ${first.fix && html`<span class="dim">${first.fix}</span>`}</p>${more > 0 && html`<button type="button" class="link-button" onClick=${() => document.dispatchEvent(new Event('perfd:state'))}>${more} more</button>`}
+      ${first.severity === 'warning' && html`<button type="button" class="tool" onClick=${() => {
+    notices.forEach((n) => n.severity === 'warning' && away.add(n.title));
+    bump((n) => n + 1);
+  }} aria-label="Put away" title="Put away: the panel under “live” keeps it"><${Icon} name="close" size="12" /></button>`}`}
   </div>`;
 }
