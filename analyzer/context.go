@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -23,6 +24,12 @@ func (c *context) add(owners []owner, leases []lease) ([]owner, []lease) {
 	}
 	return slices.Concat(c.owners, owners), slices.Concat(c.leases, leases)
 }
+
+// abandoned is how long a server is expected to go on with a call whose client has left, in nanoseconds.
+const abandoned = int64(time.Minute)
+
+// pastCalls bounds the calls of the past by a multiple of its leases.
+const pastCalls = 8
 
 // keep takes over what a solved window delivered, the latest leases up to a number, and the calls of their time.
 func (c *context) keep(w *window, most int) {
@@ -52,15 +59,18 @@ func (c *context) keep(w *window, most int) {
 		}
 		c.leases = append(c.leases, l)
 	}
-	var since int64
-	if len(c.leases) > 0 {
-		since = c.leases[0].start
-	}
 	c.owners = c.owners[:0]
+	if len(c.leases) == 0 {
+		return
+	}
+	since := c.leases[0].start
 	for i := range w.owners[:w.none] {
 		o := &w.owners[i]
 		if o.open || o.group == "cron" || o.until < since {
 			continue
+		}
+		if o.until == math.MaxInt64 && o.head < since-abandoned {
+			continue // it never had an answer
 		}
 		if len(c.owners) >= most && o.call == nil {
 			continue
@@ -70,6 +80,7 @@ func (c *context) keep(w *window, most int) {
 			answer: o.answer, requestLimit: o.requestLimit, responseLimit: o.responseLimit, worker: o.worker, past: true,
 		})
 	}
+	c.owners = c.owners[max(0, len(c.owners)-pastCalls*most):] // where calls run few statements, they are many
 }
 
 // awaited reports whether a unit that no call owns may yet turn out to be that of a call still open.

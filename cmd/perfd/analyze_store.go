@@ -82,11 +82,12 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 	}
 	w := &window{from: from, to: to, base: func() time.Time { return stored.Summary.From }, next: sinks}
 	summary := stored.Summary
-	if whole := !from.set && !to.set; !whole || !stored.Complete || o.format == "json" {
+	// What a watch says of itself is of its last start, and a store is of many.
+	if part := from.set || to.set || !stored.Complete || stored.Live; part || o.format == "json" {
 		if err := replay(ctx, reader, shapes, w); err != nil {
 			return err
 		}
-		if !whole || !stored.Complete {
+		if part {
 			summary = o.partOf(stored, res.summarizer, w)
 		}
 	}
@@ -101,9 +102,11 @@ func (o *analyzeOptions) partOf(stored store.Recording, s *analyzer.Summarizer, 
 	whole := stored.Summary
 	rec := analyzer.Recording{Packets: whole.Packets, Bytes: whole.Bytes, LostBytes: whole.LostBytes, Gaps: whole.Gaps, Partial: whole.Partial}
 	w.narrow(&rec, whole.From, whole.To)
-	if !stored.Complete {
+	if !stored.Complete || stored.Live {
 		w.narrow(&rec, stored.Counts.First, stored.Counts.Last)
 		rec.Packets = max(rec.Packets, 1)
+	}
+	if !stored.Complete {
 		rec.Partial = unfinished
 	}
 	return s.Summary(rec)

@@ -28,6 +28,9 @@ type health struct {
 	cpu     cpuClock
 
 	measured *memory
+
+	told             time.Time // when losses were
+	packets, results int64     // lost, as told
 }
 
 func newHealth(w *watcher) *health {
@@ -60,10 +63,28 @@ func (h *health) run(ctx context.Context) error {
 			h.changed.Store(now.UnixNano())
 			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
 		}
+		h.tellLosses(now)
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
 		}
+	}
+}
+
+// tellLosses tells what was lost since it was told last, and not every moment.
+func (h *health) tellLosses(now time.Time) {
+	if now.Sub(h.told) < complainEvery {
+		return
+	}
+	packets, results := h.w.front.links().Drops, h.w.queue.Stats().Dropped
+	if n := packets - h.packets; n > 0 {
+		h.w.log.Warn("packets were dropped: perfd was too slow, or kept from running", "packets", n, "all", packets)
+	}
+	if n := results - h.results; n > 0 {
+		h.w.log.Warn("calls were dropped: the store was too slow", "calls", n, "all", results)
+	}
+	if packets > h.packets || results > h.results {
+		h.told, h.packets, h.results = now, packets, results
 	}
 }
 

@@ -35,10 +35,14 @@ func (s *stages) openLog(c config.PGLog) error {
 	if c.Path == "" {
 		return nil
 	}
-	format, err := pglog.ParseFormat(c.Format)
-	if err != nil {
-		return usagef("pg_log.format: %w", err)
+	format := pglog.Detect
+	if c.Format != "auto" {
+		var err error
+		if format, err = pglog.ParseFormat(c.Format); err != nil {
+			return usagef("pg_log.format: %w", err)
+		}
 	}
+	var err error
 	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, s.pg, s.relay)
 	var wrong *pglog.PrefixError
 	if errors.As(err, &wrong) {

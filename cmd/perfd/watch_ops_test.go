@@ -4,12 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,57 +22,12 @@ import (
 	"github.com/perfd/perfd/store"
 )
 
-// office is an application server without a database.
-type office struct {
-	t    testing.TB
-	url  string
-	port string
-}
-
-func newOffice(t testing.TB) *office {
-	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":true}`)
-	}))
-	t.Cleanup(s.Close)
-	addr := netip.MustParseAddrPort(s.Listener.Addr().String())
-	return &office{t: t, url: s.URL, port: strconv.Itoa(int(addr.Port()))}
-}
-
-// call makes n calls of a method, one after the other.
-func (o *office) call(n int, method string) {
-	o.t.Helper()
-	body := `{"jsonrpc":"2.0","method":"call","id":1,"params":{"model":"res.partner","method":"` + method + `","args":[[1]],"kwargs":{}}}`
-	for range n {
-		r, err := http.Post(o.url+"/web/dataset/call_kw/res.partner/"+method, "application/json", strings.NewReader(body))
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		_, err = io.Copy(io.Discard, r.Body)
-		if err := errors.Join(err, r.Body.Close()); err != nil {
-			o.t.Fatal(err)
-		}
-	}
-}
-
-// total is the number of calls of a method that the pages of a watch show, of a detail if that is not empty.
-func (w *watch) total(method, detail string) int {
-	w.t.Helper()
-	_, body := w.get("/api/v1/calls?class=all&limit=1000&method=" + method)
-	if detail != "" {
-		return strings.Count(body, `"detail":"`+detail+`"`)
-	}
-	return strings.Count(body, `"detail":`)
-}
-
 // TestWatchReload changes the settings of a perfd that watches.
 func TestWatchReload(t *testing.T) {
 	if !canTap(t) {
 		return
 	}
-	o := newOffice(t)
+	o := newOffice(t, nil)
 	file := filepath.Join(t.TempDir(), "perfd.yaml")
 	settings := func(more string) {
 		write(t, file, []byte("rpc_ports: ["+o.port+"]\npg_ports: [1]\nevidence: {process: off}\n"+more))
@@ -85,7 +35,7 @@ func TestWatchReload(t *testing.T) {
 	settings("")
 	w := startWatch(t, "--config", file)
 	o.call(3, "before")
-	until(t, "three calls kept whole", func() bool { return w.total("before", "full") == 3 })
+	until(t, "three calls kept whole", func() bool { return w.kept("before") == 3 })
 	settings("keep: {slow: 1h}\nlog: {level: debug}\nretention: {age: 50h}\n")
 	signal := func() {
 		if err := w.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -95,8 +45,8 @@ func TestWatchReload(t *testing.T) {
 	signal()
 	w.await(`settings are reloaded.*keep\.slow`)
 	o.call(4, "after")
-	until(t, "four calls counted", func() bool { return w.total("after", "counted") == 4 })
-	if n := w.total("after", "full"); n != 0 {
+	until(t, "four calls counted", func() bool { return w.counted("after") == 4 })
+	if n := w.kept("after"); n != 0 {
 		t.Errorf("%d of the calls after the change are kept whole", n)
 	}
 	settings("keep: {slow: soon}\n")
@@ -106,7 +56,7 @@ func TestWatchReload(t *testing.T) {
 	signal()
 	w.await(`settings are reloaded.*after a restart.*memory`)
 	o.call(2, "last")
-	until(t, "two calls kept whole", func() bool { return w.total("last", "full") == 2 })
+	until(t, "two calls kept whole", func() bool { return w.kept("last") == 2 })
 	w.end()
 }
 
@@ -119,7 +69,7 @@ func TestWatchForgets(t *testing.T) {
 	recording := filepath.Join(t.TempDir(), "old.pcap")
 	write(t, recording, setBack(fixtures.Tap(t, sequential), time.Now().Add(-3*time.Hour)))
 	mustAnalyze(t, recording, "--store", path)
-	o := newOffice(t)
+	o := newOffice(t, nil)
 	file := filepath.Join(t.TempDir(), "perfd.yaml")
 	write(t, file, []byte("retention: {age: 72h}\n"))
 	w := startWatchOf(t, path, "--config", file, "--rpc-port", o.port, "--pg-port", "1", "--evidence-process", "off")
@@ -128,7 +78,7 @@ func TestWatchForgets(t *testing.T) {
 		return strings.Count(body, `"detail":`)
 	}
 	o.call(5, "new")
-	until(t, "five calls", func() bool { return w.total("new", "") == 5 })
+	until(t, "five calls", func() bool { return w.kept("new") == 5 })
 	if n := count(); n < 50 {
 		t.Errorf("%d calls, want the old ones too", n)
 	}

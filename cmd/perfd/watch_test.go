@@ -91,6 +91,13 @@ func (w *watch) metric(name string) float64 {
 // until waits for something that another process brings about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
+	if !soon(ok) {
+		t.Fatalf("%s: not within 20 s", what)
+	}
+}
+
+// soon waits for it, and reports whether it came.
+func soon(ok func() bool) bool {
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	again := time.NewTicker(20 * time.Millisecond)
@@ -98,10 +105,11 @@ func until(t *testing.T, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("%s: not within 20 s", what)
+			return false
 		case <-again.C:
 		}
 	}
+	return true
 }
 
 // end stops it as an operator does.

@@ -164,7 +164,6 @@ func (o *writer) close() error {
 	if o.agreement != nil {
 		o.agreement.Flush()
 	}
-	o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
-	err := o.recorder.Close()
-	return err
+	err := o.recorder.Finish(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
+	return errors.Join(err, o.recorder.Close())
 }
