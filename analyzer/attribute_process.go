@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -60,21 +61,33 @@ func (s *solver) ofLease(l *lease) worker {
 	return worker{pid, tid}
 }
 
-// witnessed returns the candidate that the operating system names as a unit's owner: the only one that is known to
-// be of the thread that ran it. A thread serves one call at a time, so others of which that is not known do not
-// matter.
+// witnessed returns the candidate that the operating system names as a unit's owner: one that the thread served
+// which ran the unit. A thread serves one call at a time, so others of which the thread is not known do not matter;
+// and of several that waited for it, it served the one that it answered next.
 func (w *window) witnessed(u *unit) (owner int32, ok bool) {
 	owner = w.none
 	if u.worker.tid == 0 {
 		return owner, false
 	}
+	best := int64(math.MaxInt64)
 	for _, c := range u.cands {
-		if o := &w.owners[c.owner]; o.call != nil && o.worker == u.worker {
-			if owner != w.none {
-				return w.none, false
-			}
-			owner = c.owner
+		o := &w.owners[c.owner]
+		if o.call == nil || o.worker != u.worker {
+			continue
+		}
+		wait := o.until - u.start // until the answer
+		if wait <= 0 {            // it was given, if the times are exact
+			wait = math.MaxInt64
+		}
+		switch {
+		case owner == w.none || wait < best:
+			best, owner, ok = wait, c.owner, true
+		case wait == best:
+			ok = false
 		}
 	}
-	return owner, owner != w.none
+	if !ok {
+		owner = w.none
+	}
+	return owner, ok
 }

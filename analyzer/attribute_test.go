@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -350,4 +351,39 @@ func TestHashIndex(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A thread that several calls waited for served the one that it answered next.
+func TestWitnessedOfSeveral(t *testing.T) {
+	me, other := worker{1, 2}, worker{1, 3}
+	owned := func(w worker, until int64) owner { return owner{call: &rpclog.Call{}, worker: w, until: until} }
+	for _, tt := range []struct {
+		name   string
+		owners []owner
+		want   int32
+	}{
+		{"none of the thread", []owner{owned(other, 50), owned(worker{1, 0}, 60)}, -1},
+		{"the only one of the thread", []owner{owned(other, 50), owned(me, 90), owned(worker{}, 60)}, 1},
+		{"the next answered", []owner{owned(me, math.MaxInt64), owned(me, 90), owned(me, 40), owned(me, 35)}, 3},
+		{"not one answered before", []owner{owned(me, 30), owned(me, 90)}, 1},
+		{"one answered a moment before, alone", []owner{owned(me, 30), owned(other, 90)}, 0},
+		{"it cannot be told", []owner{owned(me, math.MaxInt64), owned(me, math.MaxInt64)}, -1},
+		{"two are answered later than one", []owner{owned(me, 90), owned(me, 90), owned(me, 40)}, 2},
+	} {
+		w := &window{owners: append(tt.owners, owner{}), none: int32(len(tt.owners))}
+		u := &unit{worker: me, start: 30, end: 45}
+		for i := range w.owners {
+			u.cands = append(u.cands, candidate{owner: int32(i)})
+		}
+		got, ok := w.witnessed(u)
+		if !ok {
+			if got != w.none {
+				t.Errorf("%s: %d without being sure", tt.name, got)
+			}
+			got = -1
+		}
+		if got != tt.want {
+			t.Errorf("%s: owner %d, want %d", tt.name, got, tt.want)
+		}
+	}
 }
