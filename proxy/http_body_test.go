@@ -335,6 +335,38 @@ func TestHTTPBehind(t *testing.T) {
 	}
 }
 
+// Each call is asked about in the decoder's times, and a server that closes its connections serves each on another.
+func TestHTTPBehindEachCall(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
+	defer up.Close()
+	feed, found, end := decoded(t, capture.FeedConfig{})
+	p, addr := startHTTP(t, HTTPConfig{Upstream: upstreamOf(up)}, feed)
+	const n = 5
+	for range n {
+		res, err := http.Get("http://" + addr + "/web/login")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	end()
+	used := map[netip.AddrPort]bool{}
+	for _, c := range found.ended {
+		_, client, ok := p.Behind(c.Server, c.Client, c.Sent, c.First)
+		if !ok {
+			t.Errorf("it is not known who served the call from %s to %s", c.Sent, c.First)
+		}
+		used[client] = true
+	}
+	if len(found.ended) != n || len(used) != n {
+		t.Errorf("%d calls over %d connections, want %d", len(found.ended), len(used), n)
+	}
+}
+
 type next func(local, remote netip.AddrPort) (pid, tid int32)
 
 func (n next) Worker(local, remote netip.AddrPort, _, _ time.Time) (pid, tid int32) {

@@ -48,6 +48,7 @@ type httpConn struct {
 	resp     head
 	bodiless bool      // the request was HEAD
 	last     *upstream // the one noted in hands
+	begun    time.Time // when the exchange before had ended: all of the request is later
 
 	state   atomic.Int64 // phase, and since when in milliseconds
 	pumping atomic.Pointer[pump]
@@ -142,7 +143,7 @@ func (c *httpConn) hold(u *upstream) {
 		c.drop()
 	}
 	if u != c.last && u.local.IsValid() {
-		c.p.hands.note(c.key, time.Now(), u.local, u.remote, 0)
+		c.p.hands.note(c.key, c.begun, u.local, u.remote, 0)
 	}
 	c.last = u
 }
@@ -172,6 +173,7 @@ func (c *httpConn) close() {
 // next relays one request and its response, and tells whether the connection stays open.
 func (c *httpConn) next() bool {
 	now := time.Now()
+	c.begun = now
 	if c.enter(phaseHead, now); c.in.r == c.in.w {
 		c.enter(phaseIdle, now)
 		if c.p.ending.Load() { // after the phase, which end looks at after it began
