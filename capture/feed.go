@@ -69,6 +69,7 @@ type Feed struct {
 	clock   int64 // time of the latest event, Unix nanoseconds
 	nextID  ConnID
 	conns   int
+	shed    []bool // by protocol
 	stats   FeedStats
 
 	// Run's goroutine alone.
@@ -89,6 +90,7 @@ type FeedStats struct {
 	Open        int64 // connections open, or closed and not yet seen to be by Run
 	Queued      int64 // bytes counted in the queue now
 	First, Last time.Time
+	Lag         time.Duration // how long the first of what is being delivered had waited; 0 where nothing is
 }
 
 type eventKind uint8
@@ -120,8 +122,17 @@ func NewFeed(cfg FeedConfig, protocols ...Protocol) *Feed {
 	cfg = cfg.withDefaults()
 	return &Feed{
 		cfg: cfg, protos: protocols, wake: make(chan struct{}, 1), nextID: cfg.FirstID,
-		streams: make(map[*FeedConn]struct{}),
+		streams: make(map[*FeedConn]struct{}), shed: make([]bool, len(protocols)),
 	}
+}
+
+// Shed lets go of the bytes of one protocol's connections, by its index in NewFeed's list, until told otherwise:
+// they count as dropped, so that its streams mark what they lack and begin anew afterwards. It is for whoever
+// cannot keep up with a busy relay, and safe for concurrent use.
+func (f *Feed) Shed(protocol int, on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shed[protocol] = on
 }
 
 // Stats returns the counts so far. It is safe for concurrent use.
@@ -204,9 +215,12 @@ func (f *Feed) closeAll() {
 func (f *Feed) drain() {
 	f.mu.Lock()
 	f.filling, f.emptying = f.emptying, f.filling
-	f.kicked = false
-	f.mu.Unlock()
+	f.kicked, f.stats.Lag = false, 0
 	b := &f.emptying
+	if len(b.events) > 0 {
+		f.stats.Lag = time.Since(unixNano(b.events[0].at))
+	}
+	f.mu.Unlock()
 	if len(b.events) == 0 {
 		return
 	}

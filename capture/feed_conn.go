@@ -39,6 +39,10 @@ func (c *FeedConn) Write(dir Dir, at time.Time, data []byte) {
 		return
 	}
 	f.stats.Bytes += int64(len(data))
+	if c.shed() {
+		c.drop(dir, int64(len(data)))
+		return
+	}
 	for len(data) > 0 {
 		block := f.room(len(data))
 		if block == nil {
@@ -69,7 +73,7 @@ func (c *FeedConn) Skip(dir Dir, at time.Time, n int64) {
 		return
 	}
 	f.stats.Bytes += n
-	if f.queued+feedReserve > f.cfg.QueueBytes {
+	if c.shed() || f.queued+feedReserve > f.cfg.QueueBytes {
 		c.drop(dir, n)
 		return
 	}
@@ -114,6 +118,11 @@ func (c *FeedConn) Close(at time.Time) {
 
 // silent tells whether nothing more of a direction is taken.
 func (c *FeedConn) silent(dir Dir) bool { return c.closed || c.feed.stopped || c.fin[dir&1] }
+
+// shed tells whether bytes of the connection's protocol are let go.
+func (c *FeedConn) shed() bool {
+	return c.protocol >= 0 && c.protocol < len(c.feed.shed) && c.feed.shed[c.protocol]
+}
 
 // drop counts bytes that found no room.
 func (c *FeedConn) drop(dir Dir, n int64) {

@@ -274,6 +274,50 @@ func TestFeedClock(t *testing.T) {
 	}
 }
 
+// What is shed counts as lost to its stream, and the other protocol does not notice.
+func TestFeedSheds(t *testing.T) {
+	p, other := &tape{}, &tape{}
+	f := NewFeed(FeedConfig{}, p, other)
+	a, b, unknown := f.Open(Conn{}, 0), f.Open(Conn{}, 1), f.Open(Conn{}, 2)
+	a.Write(ToServer, feedTime, []byte("one"))
+	f.Shed(0, true)
+	a.Write(ToServer, feedTime, []byte("two"))
+	a.Skip(ToServer, feedTime, 10)
+	b.Write(ToServer, feedTime, []byte("all"))
+	unknown.Write(ToServer, feedTime, []byte("nobody's"))
+	f.Shed(0, false)
+	a.Write(ToServer, feedTime, []byte("three"))
+	finish(t, f)
+	if s := p.streams[0]; string(s.data[ToServer]) != "onethree" || s.lost[ToServer] != 13 {
+		t.Errorf("stream has %q and lacks %d", s.data[ToServer], s.lost[ToServer])
+	}
+	if s := other.streams[0]; string(s.data[ToServer]) != "all" || s.lost[ToServer] != 0 {
+		t.Errorf("the other protocol's stream has %q and lacks %d", s.data[ToServer], s.lost[ToServer])
+	}
+	if s := f.Stats(); s.Dropped != 13 || s.Gaps != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// What waited long shows, until nothing waits any more.
+func TestFeedLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f *Feed
+		var lags []time.Duration
+		f = NewFeed(FeedConfig{Between: func(time.Time) { lags = append(lags, f.Stats().Lag) }}, &tape{})
+		f.Open(Conn{}, 0).Write(ToServer, time.Now(), []byte("x"))
+		time.Sleep(3 * time.Second) // nobody runs it
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = f.Run(ctx) }()
+		time.Sleep(200 * time.Millisecond)
+		cancel()
+		synctest.Wait()
+		if len(lags) < 2 || lags[0] < 3*time.Second || lags[len(lags)-1] != 0 {
+			t.Errorf("lags %v", lags)
+		}
+	})
+}
+
 // The hook is called while nothing comes, and soon after something did.
 func TestFeedBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,7 @@ type Capability uint8
 
 // Capabilities that perfd has a use for.
 const (
+	DACOverride   Capability = 1  // to reach the Unix sockets of others
 	DACReadSearch Capability = 2  // to read the logs of others, whenever they begin a new file
 	SetPCap       Capability = 8  // to shrink the bounding set
 	NetRaw        Capability = 13 // to open packet sockets
@@ -23,6 +24,8 @@ const (
 // String returns the name as in capabilities(7), for those perfd has a use for.
 func (c Capability) String() string {
 	switch c {
+	case DACOverride:
+		return "CAP_DAC_OVERRIDE"
 	case DACReadSearch:
 		return "CAP_DAC_READ_SEARCH"
 	case SetPCap:

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,12 +37,15 @@ func configDefaultCommand(t terminal) *cobra.Command {
 	}
 }
 
-// settingFlags adds a flag for each setting, and --config. What it returns makes the input of config.Load of
+// settingFlags adds a flag for each setting but those named, and --config. What it returns makes the input of config.Load of
 // those that were given.
-func settingFlags(f *pflag.FlagSet) func() config.Input {
+func settingFlags(f *pflag.FlagSet, but ...string) func() config.Input {
 	file := f.String("config", "", "settings `file` (default: "+config.DefaultFile+", if it exists)")
 	given := make(map[string]*settingValue)
 	for _, s := range config.Flags() {
+		if slices.Contains(but, s.Key) {
+			continue
+		}
 		v := &settingValue{show: s.Default, kind: s.Placeholder}
 		flag := f.VarPF(v, s.Name, "", s.Help)
 		if s.Bool {
@@ -57,6 +62,18 @@ func settingFlags(f *pflag.FlagSet) func() config.Input {
 		}
 		return in
 	}
+}
+
+// loadSettings reads all settings and tells what is wrong with them.
+func loadSettings(t terminal, input func() config.Input) (*config.Config, error) {
+	c, problems := config.Load(input())
+	for _, p := range problems {
+		fmt.Fprintln(t.err, "perfd:", p)
+	}
+	if problems.Err() != nil {
+		return nil, hinted{usagef("the settings cannot be used"), "perfd config default prints what is allowed"}
+	}
+	return c, nil
 }
 
 // settingValue takes a setting's text down; package config parses it, as it does that of the other sources.

@@ -83,7 +83,7 @@ func (r *relay) Opened(s *sqltrace.Session) {
 }
 
 func (r *relay) note() {
-	if r.first.IsZero() {
+	if r.engine != nil && r.first.IsZero() { // relays of perfd's own have no engine
 		r.first = r.engine.Stats().First
 	}
 }

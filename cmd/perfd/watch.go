@@ -37,12 +37,9 @@ func watchCommand(t terminal) *cobra.Command {
 			"  perfd watch --config /etc/perfd/perfd.yaml",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := config.Load(input())
-			for _, p := range problems {
-				fmt.Fprintln(t.err, "perfd:", p)
-			}
-			if problems.Err() != nil {
-				return hinted{usagef("the settings cannot be used"), "perfd config default prints what is allowed"}
+			c, err := loadSettings(t, input)
+			if err != nil {
+				return err
 			}
 			return runWatch(cmd.Context(), t, c, input, openTap)
 		},

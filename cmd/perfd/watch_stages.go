@@ -76,7 +76,9 @@ type stagesConfig struct {
 	look    bool     // give the observer time for a first look
 	// witness is asked in the observer's place, and asks it. Defaults to the observer.
 	witness func(*process.Observer) analyzer.Witness
-	sink    analyzer.Sink // defaults to the watcher's queue
+	// sink is for results that are wanted when all has passed, in order of start. Defaults to the watcher's
+	// queue, as soon as they are ready.
+	sink func(sqltrace.Dictionary) (analyzer.Sink, error)
 }
 
 func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error) {
@@ -98,7 +100,7 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 	if err := s.openLog(c.PGLog); err != nil {
 		return nil, err
 	}
-	cfg := analyzer.Config{Live: true}
+	cfg := analyzer.Config{Live: o.sink == nil}
 	if s.observer != nil {
 		cfg.Witness = witness{s.observer, s.observer}
 		if o.witness != nil {
@@ -108,11 +110,27 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 	if c.PGLog.Path != "" { // statements come later than the calls that they are of
 		cfg.Grace, cfg.Patience = logGrace, 2*logGrace
 	}
-	if o.sink == nil {
-		o.sink = w.queue
+	sink := analyzer.Sink(w.queue)
+	if o.sink != nil {
+		if sink, err = o.sink(s.pg.Dictionary()); err != nil {
+			return nil, err
+		}
+		sink = hiding{sink, s.pseudonyms}
 	}
-	s.relay.Analyzer = analyzer.New(cfg, s.pg.Dictionary(), s.rpc.Identify, o.sink)
+	s.relay.Analyzer = analyzer.New(cfg, s.pg.Dictionary(), s.rpc.Identify, sink)
 	return s, nil
+}
+
+// hiding is a sink that never learns of logins that are not to be kept.
+type hiding struct {
+	analyzer.Sink
+	pseudonyms *pseudonyms
+}
+
+// Trace implements analyzer.Sink.
+func (h hiding) Trace(t *analyzer.Trace) error {
+	h.pseudonyms.hide(t)
+	return h.Sink.Trace(t)
 }
 
 // observe makes the observer of processes and gives it time for a first look.
