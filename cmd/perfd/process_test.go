@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -254,25 +253,4 @@ func checkAnswers(t *testing.T, want truth.Record, got truth.Answers, percent fl
 	if s.Extra != 0 {
 		t.Errorf("%d calls that nobody made", s.Extra)
 	}
-}
-
-// TestProxyProcess lets users work through `perfd proxy` with a real trytond, and trytond with PostgreSQL.
-func TestProxyProcess(t *testing.T) {
-	pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
-	port := lab.FreePort(t)
-	path := filepath.Join(t.TempDir(), "proxied.db")
-	rpc := netip.AddrPortFrom(pg.Addr.Addr(), port).String()
-	p := startPerfd(t, "proxy", "--http", "127.0.0.1:0="+rpc, "--pg", "127.0.0.1:0="+pg.Addr.String(), "--store", path)
-	door := p.await(`relays HTTP from (\S+) to`)[1]
-	sql := netip.MustParseAddrPort(p.await(`relays PostgreSQL from (\S+) to`)[1])
-	server := lab.RunTrytond(t, lab.TrytondConfig{Postgres: pg, Port: port, Route: lab.Route{Host: sql.Addr().String(), Port: sql.Port()}})
-	calls, err := lab.Crowd{Host: door, Bursts: 2}.Work(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Stop()
-	if code := p.stop(syscall.SIGINT); code != exitOK || !strings.Contains(p.out.String(), "calls") {
-		t.Errorf("perfd proxy: exit %d, output %q, said %s", code, p.out.String(), p.stderr())
-	}
-	checkAnswers(t, server.TruthByBackend(calls), storedAnswers(t, path, byBackend), 95)
 }
