@@ -160,7 +160,7 @@ func TestDrop(t *testing.T) {
 func TestNames(t *testing.T) {
 	for c, want := range map[privilege.Capability]string{
 		privilege.NetRaw: "CAP_NET_RAW", privilege.BPF: "CAP_BPF", privilege.Perfmon: "CAP_PERFMON",
-		privilege.SysPtrace: "CAP_SYS_PTRACE", privilege.SetPCap: "CAP_SETPCAP", 1: "capability 1",
+		privilege.SysPtrace: "CAP_SYS_PTRACE", privilege.SetPCap: "CAP_SETPCAP", privilege.DACOverride: "CAP_DAC_OVERRIDE", 7: "capability 7",
 	} {
 		if c.String() != want {
 			t.Errorf("%d is named %s, want %s", c, c, want)

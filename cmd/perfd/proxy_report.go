@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -38,7 +39,7 @@ func (o *proxyOptions) run(ctx context.Context, t terminal, c *config.Config) er
 	fmt.Fprintln(t.err, "perfd reports when it is interrupted (Ctrl-C)")
 	err = d.run(ctx)
 	if end(); d.observer != nil {
-		<-d.observed
+		err = errors.Join(err, quiet(<-d.observed))
 	}
 	if err != nil {
 		return err
