@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -55,6 +57,7 @@ type watcher struct {
 	level    *slog.LevelVar
 
 	started time.Time
+	pages   atomic.Pointer[web.Server] // nil where none are served
 	notices atomic.Pointer[[]web.Notice]
 
 	front  front
@@ -188,6 +191,9 @@ func (w *watcher) reloads(ctx context.Context, input func() config.Input) error 
 		w.settings.Store(next)
 		w.level.Set(logLevel(next.Log.Level))
 		w.front.rediscover()
+		if pages := w.pages.Load(); pages != nil && slices.ContainsFunc(changed, func(key string) bool { return strings.HasPrefix(key, "auth.") }) {
+			pages.SignOut() // who knew the old secret may not know the new one
+		}
 		w.log.Info("settings are reloaded", "changed", changed, "after a restart", restart)
 	}
 }

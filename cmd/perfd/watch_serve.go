@@ -43,6 +43,7 @@ func (w *watcher) serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("serve pages: %w", err), reader.Close())
 	}
+	w.pages.Store(pages)
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", w.healthz)
