@@ -18,9 +18,13 @@ test: ## install what the tests lack, then run them
 	@scripts/ensure.sh go postgresql iproute lab
 	@go test ./...
 
+# What runs perfd beside real servers for long is left to `make test`: TestLive and TestWatchPlayed go through the same
+# code under the race detector.
+LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive)$$
+
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -skip '$(LONG)' ./...
 
 lint: ## formatting, go vet, golangci-lint
 	@scripts/ensure.sh golangci-lint
