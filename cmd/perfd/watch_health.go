@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/sidecar"
@@ -31,6 +32,7 @@ type health struct {
 
 	told             time.Time // when losses were
 	packets, results int64     // lost, as told
+	links            map[string]capture.LinkState
 }
 
 func newHealth(w *watcher) *health {
@@ -38,7 +40,7 @@ func newHealth(w *watcher) *health {
 	if share := float64(c.CPU); share > 0 && share <= 1 {
 		runtime.GOMAXPROCS(1)
 	}
-	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{}), measured: newMemory(int64(c.Memory))}
+	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{}), measured: newMemory(int64(c.Memory)), links: make(map[string]capture.LinkState)}
 }
 
 // level is what is left out now; any goroutine may ask.
@@ -64,6 +66,7 @@ func (h *health) run(ctx context.Context) error {
 			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
 		}
 		h.tellLosses(now)
+		h.tellLinks()
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
@@ -85,6 +88,20 @@ func (h *health) tellLosses(now time.Time) {
 	}
 	if packets > h.packets || results > h.results {
 		h.told, h.packets, h.results = now, packets, results
+	}
+}
+
+// tellLinks tells of interfaces that went down or came back.
+func (h *health) tellLinks() {
+	for _, i := range h.w.front.links().Interfaces {
+		switch before, known := h.links[i.Name]; {
+		case known && before == i.State || !known && i.State == capture.LinkUp:
+		case i.State == capture.LinkUp:
+			h.w.log.Info("interface is tapped again", "interface", i.Name)
+		default:
+			h.w.log.Warn("interface cannot be tapped", "interface", i.Name, "state", string(i.State))
+		}
+		h.links[i.Name] = i.State
 	}
 }
 
