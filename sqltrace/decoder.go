@@ -9,12 +9,23 @@
 package sqltrace
 
 import (
+	"net/netip"
+
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/evidence"
 )
 
+// Known is what may be known of a connection from elsewhere.
+type Known struct {
+	Backend                     int32
+	Database, User, Application string
+}
+
 // Config bounds a Decoder. Its zero value works.
 type Config struct {
+	// Known tells of a connection by its client's address, where its startup message was not seen. Defaults to
+	// nobody who does.
+	Known func(client netip.AddrPort) (Known, bool)
 	// MaxText is how many bytes of a message are put together when packets cut it. What a longer message
 	// holds beyond is hashed for TextHash and counted, but no part of the fingerprint. Defaults to 1 MiB.
 	MaxText int

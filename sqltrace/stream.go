@@ -132,7 +132,17 @@ func (s *stream) Close(at time.Time) {
 func (s *stream) open() {
 	if !s.opened {
 		s.opened = true
+		s.introduce()
 		s.d.sink.Opened(s.session)
+	}
+}
+
+// introduce fills in what somebody knows of a connection whose startup was not seen.
+func (s *stream) introduce() {
+	if n := s.session; n.Joined && s.d.config.Known != nil {
+		if k, ok := s.d.config.Known(n.Client); ok {
+			n.Backend, n.Database, n.User, n.Application = k.Backend, k.Database, k.User, k.Application
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 		return nil, err
 	}
 	s.rpc = rpclog.New(rpclog.Config{SessionSecret: string(key)}, s.relay)
-	s.pg = sqltrace.New(sqltrace.Config{}, s.relay)
+	s.pg = sqltrace.New(sqltrace.Config{Known: w.connections(ctx, string(c.Database.DSN))}, s.relay)
 	if err := s.openLog(c.PGLog); err != nil {
 		return nil, err
 	}
