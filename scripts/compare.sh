@@ -3,7 +3,8 @@
 #
 #   compare.sh [file.pcap] [bytes of the large recording]
 #
-# Without arguments: 250 MB of the demo, repeated, and 1 GB of it. Needs tshark and GNU time.
+# Without arguments: 250 MB of the demo, repeated, and 1 GB of it. It fails where perfd is less than 30 times faster, or
+# needs 128 MiB for the large one. Needs tshark and GNU time, and a machine with nothing else to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,11 +42,16 @@ awk -v o="$ours" -v t="$theirs" -v om="$ourmem" -v tm="$theirmem" -v s="$(stat -
   printf "recording  %8.1f MB\n", s / 1e6
   printf "perfd      %8.2f s  %6.0f MiB\n", o, om / 1024
   printf "tshark     %8.2f s  %6.0f MiB\n", t, tm / 1024
-  printf "perfd is %.0f times faster\n", t / (o > 0 ? o : 0.01)
+  ratio = t / (o > 0 ? o : 0.01)
+  printf "perfd is %.0f times faster\n", ratio
+  if (ratio < 30) { print "compare: less than 30 times" > "/dev/stderr"; exit 1 }
 }'
 
 if [ "$large" -gt 0 ]; then
   "$work/gen" -from demo -kind repeat -size "$large" -o "$work/large.pcap"
   read -r ours ourmem < <(run "$work/perfd" analyze --format json "$work/large.pcap")
-  awk -v o="$ours" -v om="$ourmem" -v s="$large" 'BEGIN { printf "large      %8.1f MB: %.2f s, %.0f MiB\n", s / 1e6, o, om / 1024 }'
+  awk -v o="$ours" -v om="$ourmem" -v s="$large" 'BEGIN { 
+    printf "large      %8.1f MB: %.2f s, %.0f MiB\n", s / 1e6, o, om / 1024
+    if (om >= 128 * 1024) { print "compare: 128 MiB or more" > "/dev/stderr"; exit 1 }
+  }'
 fi
