@@ -74,6 +74,9 @@ type opener func(context.Context, *watcher) (front, error)
 func runWatch(ctx context.Context, t terminal, c *config.Config, input func() config.Input, open opener) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	hup := make(chan os.Signal, 1) // it must not end a perfd that still starts
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	w := &watcher{started: time.Now(), level: new(slog.LevelVar)}
 	w.settings.Store(c)
 	w.log = newLog(t.err, c.Log, w.level)
@@ -121,7 +124,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 		return err
 	})
 	front.Go(func() error { return w.health.run(ctx) })
-	front.Go(func() error { return w.reloads(ctx, input) })
+	front.Go(func() error { return w.reloads(ctx, hup, input) })
 	front.Go(func() error { return w.logs(ctx) })
 	if w.front.tapping() {
 		front.Go(func() error { return w.examine(ctx) })
@@ -170,10 +173,7 @@ func (w *watcher) announce(t terminal, pages net.Listener) {
 }
 
 // reloads reads the settings again at SIGHUP.
-func (w *watcher) reloads(ctx context.Context, input func() config.Input) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (w *watcher) reloads(ctx context.Context, hup <-chan os.Signal, input func() config.Input) error {
 	for {
 		select {
 		case <-ctx.Done():
