@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +18,11 @@ type newStore struct {
 	closed     bool
 }
 
-// createStore begins a store at path, in memory if that is empty. Only a perfd store is replaced.
+// errKept is why a store that is written live is not replaced.
+var errKept = errors.New("it holds what a perfd beside a server recorded")
+
+// createStore begins a store at path, in memory if that is empty. Only a perfd store is replaced, and none that
+// was written live: nobody can make it again, and a perfd that still writes it would not notice.
 func createStore(path string, dict sqltrace.Dictionary) (*newStore, error) {
 	if path == "" {
 		r, err := store.Create(store.Memory, dict, store.Config{})
@@ -28,8 +33,12 @@ func createStore(path string, dict sqltrace.Dictionary) (*newStore, error) {
 		if err != nil {
 			return nil, &store.Error{Op: "replace store", Path: path, Hint: "only a perfd store is replaced; choose another name", Err: plain(err)}
 		}
-		if err := old.Close(); err != nil {
-			return nil, fmt.Errorf("close store: %w", err)
+		kept, err := old.Recording(context.Background())
+		if err := errors.Join(err, old.Close()); err != nil {
+			return nil, fmt.Errorf("read store: %w", err)
+		}
+		if kept.Live {
+			return nil, &store.Error{Op: "replace store", Path: path, Hint: "choose another name, or remove the file first", Err: errKept}
 		}
 	}
 	temp := beside(path)

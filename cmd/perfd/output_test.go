@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/store"
+	"github.com/perfd/perfd/store/storetest"
 )
 
 // What is written never takes the place of what is read.
@@ -45,6 +47,29 @@ func TestOverwriteRefused(t *testing.T) {
 		t.Errorf("the recording changed: %d bytes, %v", len(b), err)
 	}
 	mustAnalyze(t, kept)
+}
+
+// What a perfd beside a server recorded cannot be made again: no analysis takes its place.
+func TestLiveStoreKept(t *testing.T) {
+	live := filepath.Join(t.TempDir(), "live.perfd")
+	w, err := store.Append(live, storetest.Generate(storetest.SampleConfig{Calls: 1}).Dictionary, store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, errOut := perfd(t, nil, "analyze", "--store", live, fixtures.Path(t, sequential))
+	if code != exitFailure || !strings.Contains(errOut, errKept.Error()) {
+		t.Errorf("exit %d, %q; want exit %d and %q", code, errOut, exitFailure, errKept)
+	}
+	if after, err := os.ReadFile(live); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the store changed: %d bytes, %d before, %v", len(after), len(before), err)
+	}
 }
 
 // A run that fails or is interrupted leaves the files that were there as they were, and no others.
