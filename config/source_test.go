@@ -107,8 +107,8 @@ func TestDurations(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s is %s, %v; want %s", text, got, err, want)
 		}
-		if again, err := ParseDuration(formatDuration(got)); err != nil || again != got {
-			t.Errorf("%s reads back from %s as %s, %v", got, formatDuration(got), again, err)
+		if again, err := ParseDuration(FormatDuration(got)); err != nil || again != got {
+			t.Errorf("%s reads back from %s as %s, %v", got, FormatDuration(got), again, err)
 		}
 	}
 	for _, text := range []string{"", "x", "5", "-1h", "-1d", "d", "1d-1h", "106752d", "100000d2562047h", "2147483647w"} {
@@ -116,7 +116,7 @@ func TestDurations(t *testing.T) {
 			t.Errorf("%q is %s, want an error", text, got)
 		}
 	}
-	if formatDuration(math.MaxInt64) == "" {
+	if FormatDuration(math.MaxInt64) == "" {
 		t.Error("the longest time is not written")
 	}
 }

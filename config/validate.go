@@ -126,10 +126,10 @@ func Loopback(address string) bool {
 func (v *validator) retention() {
 	r := v.config.Retention
 	if r.Age < time.Minute {
-		v.wrong("retention.age", "must be at least 1m, not %s", formatDuration(r.Age))
+		v.wrong("retention.age", "must be at least 1m, not %s", FormatDuration(r.Age))
 	}
 	if r.Aggregates < r.Age {
-		v.wrong("retention.aggregates", "must be at least retention.age, %s", formatDuration(r.Age))
+		v.wrong("retention.aggregates", "must be at least retention.age, %s", FormatDuration(r.Age))
 	}
 	if r.Size != 0 && r.Size < minStore {
 		v.wrong("retention.size", "must be 0 or at least %s, not %s", Size(minStore), r.Size)

@@ -87,7 +87,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return sum + d, nil
 }
 
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a time as the settings do: 72h, 90d.
+func FormatDuration(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "0s"
@@ -272,7 +273,7 @@ func format(p any) string {
 	case *Share:
 		return strconv.FormatFloat(float64(*p), 'g', -1, 64)
 	case *time.Duration:
-		return formatDuration(*p)
+		return FormatDuration(*p)
 	}
 	return strings.Join(items(p), ",")
 }

@@ -166,7 +166,7 @@ func (w *watcher) announce(t terminal, pages net.Listener) {
 	for _, line := range w.front.describe() {
 		fmt.Fprintln(t.err, line)
 	}
-	fmt.Fprintf(t.err, "perfd keeps calls for %s in %s\n", c.Retention.Age, c.Store)
+	fmt.Fprintf(t.err, "perfd keeps calls for %s in %s\n", config.FormatDuration(c.Retention.Age), c.Store)
 	if pages != nil {
 		fmt.Fprintf(t.out, "perfd is serving on http://%s (Ctrl-C ends it)\n", pages.Addr())
 	}
