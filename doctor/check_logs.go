@@ -28,8 +28,11 @@ func (c logCheck) run(context.Context) []Finding {
 			continue
 		}
 		if err := c.readable(l.path); err != nil {
-			out = append(out, fail(fmt.Sprintf("%s (%s) cannot be read: %v", l.path, l.key, err),
-				"Give perfd's user the right to read it (group adm on Debian; systemd: SupplementaryGroups=adm).")...)
+			fix := "Give perfd's user the right to read it (group adm on Debian; systemd: SupplementaryGroups=adm)."
+			if errors.Is(err, fs.ErrNotExist) {
+				fix = "Check the path; it is followed as soon as the server makes it."
+			}
+			out = append(out, fail(fmt.Sprintf("%s (%s) cannot be read: %v", l.path, l.key, err), fix)...)
 			continue
 		}
 		out = append(out, ok(l.path+" can be read")...)

@@ -27,10 +27,10 @@ func (c memoryCheck) run(context.Context) []Finding {
 	case err != nil:
 		return warn("the memory of this host cannot be asked: "+err.Error(), "Mount /proc.")
 	case limit < int64(want):
-		return warn(fmt.Sprintf("%s %s, perfd may use %s", config.Size(limit>>20<<20), what, want),
+		return warn(fmt.Sprintf("%s %s, perfd may use %s", rounded(limit), what, want),
 			"Lower memory, or give perfd more.")
 	}
-	return ok(fmt.Sprintf("%s %s, perfd may use %s", config.Size(limit>>20<<20), what, want))
+	return ok(fmt.Sprintf("%s %s, perfd may use %s", rounded(limit), what, want))
 }
 
 // availableMemory reads /proc/meminfo.

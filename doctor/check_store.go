@@ -66,6 +66,14 @@ type diskCheck struct {
 	stat     func(string) (fs.FileInfo, error)
 }
 
+// rounded is a size as people say it: in GiB from ten of them on.
+func rounded(n int64) config.Size {
+	if n >= 10<<30 {
+		return config.Size(n >> 30 << 30)
+	}
+	return config.Size(n >> 20 << 20)
+}
+
 // leastFree is the room below which nothing sensible can be kept.
 const leastFree = 64 << 20
 
@@ -85,7 +93,7 @@ func (c diskCheck) run(context.Context) []Finding {
 		has = info.Size()
 	}
 	limit := c.settings.Retention.Size
-	room := (config.Size(free) >> 20 << 20).String()
+	room := rounded(free).String()
 	fix := fmt.Sprintf("Free some space, or lower retention.size (%s).", limit)
 	switch {
 	case free < leastFree:
