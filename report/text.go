@@ -130,7 +130,7 @@ func (p *page) heading(s analyzer.Summary, names []string) {
 		facts = append(facts, from.Format("2006-01-02 15:04:05")+"–"+end+" UTC")
 	}
 	if s.Packets > 0 {
-		facts = append(facts, thousands(s.Packets)+" packets")
+		facts = append(facts, plural(int(s.Packets), "packet"))
 	}
 	used := 0
 	for i, f := range facts {
