@@ -55,7 +55,8 @@ export function Shapes({ source }) {
 
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 function NoSQL({ source }) {
+  if (source?.watching) return html`<${Empty} title="No statements yet" icon="sql" command="perfd doctor">Statements appear with the calls that ran them. If calls come and statements do not, this says why:<//>`;
   const notice = source?.notices.find((n) => /postgres/i.test(n.title));
   return html`<${Empty} title=${notice?.title ?? 'No PostgreSQL traffic was seen'} icon="sql" command="perfd analyze FILE --pg-port 5432">${notice?.fix
-    ?? 'A Unix socket or TLS hides it from the recording. Let Odoo connect by TCP (db_host = 127.0.0.1, sslmode off) while recording; if PostgreSQL listens on another port, name it:'}<//>`;
+    ?? 'A Unix socket or TLS hides it from the recording. Let Odoo connect by TCP (db_host = 127.0.0.1, db_sslmode = disable) while recording; if PostgreSQL listens on another port, name it:'}<//>`;
 }

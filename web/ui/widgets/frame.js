@@ -42,7 +42,7 @@ export function TopBar({ source, onHelp }) {
   return html`<header class="top">
     <div class="source" title=${files.join('\n')}>
       ${source?.watching ? html`<${LiveChip} />` : html`<div class="cut"><strong>${files.length ? files[0].replace(/^.*\//, '') : source ? 'recording' : '\u00a0'}</strong>${files.length > 1 && html`<span class="dim"> +${files.length - 1}</span>`}</div>`}
-      <div class="cut dim small">${source ? `${day(source.from)} · ${source.watching ? lasting(source.seconds) : durationText(source.seconds)} · ${plural(source.ordinary, 'call')}` : '\u00a0'}</div>
+      <div class="cut dim small">${source ? `${source.to ? `${day(source.from)} · ` : ''}${source.watching ? lasting(source.seconds) : durationText(source.seconds)} · ${plural(source.ordinary, 'call')}` : '\u00a0'}</div>
     </div>
     <${TimeRange} source=${source} />
     <${FilterBox} rules=${source?.rules ?? []} />
@@ -98,10 +98,10 @@ function TimeRange({ source }) {
   const narrowed = view[1] - view[0] < whole[1] * 0.999;
   const t0 = source?.from ?? NaN;
   return html`<div class="range" role="group" aria-label="Time range">
-    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source ? clock(t0 + view[0]) : '\u00a0'}</span>
+    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source?.to ? clock(t0 + view[0]) : '\u00a0'}</span>
     <${Minimap} draw=${draw} deps=${[data, source]} view=${view} full=${whole} onChange=${setLive} onEnd=${commit}
       label=${source ? `Time range ${clockRange(t0 + view[0], t0 + view[1])}` : 'Time range'} />
-    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source ? `${clock(t0 + view[1])}\u00a0UTC` : '\u00a0'}</span>
+    <span class="n small ${narrowed ? 'narrowed' : 'dim'}">${source?.to ? `${clock(t0 + view[1])}\u00a0UTC` : '\u00a0'}</span>
     <button type="button" class="tool clear" style=${{ visibility: narrowed ? 'visible' : 'hidden' }} onClick=${() => patch({ from: null, to: null })}
       aria-label="Show the whole recording" title="Show the whole recording"><${Icon} name="close" size="12" /></button>
   </div>`;
