@@ -86,17 +86,7 @@ func (o *office) ask(method, echo string) (status int, err error) {
 // least statements of one.
 func (w *watch) shown(method string) (full, counted int, statements int64) {
 	w.t.Helper()
-	_, body := w.get("/api/v1/calls?class=all&limit=1000&method=" + method)
-	var list struct {
-		Rows []struct {
-			Detail     string
-			Statements int64
-		}
-	}
-	if err := json.Unmarshal([]byte(body), &list); err != nil {
-		w.t.Fatalf("calls: %v: %.300s", err, body)
-	}
-	for i, c := range list.Rows {
+	for i, c := range w.rows(method) {
 		if c.Detail == "full" {
 			full++
 		} else {
@@ -107,6 +97,31 @@ func (w *watch) shown(method string) (full, counted int, statements int64) {
 		}
 	}
 	return full, counted, statements
+}
+
+// statements is the number of statements of all calls of a method.
+func (w *watch) statements(method string) (n int64) {
+	w.t.Helper()
+	for _, c := range w.rows(method) {
+		n += c.Statements
+	}
+	return n
+}
+
+// row is what is asked of a row of calls.
+type row struct {
+	Detail     string
+	Statements int64
+}
+
+func (w *watch) rows(method string) []row {
+	w.t.Helper()
+	_, body := w.get("/api/v1/calls?class=all&limit=1000&method=" + method)
+	var list struct{ Rows []row }
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		w.t.Fatalf("calls: %v: %.300s", err, body)
+	}
+	return list.Rows
 }
 
 func (w *watch) kept(method string) int {
