@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perfd/perfd/fixtures"
 	"github.com/perfd/perfd/store"
@@ -69,6 +72,28 @@ func TestLiveStoreKept(t *testing.T) {
 	}
 	if after, err := os.ReadFile(live); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the store changed: %d bytes, %d before, %v", len(after), len(before), err)
+	}
+}
+
+// What an analysis wrote is old: a watch, which deletes that, is given another file.
+func TestAnalysisSpared(t *testing.T) {
+	dir := t.TempDir()
+	kept, live := filepath.Join(dir, "kept.perfd"), filepath.Join(dir, "live.perfd")
+	mustAnalyze(t, "--store", kept, fixtures.Path(t, sequential))
+	if err := spareAnalysis(kept, time.Minute); !errors.Is(err, errAnalysis) {
+		t.Errorf("a watch may write into an analysis: %v", err)
+	}
+	if err := errors.Join(spareAnalysis(kept, 0), spareAnalysis(kept, math.MaxInt64)); err != nil {
+		t.Errorf("an analysis that stays is refused: %v", err)
+	}
+	for range 2 { // made, and gone on with
+		w, err := store.Append(live, storetest.Generate(storetest.SampleConfig{Calls: 1}).Dictionary, store.Config{})
+		if err = errors.Join(err, spareAnalysis(live, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Close(), spareAnalysis(live, 1), spareAnalysis(filepath.Join(dir, "none"), 1)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

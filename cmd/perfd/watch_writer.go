@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -44,6 +45,9 @@ var _ sidecar.Writer = (*writer)(nil)
 
 func openWriter(w *watcher) (*writer, error) {
 	c := w.settings.Load()
+	if err := spareAnalysis(c.Store, c.Retention.Age); err != nil {
+		return nil, err
+	}
 	recorder, err := store.Append(c.Store, w.front.parts().pg.Dictionary(), storeConfig(c.Retention))
 	if err != nil {
 		return nil, err
@@ -58,6 +62,25 @@ func openWriter(w *watcher) (*writer, error) {
 	}
 	return o, nil
 }
+
+// spareAnalysis keeps the retention, which deletes what is older than age, from the result of an analysis. What
+// else is wrong with a store is told when it is opened for writing.
+func spareAnalysis(path string, age time.Duration) error {
+	if age == 0 || !store.IsStore(path) {
+		return nil
+	}
+	old, err := store.Open(path, store.Config{})
+	if err != nil {
+		return nil //nolint:nilerr // Append says it better
+	}
+	kept, err := old.Recording(context.Background())
+	if err = errors.Join(err, old.Close()); err == nil && kept.Complete && !kept.Live && kept.Counts.Calls > 0 && time.Since(kept.Summary.From) > age {
+		return &store.Error{Op: "open store", Path: path, Hint: "choose another name, or remove the file first", Err: errAnalysis}
+	}
+	return nil
+}
+
+var errAnalysis = errors.New("it holds an analysis of calls that retention.age would delete at once")
 
 func storeConfig(r config.Retention) store.Config {
 	return store.Config{
