@@ -92,13 +92,13 @@ func (w *watch) metric(name string) float64 {
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	if !soon(ok) {
-		t.Fatalf("%s: not within 20 s", what)
+		t.Fatalf("%s: not within 30 s", what)
 	}
 }
 
 // soon waits for it, and reports whether it came.
 func soon(ok func() bool) bool {
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
