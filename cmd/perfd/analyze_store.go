@@ -57,7 +57,7 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 }
 
 // unfinished is what a store lacks whose writer did not come to its end.
-const unfinished = "the store was not written to its end"
+const unfinished = "the store is still being written, or its writer was killed"
 
 func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader store.Reader, stored store.Recording) error {
 	from, err := parseMoment("from", o.from)
