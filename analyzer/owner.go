@@ -59,6 +59,8 @@ func ownerOf(c *rpclog.Call, ended bool) owner {
 		o.until, o.answer = c.First.UnixNano(), true
 	case !c.End.IsZero():
 		o.until = c.End.UnixNano()
+	case ended && c.Sent.IsZero() && c.Gaps&rpclog.GapRequest != 0:
+		o.until = o.head // its request never arrived whole: no worker began with it
 	}
 	o.route = routeOf(c)
 	return o

@@ -162,7 +162,7 @@ func (w *watcher) self() metrics.Self {
 			s := w.queue.Stats()
 			return []metrics.Queue{{Name: "results", Depth: s.Bytes, Bound: s.Bound, Dropped: s.Dropped}}
 		},
-		Shed: func() metrics.Shed { return metrics.Shed{Level: int(w.health.level())} },
+		Shed: func() metrics.Shed { return metrics.Shed{Level: int(w.health.level()), Calls: w.queue.Stats().Dropped} },
 		Store: func() metrics.Store {
 			s := w.writer.recorder.Stats()
 			return metrics.Store{

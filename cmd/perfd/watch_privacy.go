@@ -43,6 +43,8 @@ func (p *pseudonyms) hide(t *analyzer.Trace) {
 	}
 	mac := hmac.New(sha256.New, p.key)
 	mac.Write([]byte("login\x00" + t.Call.Login))
-	const length = 5 // bytes: a million users collide with a probability of less than one half
-	t.Call.Login = "user-" + hex.EncodeToString(mac.Sum(nil)[:length])
+	const length = 5  // bytes: a million users collide with a probability of less than one half
+	hidden := *t.Call // the analyzer still has the call itself
+	hidden.Login = "user-" + hex.EncodeToString(mac.Sum(nil)[:length])
+	t.Call = &hidden
 }
