@@ -37,7 +37,7 @@ func TestProxyLive(t *testing.T) {
 		unix, tls  bool
 		exact, few float64 // least share of statements, in percent, that go to the right call with threads known, and without
 	}{
-		{"one threaded process, TLS to PostgreSQL", lab.TrytondConfig{}, false, true, 98, 95},                     // 99.97 where the machine is not busy
+		{"one threaded process, TLS to PostgreSQL", lab.TrytondConfig{}, false, true, 95, 95},                     // 98.7 to 100
 		{"gunicorn with several processes, TCP", lab.TrytondConfig{Workers: 3, Threads: 4}, false, false, 95, 95}, // 97.7 to 100
 		{"gunicorn with several processes, Unix sockets of PostgreSQL", lab.TrytondConfig{Workers: 3, Threads: 4}, true, false, 90, 90},
 	} {
