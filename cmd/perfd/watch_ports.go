@@ -49,7 +49,18 @@ func (t *tap) find(before *ports) *ports {
 	}
 	p := &ports{}
 	p.rpc, p.rpcKnown = choose(c.RPCPorts, rpc, before.rpc, before.rpcKnown, usualRPCPorts)
-	p.pg, p.pgKnown = choose(c.PGPorts, pg, before.pg, before.pgKnown, usualPGPorts)
+	usual := usualPGPorts
+	if t.observer != nil { // a server that is idle may hold no connection; its database listens all the same
+		for _, d := range t.observer.Databases() {
+			for _, a := range d.Listen {
+				usual = append(slices.Clone(usual), a.Port())
+			}
+		}
+		slices.Sort(usual)
+		usual = slices.Compact(usual)
+		usual = usual[:min(len(usual), maxPorts)]
+	}
+	p.pg, p.pgKnown = choose(c.PGPorts, pg, before.pg, before.pgKnown, usual)
 	if c.PGLog.Path != "" {
 		p.pg = nil // statements come from the log, and once is enough
 	}
