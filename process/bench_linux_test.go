@@ -112,7 +112,7 @@ func BenchmarkCost(b *testing.B) {
 			}
 			cancel()
 			<-done
-			if n := th.stats().Lost; n > 0 {
+			if n := th.lost(); n > 0 {
 				b.Logf("%s: %d uses lost", name, n)
 			}
 			th.close()

@@ -57,7 +57,7 @@ func TestLossIsCounted(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lost := th.stats().Lost
+			lost := th.lost()
 			drain(t, th)
 			if n := th.stats().Events; lost == 0 || n+lost < 1000 || n > 200 {
 				t.Errorf("%d events and %d lost, want 1000 together and most of them lost", n, lost)

@@ -43,6 +43,7 @@ type threads struct {
 	since   map[int32]int64 // the processes that were tapped after their beginning
 
 	fault           atomic.Pointer[error] // of the last watch
+	drops           atomic.Uint64         // what the kernel counted in dropped, when it was last looked at
 	events, foreign atomic.Uint64
 	horizon         atomic.Int64
 }
@@ -215,7 +216,6 @@ func (th *threads) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = th.reader.Close() })
 	defer stop()
 	var record ringbuf.Record
-	var lost uint64
 	before := time.Now()
 	for {
 		asked := time.Now()
@@ -231,9 +231,8 @@ func (th *threads) run(ctx context.Context) {
 			}
 			th.take(record.RawSample, clock)
 		}
-		if n := th.lost(); n != lost {
+		if n := th.lost(); n != th.drops.Swap(n) {
 			th.table.gaps.lost(before.Add(-settle).UnixNano(), time.Now().UnixNano())
-			lost = n
 		}
 		before = asked
 		th.horizon.Store(asked.Add(-settle).UnixNano())
@@ -303,14 +302,14 @@ func (th *threads) stats() Threads {
 	if at := th.horizon.Load(); at != 0 {
 		s.Horizon = time.Unix(0, at)
 	}
-	s.Lost = th.lost()
+	s.Lost = th.drops.Load()
 	if fault := th.fault.Load(); fault != nil && *fault != nil {
 		s.Err = explain(*fault)
 	}
 	return s
 }
 
-// lost is how many records the kernel had no room for.
+// lost is how many records the kernel had no room for. It is of the goroutine that runs, as close is after it.
 func (th *threads) lost() uint64 {
 	var each []uint64 // one number a processor
 	var all uint64

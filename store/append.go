@@ -17,8 +17,10 @@ const (
 	busyMillis = 5000
 	liveBusy   = 500
 
-	// tickTime bounds a Tick's deleting where the file is close to its limit.
+	// tickTime bounds a Tick's deleting where the file is close to its limit, and overTime where it is beyond: what
+	// comes would soon be refused.
 	tickTime = 25 * time.Millisecond
+	overTime = 150 * time.Millisecond
 
 	liveBatch = 5000
 	pageSize  = 4096
@@ -121,7 +123,8 @@ func (w *Recorder) goLive() error {
 }
 
 // Tick commits what is pending where that is due, and takes a step of what the store has to do beside: deleting
-// what is too old or too much, folding the log. That takes some 40 ms at most.
+// what is too old or too much, folding the log. That takes some 40 ms at most, and overTime where the file has
+// outgrown its limit.
 func (w *Recorder) Tick(now time.Time) error {
 	if w.flushed.IsZero() || now.Before(w.flushed) || now.Sub(w.flushed) >= w.cfg.FlushEvery {
 		w.flushed = now
@@ -137,7 +140,7 @@ func (w *Recorder) Tick(now time.Time) error {
 	}
 	for start := time.Now(); ; {
 		more, err := w.Prune(now)
-		if err != nil || !more || time.Since(start) > tickTime || !w.tight() {
+		if err != nil || !more || time.Since(start) > w.haste() {
 			return err
 		}
 	}
@@ -150,9 +153,15 @@ func (w *Recorder) Retain(cfg Config) {
 	w.cfg.MaxAge, w.cfg.MaxTrendAge, w.cfg.MaxBytes = cfg.MaxAge, cfg.MaxTrendAge, cfg.MaxBytes
 }
 
-// tight reports whether deleting has to hurry, lest the file outgrow its limit.
-func (w *Recorder) tight() bool {
-	return w.cfg.MaxBytes > 0 && w.stats.used.Load() > w.cfg.MaxBytes/100*93
+// haste is how long a Tick may delete, beyond its first step, lest the file outgrow its limit.
+func (w *Recorder) haste() time.Duration {
+	switch used := w.stats.used.Load(); {
+	case w.cfg.MaxBytes <= 0 || used <= w.cfg.MaxBytes/100*93:
+		return 0
+	case used <= w.cfg.MaxBytes:
+		return tickTime
+	}
+	return overTime
 }
 
 // counters are what Stats reads from other goroutines.
