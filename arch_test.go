@@ -25,7 +25,7 @@ var below = map[string][]string{
 	"privilege":      {},
 	"config":         {},
 	"deploy":         {},
-	"doctor":         {"capture", "config", "store"},
+	"doctor":         {"capture", "config", "sqltrace", "store"},
 	"metrics":        {"analyzer", "rpclog", "sqltrace"},
 	"profile":        {},
 	"evidence":       {},

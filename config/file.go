@@ -218,7 +218,7 @@ func suggest(section, key string) string {
 	for name := range seen {
 		all = append(all, name)
 	}
-	if near := nearest(key, all); near != "" {
+	if near := Nearest(key, all); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "allowed here: " + strings.Join(here, ", ")

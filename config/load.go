@@ -166,7 +166,7 @@ func (c *Config) loadEnv(env map[string]string) (problems Problems) {
 	slices.Sort(unknown)
 	for _, name := range unknown {
 		// A Kubernetes service named perfd puts PERFD_SERVICE_HOST, PERFD_PORT_… here: only what comes near is told.
-		if near := nearest(name, names); near != "" {
+		if near := Nearest(name, names); near != "" {
 			problems = append(problems, Problem{Source: Source{Name: name}, Message: "is no setting; did you mean " + near + "?", Warning: true})
 		}
 	}
@@ -213,8 +213,8 @@ func exposed(path string) bool {
 	return err == nil && info.Mode().Perm()&0o004 != 0
 }
 
-// nearest is the name that was probably meant; empty if none comes near.
-func nearest(name string, names []string) string {
+// Nearest is the name that was probably meant; empty if none comes near.
+func Nearest(name string, names []string) string {
 	best, least := "", 3
 	for _, n := range names {
 		if d := distance(name, n); d < least {

@@ -108,38 +108,35 @@ type check interface {
 // checks is the table of all checks, in the order of the report.
 func checks(c Config) []check {
 	host := once(c.Host)
-	if c.Watching {
-		return []check{
-			evidenceCheck{c.Settings, host},
-			interfaceCheck{c.Settings, listInterfaces},
-			serverCheck{c.Settings, host, listening},
-			databaseCheck{c.Settings, host, listening},
-			poolerCheck{c.Settings, host},
-			trafficCheck{c.Tap},
-			clockCheck{clock},
-			logCheck{c.Settings, readable},
-			diskCheck{c.Settings, diskFree, os.Stat},
+	all := []struct {
+		check
+		beginning bool // is of use before a watch begins, not while it runs
+	}{
+		{versionCheck{c.Version}, true},
+		{settingsCheck{c.Problems, c.Settings}, true},
+		{tapCheck{capture.LivePermitted}, true},
+		{capabilityCheck{c.Settings, ownCapabilities}, true},
+		{evidenceCheck{c.Settings, host}, false},
+		{interfaceCheck{c.Settings, listInterfaces}, false},
+		{serverCheck{c.Settings, host, listening}, false},
+		{databaseCheck{c.Settings, host, listening}, false},
+		{poolerCheck{c.Settings, host}, false},
+		{trafficCheck{c.Tap}, false},
+		{clockCheck{clock}, false},
+		{postgresCheck{c.Settings, askPostgres}, true},
+		{logCheck{c.Settings, readable}, false},
+		{storeCheck{c.Settings, openStore, os.Stat}, true},
+		{diskCheck{c.Settings, diskFree, os.Stat}, false},
+		{listenCheck{c.Settings, tryListen}, true},
+		{memoryCheck{c.Settings, memoryLimit}, true},
+	}
+	var chosen []check
+	for _, x := range all {
+		if !c.Watching || !x.beginning {
+			chosen = append(chosen, x.check)
 		}
 	}
-	return []check{
-		versionCheck{c.Version},
-		settingsCheck{c.Problems, c.Settings},
-		tapCheck{capture.LivePermitted},
-		capabilityCheck{c.Settings, ownCapabilities},
-		evidenceCheck{c.Settings, host},
-		interfaceCheck{c.Settings, listInterfaces},
-		serverCheck{c.Settings, host, listening},
-		databaseCheck{c.Settings, host, listening},
-		poolerCheck{c.Settings, host},
-		trafficCheck{c.Tap},
-		clockCheck{clock},
-		postgresCheck{c.Settings, askPostgres},
-		logCheck{c.Settings, readable},
-		storeCheck{c.Settings, openStore, os.Stat},
-		diskCheck{c.Settings, diskFree, os.Stat},
-		listenCheck{c.Settings, tryListen},
-		memoryCheck{c.Settings, memoryLimit},
-	}
+	return chosen
 }
 
 // Examine runs all checks, one after the other.

@@ -33,7 +33,7 @@ func (d *Decoder) request(e *entry) {
 	if open < 0 || shut <= open {
 		return // the server says something else
 	}
-	r := &Request{At: e.at, PID: e.pid, Database: d.intern(e.database), Logger: d.intern(e.logger)}
+	r := &Request{At: e.at, PID: e.pid, Database: d.names.Intern(e.database), Logger: d.names.Intern(e.logger)}
 	verb, rest, ok := bytes.Cut(e.message[open+1:shut], space)
 	path := rest
 	if n := bytes.LastIndex(rest, []byte(" HTTP/")); n >= 0 {
@@ -49,7 +49,7 @@ func (d *Decoder) request(e *entry) {
 		d.stats.Unread++
 		return
 	}
-	r.Verb, r.Path = d.intern(verb), d.intern(path)
+	r.Verb, r.Path = d.names.Intern(verb), d.names.Intern(path)
 	client, _, _ := bytes.Cut(e.message[:open], space)
 	if a, err := netip.ParseAddr(string(client)); err == nil {
 		r.Client = a.Unmap()
@@ -75,7 +75,7 @@ func (d *Decoder) figures(r *Request, f [][]byte) {
 	}
 	r.Counted, r.Queries, r.SQLTime, r.RestTime = true, n, sql, rest
 	if len(f) > 3 && string(f[3]) != "-" {
-		r.Cursor = d.intern(f[3])
+		r.Cursor = d.names.Intern(f[3])
 	}
 	d.stats.Counted++
 }
@@ -97,9 +97,9 @@ func (d *Decoder) dispatched(e *entry) {
 		d.stats.Unread++
 		return
 	}
-	r := &Request{At: e.at, PID: e.pid, Logger: d.intern(e.logger), Verb: "POST", Path: d.intern(host[slash:]), Status: 200,
-		Took: time.Duration(ms) * time.Millisecond, Method: d.intern(text[:paren])}
-	r.Database = d.intern(bytes.Trim(host[slash:], "/"))
+	r := &Request{At: e.at, PID: e.pid, Logger: d.names.Intern(e.logger), Verb: "POST", Path: d.names.Intern(host[slash:]), Status: 200,
+		Took: time.Duration(ms) * time.Millisecond, Method: d.names.Intern(text[:paren])}
+	r.Database = d.names.Intern(bytes.Trim(host[slash:], "/"))
 	if a, err := netip.ParseAddr(string(host[:slash])); err == nil {
 		r.Client = a.Unmap()
 	}
@@ -108,7 +108,7 @@ func (d *Decoder) dispatched(e *entry) {
 }
 
 func (d *Decoder) emit(e *entry, j Job) {
-	j.At, j.PID, j.Database = e.at, e.pid, d.intern(e.database)
+	j.At, j.PID, j.Database = e.at, e.pid, d.names.Intern(e.database)
 	if len(j.Name) > 200 {
 		j.Name = strings.ToValidUTF8(j.Name[:200], "")
 	}

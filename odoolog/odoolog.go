@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // Config tells how to read a log. Its zero value works.
@@ -99,9 +101,9 @@ type Decoder struct {
 	sink  Sink
 	stats Stats
 	loc   *time.Location
-	plain []byte            // a line without colours
-	names map[string]string // bounded
-	day   [10]byte          // the date read last
+	plain []byte // a line without colours
+	names sqltrace.Names
+	day   [10]byte // the date read last
 	date  time.Time
 }
 
@@ -110,7 +112,7 @@ func New(cfg Config, sink Sink) *Decoder {
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
 	}
-	return &Decoder{sink: sink, loc: cfg.Location, names: map[string]string{}}
+	return &Decoder{sink: sink, loc: cfg.Location}
 }
 
 // Stats returns what was counted so far.
@@ -282,18 +284,4 @@ func seconds(b []byte) (time.Duration, bool) {
 		return 0, false
 	}
 	return max(time.Duration(f*1e9), 0), true
-}
-
-// maxNames bounds the table of names.
-const maxNames = 4096
-
-func (d *Decoder) intern(b []byte) string {
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if len(d.names) < maxNames && len(s) <= 256 {
-		d.names[s] = s
-	}
-	return s
 }

@@ -153,7 +153,7 @@ func (s *stream) errorResponse(body []byte) {
 	_ = m.Decode(body) // what was read before a cut is enough
 	code := ""
 	if validState(m.Code) {
-		code = s.d.intern([]byte(m.Code))
+		code = s.d.names.Intern([]byte(m.Code))
 	}
 	o := s.first()
 	if o == nil && !s.served {

@@ -91,7 +91,7 @@ type Decoder struct {
 	scanner    scanner
 	statements []Statement // slab of statements not yet used
 	hashes     evidence.Block
-	names      map[string]string
+	names      Names
 	buffered   int // bytes held by streams
 	texts      texts
 }
@@ -105,7 +105,6 @@ func New(config Config, sink Sink) *Decoder {
 		config: config,
 		sink:   sink,
 		shapes: newShapes(config.Shapes, config.DisplayText),
-		names:  map[string]string{},
 	}
 }
 
@@ -146,21 +145,6 @@ func (d *Decoder) statement() *Statement {
 	st.ID = d.lastID
 	st.Rows = -1
 	return st
-}
-
-// maxNames bounds the table of names of users, databases, applications and SQLSTATEs.
-const maxNames = 4096
-
-// intern returns b as a string, the same one for the same bytes.
-func (d *Decoder) intern(b []byte) string {
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if len(d.names) < maxNames && len(s) <= 256 {
-		d.names[s] = s
-	}
-	return s
 }
 
 func (d *Decoder) deliver(st *Statement) {

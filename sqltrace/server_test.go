@@ -1,21 +1,14 @@
 package sqltrace
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,102 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/lab"
 )
-
-// startServer runs a PostgreSQL server for the test and returns its address. A server refuses to run as
-// root, so root runs it as the user postgres, whom Debian's package brings.
-func startServer(t *testing.T) string {
-	t.Helper()
-	bin := serverPrograms(t)
-	dir, err := os.MkdirTemp("", "perfd-pg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	var attr *syscall.SysProcAttr
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			t.Fatalf("PostgreSQL does not run as root, and there is no user postgres: install the Debian package postgresql")
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		if err := os.Chown(dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "perfd", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("create a cluster: %v\n%s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=20")
-	server.SysProcAttr, server.Dir = attr, dir
-	stderr, err := server.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatalf("start the server: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGQUIT)
-		_ = server.Wait()
-	})
-	up := make(chan string, 1)
-	go func() {
-		var log bytes.Buffer
-		buf := make([]byte, 4096)
-		for said := false; ; {
-			n, err := stderr.Read(buf)
-			log.Write(buf[:n])
-			if !said && (err != nil || strings.Contains(log.String(), "ready to accept connections")) {
-				said = true
-				up <- log.String()
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	if log := <-up; !strings.Contains(log, "ready to accept connections") {
-		t.Fatalf("the server did not start:\n%s", log)
-	}
-	return addr
-}
-
-// serverPrograms finds the folder of initdb and postgres.
-func serverPrograms(t *testing.T) string {
-	t.Helper()
-	var dirs []string
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
-		dirs = append(dirs, strings.TrimSpace(string(out)))
-	}
-	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	for i := len(debian) - 1; i >= 0; i-- {
-		dirs = append(dirs, debian[i])
-	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		dirs = append(dirs, filepath.Dir(path))
-	}
-	for _, dir := range dirs {
-		if _, err := os.Stat(filepath.Join(dir, "initdb")); err == nil {
-			return dir
-		}
-	}
-	t.Fatal("this test needs a PostgreSQL server: install the Debian package postgresql")
-	return ""
-}
 
 // relay stands between clients and a server and shows a decoder what passes, as a capture would.
 type relay struct {
@@ -213,16 +112,21 @@ type deed struct {
 
 // A real server and a real client in all their ways of running statements; what they did is known.
 func TestRealServer(t *testing.T) {
-	server := startServer(t)
+	server := lab.PostgreSQL(t, lab.PostgresConfig{})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := &collector{}
 	d := New(Config{}, c)
-	r := newRelay(t, server, d)
-	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://perfd@%s/postgres?sslmode=prefer&application_name=relay", r.listener.Addr()))
+	r := newRelay(t, server.Addr.String(), d)
+	config, err := pgx.ParseConfig(server.DSN("postgres", "prefer"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.Port = addrPort(r.listener.Addr()).Port()
+	for _, f := range config.Fallbacks { // without TLS
+		f.Port = config.Port
+	}
+	config.RuntimeParams["application_name"] = "relay"
 	db, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +271,7 @@ func TestRealServer(t *testing.T) {
 	if session == nil {
 		t.Fatalf("no session of backend %d", backend)
 	}
-	if session.User != "perfd" || session.Database != "postgres" || session.Application != "relay" || session.Joined || session.Encrypted {
+	if session.User != lab.Superuser || session.Database != "postgres" || session.Application != "relay" || session.Joined || session.Encrypted {
 		t.Errorf("session %+v", *session)
 	}
 	var got []deed

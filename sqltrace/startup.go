@@ -68,12 +68,12 @@ func (s *stream) started(packet []byte) {
 			return
 		}
 		p := m.Parameters
-		s.session.User = s.d.intern([]byte(p["user"]))
+		s.session.User = s.d.names.Intern([]byte(p["user"]))
 		s.session.Database = s.session.User
 		if p["database"] != "" {
-			s.session.Database = s.d.intern([]byte(p["database"]))
+			s.session.Database = s.d.names.Intern([]byte(p["database"]))
 		}
-		s.session.Application = s.d.intern([]byte(p["application_name"]))
+		s.session.Application = s.d.names.Intern([]byte(p["application_name"]))
 		switch p["replication"] {
 		case "", "false", "off", "no", "0":
 		default:
@@ -109,7 +109,7 @@ func (s *stream) parameter(body []byte) {
 	switch m.Name {
 	case "application_name":
 		if m.Value != s.session.Application {
-			s.session.Application = s.d.intern([]byte(m.Value))
+			s.session.Application = s.d.names.Intern([]byte(m.Value))
 		}
 	case "standard_conforming_strings":
 		s.escapes = m.Value == "off"

@@ -59,10 +59,15 @@ func serve(ctx context.Context, t terminal, ln net.Listener, reader store.Reader
 	if err != nil {
 		return errors.Join(fmt.Errorf("serve pages: %w", err), ln.Close())
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout}
 	if _, err := fmt.Fprintf(t.out, "perfd is serving on http://%s (Ctrl-C ends it)\n", ln.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), ln.Close())
 	}
+	return serveUntil(ctx, ln, handler, func() {})
+}
+
+// serveUntil serves until ctx is done, which is its regular end; stop then ends what would go on for ever.
+func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler, stop func()) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -72,6 +77,7 @@ func serve(ctx context.Context, t terminal, ln net.Listener, reader store.Reader
 	})
 	group.Go(func() error {
 		<-ctx.Done()
+		stop()
 		quit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		if err := server.Shutdown(quit); err != nil {

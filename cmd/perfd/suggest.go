@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/perfd/perfd/config"
 )
 
 // suggestFlag words which flag was probably meant by an unknown one; empty if none comes near.
@@ -12,43 +16,19 @@ func suggestFlag(cmd *cobra.Command, err error) string {
 	if !unknown {
 		return ""
 	}
-	best, distance := "", 3
-	for _, word := range strings.Fields(cmd.Flags().FlagUsages()) {
-		flag, long := strings.CutPrefix(word, "--")
-		if !long {
-			continue
+	var flags []string
+	begun := "" // the flag that the name begins
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
 		}
-		d := editDistance(name, flag)
-		if strings.HasPrefix(flag, name) {
-			d = 1
+		flags = append(flags, f.Name)
+		if begun == "" && strings.HasPrefix(f.Name, name) {
+			begun = f.Name
 		}
-		if d < distance {
-			best, distance = flag, d
-		}
+	})
+	if best := cmp.Or(begun, config.Nearest(name, flags)); best != "" {
+		return ", did you mean --" + best + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return ", did you mean --" + best + "?"
-}
-
-// editDistance is the number of bytes to insert, delete or replace to make b of a.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

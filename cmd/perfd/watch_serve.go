@@ -86,29 +86,6 @@ func (w *watcher) serveMetrics(ctx context.Context, group *errgroup.Group) error
 	return nil
 }
 
-// serveUntil serves until ctx is done, which is its regular end; stop then ends what would go on for ever.
-func serveUntil(ctx context.Context, ln net.Listener, handler http.Handler, stop func()) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve pages: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		stop()
-		quit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		if err := server.Shutdown(quit); err != nil {
-			return server.Close()
-		}
-		return nil
-	})
-	return group.Wait()
-}
-
 // healthz says that perfd runs.
 func (w *watcher) healthz(rw http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(rw, "ok\n") // who asked has gone

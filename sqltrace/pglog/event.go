@@ -64,7 +64,7 @@ func (d *Decoder) event(e *entry) {
 			}
 		}
 	}
-	ev.Table = d.intern([]byte(ev.Table))
+	ev.Table = d.names.Intern([]byte(ev.Table))
 	d.stats.Events++
 	d.events.Event(ev)
 }

@@ -219,7 +219,7 @@ func (d *Decoder) failed(e *entry) {
 	}
 	if st != nil {
 		st.First = st.End
-		st.SQLState = d.intern(e.state)
+		st.SQLState = d.names.Intern(e.state)
 		if !validState(e.state) || st.SQLState == "00000" {
 			st.SQLState = stateOf(e.message)
 		}

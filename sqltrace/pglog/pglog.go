@@ -99,7 +99,7 @@ type Decoder struct {
 	room     []byte // in which a record's values are put together
 	values   [][]byte
 	sessions map[int32]*session
-	names    map[string]string
+	names    sqltrace.Names
 	lastConn uint64
 	slots    map[string]uint64 // transactions seen, by backend
 }
@@ -108,7 +108,7 @@ type Decoder struct {
 // PlanSink and an EventSink. Its calls must come from the goroutine that owns sql. The error is of Config.Prefix.
 func New(cfg Config, sql *sqltrace.Decoder, sink sqltrace.Sink) (*Decoder, error) {
 	d := &Decoder{cfg: cfg.withDefaults(), sql: sql, sink: sink, format: cfg.Format,
-		sessions: map[int32]*session{}, names: map[string]string{}, slots: map[string]uint64{}}
+		sessions: map[int32]*session{}, slots: map[string]uint64{}}
 	d.clock.location = d.cfg.Location
 	d.plans, _ = sink.(PlanSink)
 	d.events, _ = sink.(EventSink)
@@ -196,19 +196,4 @@ func (d *Decoder) finish() {
 		d.open = false
 		d.take(&d.entry)
 	}
-}
-
-// maxNames bounds the table of names.
-const maxNames = 4096
-
-// intern returns b as a string, the same one for the same bytes.
-func (d *Decoder) intern(b []byte) string {
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if len(d.names) < maxNames && len(s) <= 256 {
-		d.names[s] = s
-	}
-	return s
 }

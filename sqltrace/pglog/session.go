@@ -52,13 +52,13 @@ func (d *Decoder) session(e *entry) *session {
 	}
 	s.last = e.at
 	if s.User == "" && known(e.user) {
-		s.User = d.intern(e.user)
+		s.User = d.names.Intern(e.user)
 	}
 	if s.Database == "" && known(e.db) {
-		s.Database = d.intern(e.db)
+		s.Database = d.names.Intern(e.db)
 	}
 	if known(e.app) && string(e.app) != s.Application {
-		s.Application = d.intern(e.app)
+		s.Application = d.names.Intern(e.app)
 	}
 	if !s.Client.IsValid() && len(e.client) > 0 {
 		s.Client = clientAddr(e.client)
@@ -152,9 +152,9 @@ func (d *Decoder) authorized(e *entry, text []byte, replication bool) {
 	text, app, _ := bytes.Cut(text, []byte(" application_name="))
 	text, db, _ := bytes.Cut(text, []byte(" database="))
 	user := bytes.TrimPrefix(text, []byte("user="))
-	s.User, s.Database = d.intern(user), d.intern(db)
+	s.User, s.Database = d.names.Intern(user), d.names.Intern(db)
 	if len(app) > 0 {
-		s.Application = d.intern(app)
+		s.Application = d.names.Intern(app)
 	}
 	s.Replication = replication
 	d.announce(s)
