@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
@@ -125,7 +126,7 @@ func (p procs) sockets(pid int32, yield func(inode uint32)) error {
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(maxFiles)
-	if err != nil && len(names) == 0 {
+	if err != nil && !errors.Is(err, io.EOF) && len(names) == 0 { // one that has ended has none, until its parent takes note
 		return err
 	}
 	var buf [64]byte

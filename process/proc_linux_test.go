@@ -1,8 +1,12 @@
 package process
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestProc(t *testing.T) {
@@ -39,4 +43,34 @@ func FuzzStatus(f *testing.F) {
 		readStatus(b)
 		socketInode(b)
 	})
+}
+
+// TestEnded asks for the sockets of a process that has ended and that nobody has waited for: it has none, which is
+// not the same as that they may not be looked at.
+func TestEnded(t *testing.T) {
+	ended := exec.Command("true")
+	out, err := ended.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ended.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(out); err != nil {
+		t.Fatal(err)
+	}
+	p, pid := procs{"/proc"}, int32(ended.Process.Pid)
+	var left unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, int(pid), &left, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.sockets(pid, func(inode uint32) { t.Errorf("socket %d", inode) }); err != nil {
+		t.Error(err)
+	}
+	if err := ended.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.sockets(pid, func(uint32) {}); err == nil {
+		t.Error("a process that is gone has files")
+	}
 }
