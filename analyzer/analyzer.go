@@ -168,12 +168,19 @@ func (a *Analyzer) Statement(s *sqltrace.Statement) {
 	if l := b.add(s, a.discards(s)); l != nil {
 		a.leases = append(a.leases, l)
 	}
-	if len(b.current.statements) >= a.cfg.LeaseStatements {
+	if n := len(b.current.statements); n >= a.cfg.LeaseStatements || a.crowded() && n*len(a.conns) >= a.cfg.Statements {
 		a.leases = append(a.leases, b.close())
 	}
 	if len(a.leases) > before {
 		a.consider()
 	}
+}
+
+// crowded reports whether so much is held that leases cannot be waited for to end, as where many connections run long
+// transactions at once.
+func (a *Analyzer) crowded() bool {
+	const crowd = 4
+	return a.pending >= crowd*a.cfg.Statements
 }
 
 func (a *Analyzer) discards(s *sqltrace.Statement) bool {
@@ -267,14 +274,14 @@ func (a *Analyzer) idle(now time.Time) bool {
 		}
 	}
 	const linger = 2 * time.Second // statements of no call may wait longer
-	return len(a.leases) == 0 || now.Sub(a.cutAt) < linger
+	return a.pending == 0 || now.Sub(a.cutAt) < linger
 }
 
 // hand gives a job the leases, and everything that is under way. Calls that are kept for the next job take
 // part as calls still open.
 func (a *Analyzer) hand(j job, keep []*rpclog.Call) {
 	for _, b := range a.conns {
-		if b.idle() && (j.now.IsZero() || b.quiet(j.now.Add(-a.cfg.Grace/2))) {
+		if b.idle() && (j.now.IsZero() || b.quiet(j.now.Add(-a.cfg.Grace/2)) || b.runs(j.now.Add(-a.cfg.Patience))) {
 			if l := b.close(); l != nil {
 				a.leases = append(a.leases, l)
 			}

@@ -189,6 +189,12 @@ func (b *leaseBuilder) quiet(since time.Time) bool {
 	return b.current == nil || b.current.end < since.UnixNano()
 }
 
+// runs reports whether the current lease is a run of statements outside of any transaction that began before a moment:
+// nothing ends such a run but a pause.
+func (b *leaseBuilder) runs(since time.Time) bool {
+	return !b.pooled && !b.inTx && b.current != nil && b.current.start < since.UnixNano()
+}
+
 // marker is what one statement shape says about the lease that runs it.
 type marker uint16
 

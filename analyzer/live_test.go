@@ -197,3 +197,61 @@ func TestWitnessDecides(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchedWithoutTransactions plays servers whose connections never pause and hardly ever end a transaction: what
+// ran outside of any is delivered soon, and what one long transaction after the other ran is not all held back.
+func TestWatchedWithoutTransactions(t *testing.T) {
+	const (
+		connections = 40
+		step        = time.Millisecond
+		calls       = 60_000 // of Statement
+	)
+	for _, tt := range []struct {
+		name string
+		in   byte // the state of the transaction that the server reports
+		most int  // statements that may be held back
+	}{
+		{"outside of any", 'I', 3000},
+		{"in one that lasts", 'T', 12_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out listener
+			a := New(Config{Live: true, Statements: 3000}, sqltrace.New(sqltrace.Config{}, &liveRelay{}).Dictionary(), nil, &out)
+			at := time.Unix(1000, 0)
+			sessions := make([]*sqltrace.Session, connections)
+			for i := range sessions {
+				sessions[i] = &sqltrace.Session{Opened: at}
+				a.Opened(sessions[i])
+			}
+			worst := 0
+			for n := range calls {
+				at = at.Add(step)
+				s := &sqltrace.Statement{ID: sqltrace.StatementID(n + 1), Session: sessions[n%connections], Kind: sqltrace.Query, Tx: tt.in,
+					Start: at, First: at.Add(step / 4), End: at.Add(step / 2)}
+				a.Statement(s)
+				if n%100 == 0 {
+					a.await()
+					a.Advance(at)
+				}
+				if n%1000 == 999 {
+					a.await()
+					delivered := 0
+					for _, b := range out.backgrounds {
+						delivered += len(b.Spans)
+					}
+					worst = max(worst, n+1-delivered)
+				}
+			}
+			if err := a.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			delivered := 0
+			for _, b := range out.backgrounds {
+				delivered += len(b.Spans)
+			}
+			if delivered != calls || worst > tt.most {
+				t.Errorf("%d of %d statements were delivered; at the worst moment %d were held back", delivered, calls, worst)
+			}
+		})
+	}
+}
