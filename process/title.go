@@ -98,7 +98,7 @@ func named(title string) (Title, bool) {
 		if !ok {
 			return Title{}, false
 		}
-		t.Kind, t.Role = kind, HTTP
+		t.Kind = kind // and a worker of either may have several threads
 		if first == "master" {
 			t.Role = Main
 		}

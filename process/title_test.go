@@ -30,7 +30,7 @@ func TestClassify(t *testing.T) {
 		{line: "python3|/usr/bin/trytond-worker|", want: Title{Tryton, Worker, "trytond-worker", ""}},
 		{line: "python3|/usr/bin/trytond-admin|-p|", want: Title{Tryton, Other, "trytond-admin", ""}},
 		{line: "gunicorn: master [trytond.application:app]", want: Title{Tryton, Main, "gunicorn: master", ""}},
-		{line: "gunicorn: worker [trytond.application:app]", want: Title{Tryton, HTTP, "gunicorn: worker", ""}},
+		{line: "gunicorn: worker [trytond.application:app]", want: Title{Tryton, Worker, "gunicorn: worker", ""}},
 		{line: "/usr/bin/python3|/usr/bin/gunicorn|-b|:8000|trytond.application:app|", want: Title{Tryton, Main, "gunicorn", ""}},
 		{line: "uwsgi|--http|:8000|--module|trytond.application:app|", want: Title{Tryton, Main, "uwsgi", ""}},
 		{line: "gunicorn: worker [shop.wsgi]", foreign: true},

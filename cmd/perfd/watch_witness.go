@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -26,7 +27,7 @@ func (w witness) Worker(local, remote netip.AddrPort, from, to time.Time) (pid, 
 	}
 	switch w.observer.Role(pid) {
 	case process.HTTP, process.Cron: // Odoo's prefork workers: the main thread does it all
-		return pid, pid
+		return pid, cmp.Or(tid, pid)
 	case process.Gevent:
 		return pid, 0
 	}
