@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/follow"
 	"github.com/perfd/perfd/lab"
+	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/sqltrace/pglog"
 )
 
@@ -29,8 +31,52 @@ func TestLivePostgresLog(t *testing.T) {
 		Postgres: pg, Workers: 2, Route: lab.Route{Host: "127.0.0.1", Port: pg.Addr.Port(), SSLMode: "require"},
 	})
 	warmUp(t, server)
-	var got collector
-	h := newHouse(&got)
+	alone := watchLog(t, server, pg, prefix, nil)
+	threads := watchLog(t, server, pg, prefix, &process.Config{Threads: process.ThreadsBest})
+	calls, err := lab.Crowd{Host: server.Addr.String(), Bursts: 4}.Work(t.Context())
+	server.Stop()
+	pg.Stop()
+	info, err2 := os.Stat(pg.Log)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	alone.end(info.Size())
+	threads.end(info.Size())
+	want := server.Truth(calls)
+	atLeast(t, "statements given to the right call", liveScore(t, want, alone.got.answers()).Attributed, byLog)
+	if s := liveScore(t, want, threads.got.answers()); threads.observer.Stats().Threads.Source != process.ThreadsOff {
+		atLeast(t, "statements given to the right call by their threads", s.Attributed, byLogAndThreads)
+	}
+}
+
+// byLog is the least share of statements, in percent, that must go to the right call where a log tells of them. Its
+// clock has milliseconds, it says nothing of the values in rows, and its lines come later than the packets.
+// byLogAndThreads is the same where the threads that used the connections are known.
+const (
+	byLog           = 92
+	byLogAndThreads = 99.5
+)
+
+// logWatching is a tap that sees calls, and a log that tells of statements.
+type logWatching struct {
+	got      collector
+	observer *process.Observer // nil if there is none
+	end      func(logged int64)
+}
+
+// watchLog watches until end is called with the length of the log.
+func watchLog(t *testing.T, server *lab.Trytond, pg *lab.Postgres, prefix string, c *process.Config) *logWatching {
+	t.Helper()
+	w := &logWatching{}
+	var h *house
+	endObserver := func() {}
+	if c == nil {
+		h = newHouse(&w.got)
+	} else {
+		w.observer, endObserver = observe(t, *c, pg.Addr.Port())
+		h = newHouseWith(analyzer.Config{Witness: w.observer}, &w.got)
+		h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, w.observer}, seen{h.sql, w.observer})
+	}
 	log, err := pglog.New(pglog.Config{Server: pg.Addr, Prefix: prefix}, h.sql, &h.relay)
 	if err != nil {
 		t.Fatal(err)
@@ -44,26 +90,17 @@ func TestLivePostgresLog(t *testing.T) {
 	end := tap(t, h, capture.LiveConfig{
 		RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()}, Between: in.drain,
 	})
-	calls, err := lab.Crowd{Host: server.Addr.String(), Bursts: 4}.Work(t.Context())
-	server.Stop()
-	pg.Stop()
-	info, err2 := os.Stat(pg.Log)
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
+	w.end = func(logged int64) {
+		in.await(logged)
+		end()
+		stop()
+		if err := <-following; err != nil {
+			t.Error(err)
+		}
+		endObserver()
 	}
-	in.await(info.Size())
-	end()
-	stop()
-	if err := <-following; err != nil {
-		t.Error(err)
-	}
-	s := liveScore(t, server.Truth(calls), got.answers())
-	atLeast(t, "statements given to the right call", s.Attributed, byLog)
+	return w
 }
-
-// byLog is the least share of statements, in percent, that must go to the right call where a log tells of them. Its
-// clock has milliseconds, it says nothing of the values in rows, and its lines come later than the packets.
-const byLog = 92
 
 // inbox keeps lines of a log until the goroutine that decodes packets takes them.
 type inbox struct {

@@ -184,7 +184,7 @@ func (s *stages) needed() (keep []privilege.Capability) {
 	if s.observer != nil {
 		keep = append(keep, privilege.SysPtrace, privilege.BPF, privilege.Perfmon)
 	}
-	if c := s.w.settings.Load(); c.PGLog.Path != "" || c.OdooLog.Path != "" {
+	if c := s.w.settings.Load(); s.observer != nil || c.PGLog.Path != "" || c.OdooLog.Path != "" {
 		keep = append(keep, privilege.DACReadSearch)
 	}
 	return keep
