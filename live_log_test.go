@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/perfd/perfd/follow"
 	"github.com/perfd/perfd/lab"
 	"github.com/perfd/perfd/process"
+	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace/pglog"
 )
 
@@ -42,10 +44,22 @@ func TestLivePostgresLog(t *testing.T) {
 	}
 	alone.end(info.Size())
 	threads.end(info.Size())
+	noLoss(t, alone.got.traces)
+	noLoss(t, threads.got.traces)
 	want := server.Truth(calls)
 	atLeast(t, "statements given to the right call", liveScore(t, want, alone.got.answers()).Attributed, byLog)
 	if s := liveScore(t, want, threads.got.answers()); threads.observer.Stats().Threads.Source != process.ThreadsOff {
 		atLeast(t, "statements given to the right call by their threads", s.Attributed, byLogAndThreads)
+	}
+}
+
+// noLoss holds that a log lacks nothing: no call is marked as one whose statements may be others.
+func noLoss(t *testing.T, traces []*analyzer.Trace) {
+	t.Helper()
+	for _, tr := range traces {
+		if tr.Call.Gaps&rpclog.GapStatements != 0 {
+			t.Errorf("%s.%s at %v is marked", tr.Call.Model, tr.Call.Method, tr.Call.Start)
+		}
 	}
 }
 
@@ -77,7 +91,7 @@ func watchLog(t *testing.T, server *lab.Trytond, pg *lab.Postgres, prefix string
 		h = newHouseWith(analyzer.Config{Witness: w.observer}, &w.got)
 		h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, w.observer}, seen{h.sql, w.observer})
 	}
-	log, err := pglog.New(pglog.Config{Server: pg.Addr, Prefix: prefix}, h.sql, &h.relay)
+	log, err := pglog.New(pglog.Config{Server: func(netip.AddrPort) netip.AddrPort { return pg.Addr }, Prefix: prefix}, h.sql, &h.relay)
 	if err != nil {
 		t.Fatal(err)
 	}

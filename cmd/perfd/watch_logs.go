@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,12 +44,49 @@ func (s *stages) openLog(c config.PGLog) error {
 		}
 	}
 	var err error
-	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, s.pg, s.relay)
+	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix, Server: s.database}, s.pg, s.relay)
 	var wrong *pglog.PrefixError
 	if errors.As(err, &wrong) {
 		return hinted{err, wrong.Hint}
 	}
 	return err
+}
+
+// database is the address of PostgreSQL that a client on this host most likely reached: the one that the application
+// servers use, or where a PostgreSQL listens here.
+func (s *stages) database(client netip.AddrPort) netip.AddrPort {
+	if s.observer == nil {
+		return netip.AddrPort{}
+	}
+	var used, listening []netip.AddrPort
+	for _, server := range s.observer.Servers() {
+		for _, l := range server.Databases {
+			if a, err := netip.ParseAddrPort(l.Address); err == nil && l.Network == "tcp" {
+				used = append(used, a)
+			}
+		}
+	}
+	for _, d := range s.observer.Databases() {
+		listening = append(listening, d.Listen...)
+	}
+	return reached(client, used, listening)
+}
+
+// reached picks the address that a client's connection goes to: one in use, on the client's own address rather than
+// on another, or else the port of one that listens, on the client's own address.
+func reached(client netip.AddrPort, used, listening []netip.AddrPort) netip.AddrPort {
+	for _, a := range used {
+		if a.Addr().Unmap() == client.Addr() {
+			return netip.AddrPortFrom(client.Addr(), a.Port())
+		}
+	}
+	if len(used) > 0 {
+		return used[0]
+	}
+	for _, a := range listening {
+		return netip.AddrPortFrom(client.Addr(), a.Port())
+	}
+	return netip.AddrPort{}
 }
 
 // errands take lines of PostgreSQL's log to the decoders' goroutine.
