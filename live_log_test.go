@@ -68,7 +68,7 @@ func noLoss(t *testing.T, traces []*analyzer.Trace) {
 // byLogAndThreads is the same where the threads that used the connections are known.
 const (
 	byLog           = 92
-	byLogAndThreads = 99.5
+	byLogAndThreads = 99.9
 )
 
 // logWatching is a tap that sees calls, and a log that tells of statements.
@@ -85,10 +85,10 @@ func watchLog(t *testing.T, server *lab.Trytond, pg *lab.Postgres, prefix string
 	var h *house
 	endObserver := func() {}
 	if c == nil {
-		h = newHouse(&w.got)
+		h = newHouseWith(analyzer.Config{Live: true, Late: true}, &w.got)
 	} else {
 		w.observer, endObserver = observe(t, *c, pg.Addr.Port())
-		h = newHouseWith(analyzer.Config{Witness: w.observer}, &w.got)
+		h = newHouseWith(analyzer.Config{Live: true, Late: true, Witness: w.observer}, &w.got)
 		h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, w.observer}, seen{h.sql, w.observer})
 	}
 	log, err := pglog.New(pglog.Config{Server: func(netip.AddrPort) netip.AddrPort { return pg.Addr }, Prefix: prefix}, h.sql, &h.relay)
@@ -98,11 +98,16 @@ func watchLog(t *testing.T, server *lab.Trytond, pg *lab.Postgres, prefix string
 	in := &inbox{decoder: log, moved: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	following := make(chan error, 1)
-	// The later a statement is told, the more calls were settled without it.
-	often := follow.Config{Path: pg.Log, FromStart: true, Poll: 10 * time.Millisecond}
+	often := follow.Config{Path: pg.Log, FromStart: true, Poll: 50 * time.Millisecond, Caught: in.caught}
 	go func() { following <- follow.New(often).Run(ctx, in) }()
 	end := tap(t, h, capture.LiveConfig{
-		RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()}, Between: in.drain,
+		RPCPorts: []uint16{server.Addr.Port()}, PGPorts: []uint16{pg.Addr.Port()},
+		Between: func(now time.Time) {
+			if up := in.drain(now); up.Before(now) {
+				now = up
+			}
+			h.relay.Advance(now)
+		},
 	})
 	w.end = func(logged int64) {
 		in.await(logged)
@@ -125,6 +130,7 @@ type inbox struct {
 	lines bytes.Buffer
 	idle  bool
 	taken int64
+	up    time.Time
 }
 
 // Lines implements follow.Handler.
@@ -141,7 +147,14 @@ func (in *inbox) Idle() {
 	in.idle = true
 }
 
-func (in *inbox) drain(now time.Time) {
+func (in *inbox) caught(up time.Time) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.up = up
+}
+
+// drain returns up to when all lines are taken.
+func (in *inbox) drain(now time.Time) time.Time {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.decoder.Lines(in.lines.Bytes())
@@ -155,6 +168,7 @@ func (in *inbox) drain(now time.Time) {
 	case in.moved <- struct{}{}:
 	default:
 	}
+	return in.up
 }
 
 // await waits until n bytes were taken.

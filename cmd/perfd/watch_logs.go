@@ -21,7 +21,8 @@ func (w *watcher) logs(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.PGLog.Path != "" {
 		group.Go(func() error {
-			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.front.parts()}))
+			e := errands{w.front.parts()}
+			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll, Caught: e.caught}).Run(ctx, e))
 		})
 	}
 	if c.OdooLog.Path != "" {
@@ -104,6 +105,22 @@ func (e errands) Lines(block []byte) {
 func (e errands) Idle() {
 	now := time.Now()
 	e.inbox.Put(1, func() { e.log.Idle(now) })
+}
+
+// caught notes up to when the log was read.
+func (e errands) caught(up time.Time) {
+	e.inbox.Put(1, func() { e.logged = up })
+}
+
+// known is up to when the statements are known: where a log tells of them, as far as it was read, unless it cannot be.
+func (s *stages) known(now time.Time) time.Time {
+	if s.log == nil || now.Before(s.logged) {
+		return now
+	}
+	if late := now.Add(-logPatience); s.logged.Before(late) {
+		return late
+	}
+	return s.logged
 }
 
 // reading reads lines of the server's own log where they arrive.
