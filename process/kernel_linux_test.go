@@ -66,7 +66,8 @@ func TestLossIsCounted(t *testing.T) {
 	}
 }
 
-// TestOnlyTCP has files and Unix sockets leave no trace, also under descriptors that were connections before.
+// TestOnlyTCP has files and Unix sockets that nobody asked for leave no trace, also under descriptors that were
+// connections before.
 func TestOnlyTCP(t *testing.T) {
 	for _, source := range sources(t) {
 		t.Run(source.String(), func(t *testing.T) {

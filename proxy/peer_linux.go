@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unixPeer returns the process that connected a Unix socket, as the kernel noted it then, and the inode number of
-// the accepted end; 0 if not known.
+// unixPeer returns the process at the other end of a Unix socket, which connected it or began to listen, as the
+// kernel noted it then, and the inode number of perfd's own end; 0 if not known.
 func unixPeer(conn net.Conn) (pid int32, inode uint64) {
 	raw := rawConn(conn)
 	if raw == nil {

@@ -100,7 +100,7 @@ func (d *doors) install(r *door) (err error) {
 	if r.protocol == feedHTTP {
 		r.http = proxy.NewHTTP(proxy.HTTPConfig{
 			Upstream: r.to, Protocol: feedHTTP, Trusted: d.o.networks, AppendForwarded: d.o.appendForwarded,
-			Scheme: d.o.scheme, Seen: seen, Trouble: trouble,
+			Scheme: d.o.scheme, Seen: seen, SeenUnix: seenUnix, Trouble: trouble,
 		}, d.feed)
 		d.chain.HTTP = append(d.chain.HTTP, r.http)
 		return nil
