@@ -96,10 +96,7 @@ func TestOnlyTCP(t *testing.T) {
 				in := s.(*unix.SockaddrInet4)
 				return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port))
 			}
-			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
+			pair := unixSockets(t)
 			file, err := os.Open("/dev/zero")
 			if err != nil {
 				t.Fatal(err)
@@ -127,8 +124,6 @@ func TestOnlyTCP(t *testing.T) {
 					t.Errorf("the use was stamped %v ago", d)
 				}
 			}
-			_ = unix.Close(pair[0])
-			_ = unix.Close(pair[1])
 			_ = file.Close()
 		})
 	}
