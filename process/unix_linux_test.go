@@ -160,6 +160,59 @@ func TestUnixEnds(t *testing.T) {
 	}
 }
 
+// TestUnixAcrossNetworks has a thread of another network, such as a container's, use a Unix socket.
+func TestUnixAcrossNetworks(t *testing.T) {
+	for _, source := range sources(t) {
+		th := tap(t, source, Config{})
+		l := listenUnix(t)
+		type result struct {
+			tid int32
+			err error
+		}
+		dialled, noted, used := make(chan error), make(chan struct{}), make(chan result)
+		go func() {
+			runtime.LockOSThread() // never unlocked: no other goroutine may get this thread
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				dialled <- err
+				return
+			}
+			c, err := net.Dial("unix", l.Addr().String())
+			dialled <- err
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			<-noted
+			_, err = c.Write([]byte{0})
+			used <- result{int32(unix.Gettid()), err}
+		}()
+		switch err := <-dialled; {
+		case errors.Is(err, unix.EPERM):
+			t.Log("networks may not be made here")
+			return
+		case err != nil:
+			t.Fatal(err)
+		}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		local, remote := unixEndsOf(1)
+		before := time.Now()
+		th.unix.note(inodeOf(t, c), endOf(local, remote))
+		close(noted)
+		u := <-used
+		if u.err != nil {
+			t.Fatal(u.err)
+		}
+		drain(t, th)
+		if pid, tid := th.table.worker(endOf(local, remote), before.UnixNano(), time.Now().UnixNano()); pid != int32(unix.Getpid()) || tid != u.tid {
+			t.Errorf("%v: %d, %d, want %d, %d", source, pid, tid, unix.Getpid(), u.tid)
+		}
+		_ = c.Close()
+	}
+}
+
 // TestUnixEndsAreBounded has the longest unused make room, for the kernel's side as well.
 func TestUnixEndsAreBounded(t *testing.T) {
 	for _, source := range sources(t) {
