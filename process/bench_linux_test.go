@@ -38,6 +38,17 @@ func tcpPair(t testing.TB) (a, b int) {
 	return a, b
 }
 
+// unixSockets connects two of them.
+func unixSockets(t testing.TB) [2]int {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(pair[0]); _ = unix.Close(pair[1]) })
+	return pair
+}
+
 // threadTime is the processor time of the calling thread, which other processes on the machine do not change.
 func threadTime() int64 {
 	var at unix.Timespec
@@ -55,11 +66,8 @@ func BenchmarkCost(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = unix.Close(zero) })
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = unix.Close(pair[0]); _ = unix.Close(pair[1]) })
+	pair := unixSockets(b)
+	seen := unixSockets(b)
 	from, to := tcpPair(b)
 	var buf [1]byte
 	transfer := func(b *testing.B, w, r int) {
@@ -81,6 +89,7 @@ func BenchmarkCost(b *testing.B) {
 			}
 		}},
 		{"write-read-unix", func(b *testing.B) { transfer(b, pair[0], pair[1]) }},
+		{"write-read-unix-seen", func(b *testing.B) { transfer(b, seen[0], seen[1]) }},
 		{"write-read-tcp", func(b *testing.B) { transfer(b, from, to) }},
 	}
 	none := func(int32) bool { return false }
@@ -95,6 +104,13 @@ func BenchmarkCost(b *testing.B) {
 			if tapped {
 				name = source.String() + "/tapped"
 				th.watch([]int32{int32(os.Getpid())}, none)
+			}
+			for _, fd := range seen {
+				var st unix.Stat_t
+				if err := unix.Fstat(fd, &st); err != nil {
+					b.Fatal(err)
+				}
+				th.unix.note(st.Ino, endOf(unixEndsOf(uint32(fd))))
 			}
 			ctx, cancel := context.WithCancel(b.Context())
 			done := make(chan struct{})
@@ -112,7 +128,7 @@ func BenchmarkCost(b *testing.B) {
 			}
 			cancel()
 			<-done
-			if n := th.lost(); n > 0 {
+			if n := th.stats().Lost; n > 0 {
 				b.Logf("%s: %d uses lost", name, n)
 			}
 			th.close()

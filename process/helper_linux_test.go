@@ -130,7 +130,11 @@ func (p *pool) take() (net.Conn, error) {
 		p.idle = p.idle[:n-1]
 		return c, nil
 	}
-	return net.Dial("tcp", os.Getenv("PERFD_TEST_DATABASE"))
+	address := os.Getenv("PERFD_TEST_DATABASE")
+	if strings.HasPrefix(address, "/") {
+		return net.Dial("unix", address)
+	}
+	return net.Dial("tcp", address)
 }
 
 func (p *pool) give(c net.Conn) {
@@ -203,7 +207,7 @@ type use struct {
 // database answers queries and notes who made them.
 type database struct {
 	net.Listener
-	seen func(a, b netip.AddrPort, at time.Time)
+	seen func(c net.Conn) (app, own netip.AddrPort)
 	mu   sync.Mutex
 	uses []use
 }
@@ -220,6 +224,15 @@ func newDatabase(t testing.TB) *database {
 
 // start accepts connections and tells of each that begins.
 func (d *database) start(seen func(a, b netip.AddrPort, at time.Time)) {
+	d.follow(func(c net.Conn) (app, own netip.AddrPort) {
+		app, own = addrOf(c.RemoteAddr()), addrOf(c.LocalAddr())
+		seen(app, own, time.Now())
+		return app, own
+	})
+}
+
+// follow accepts connections; seen is told of each that begins, and names its ends.
+func (d *database) follow(seen func(net.Conn) (app, own netip.AddrPort)) {
 	d.seen = seen
 	go func() {
 		for {
@@ -236,8 +249,7 @@ func (d *database) port() uint16 { return addrOf(d.Addr()).Port() }
 
 func (d *database) serve(c net.Conn) {
 	defer c.Close()
-	app, own := addrOf(c.RemoteAddr()), addrOf(c.LocalAddr())
-	d.seen(app, own, time.Now())
+	app, own := d.seen(c)
 	in := bufio.NewReader(c)
 	for {
 		line, err := in.ReadString('\n')

@@ -17,6 +17,8 @@ type layout struct {
 	local6, remote6                uint32
 	span                           uint32 // bytes from the beginning of the socket that hold all of these
 	socketSock                     uint32 // struct socket
+	unixPeer                       uint32 // struct unix_sock; 0: Unix sockets cannot be told apart
+	sockSocket, socketInode        uint32 // struct sock; from a struct socket to the number of its inode
 	filePrivate, fileInode, iMode  uint32 // struct file, struct inode
 	taskFiles, taskTgid            uint32 // struct task_struct
 	filesTable, tableSize, tableFd uint32 // struct files_struct, struct fdtable
@@ -80,11 +82,23 @@ func layoutOf(spec *btf.Spec) (layout, error) {
 			l.span = max(l.span, local+16, remote+16)
 		}
 	}
+	l.ofUnix(spec)
 	l.span = (l.span + 7) &^ 7
 	if l.span > maxSpan {
 		return layout{}, fmt.Errorf("the kernel spreads a socket's addresses over %d bytes", l.span)
 	}
 	return l, nil
+}
+
+// ofUnix reads what Unix sockets are told apart by. A kernel that has them in a module has it elsewhere.
+func (l *layout) ofUnix(spec *btf.Spec) {
+	peer, ok1 := offsetIn(spec, "unix_sock", "peer")
+	socket, ok2 := offsetIn(spec, "sock", "sk_socket")
+	inode, ok3 := offsetIn(spec, "socket_alloc", "vfs_inode")
+	number, ok4 := offsetIn(spec, "inode", "i_ino")
+	if ok1 && ok2 && ok3 && ok4 {
+		l.unixPeer, l.sockSocket, l.socketInode = peer, socket, inode+number
+	}
 }
 
 // offsetIn finds a member of a structure, also within nameless structures and unions.

@@ -55,7 +55,7 @@ func New(cfg Config) (*Observer, error) {
 // Run observes until ctx ends, and closes the Observer then. It may be called once.
 func (o *Observer) Run(ctx context.Context) error { return o.run(ctx) }
 
-// Worker says which thread used its own end (local) of a TCP connection between two moments. Pid 0: not known, or
+// Worker says which thread used its own end (local) of a connection between two moments. Pid 0: not known, or
 // no process of an application server. Tid 0 with a pid: the thread is not known, or several used it.
 func (o *Observer) Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32) {
 	return o.table.worker(endOf(local, remote), from.UnixNano(), to.UnixNano())
@@ -70,6 +70,13 @@ func (o *Observer) Seen(a, b netip.AddrPort, at time.Time) {
 	default:
 		o.count.dropped.Add(1)
 	}
+}
+
+// SeenUnix tells of a connection over a Unix socket of which perfd has one end open, by that end's inode number, and
+// gives it the addresses by which Worker is asked: local is the other end's. What the other end sends and receives
+// later is taken in. It asks the kernel, but never waits for anybody.
+func (o *Observer) SeenUnix(local, remote netip.AddrPort, inode uint64) {
+	o.seenUnix(endOf(local, remote), inode)
 }
 
 // Servers returns the application servers found last. The caller must not change them.

@@ -75,6 +75,8 @@ func (o *Observer) run(ctx context.Context) error {
 	return nil
 }
 
+func (m *machine) seenUnix(e end, inode uint64) { m.threads.unix.note(inode, e) }
+
 func (o *Observer) closeAll() {
 	if o.finder != nil {
 		o.finder.close()

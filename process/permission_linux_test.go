@@ -98,6 +98,10 @@ func TestThreadsNotPermitted(t *testing.T) {
 				return
 			}
 			o.threads.watch([]int32{1}, func(int32) bool { return true })
+			o.SeenUnix(appEnd, peerEnd, 1)
+			if pid, tid := o.Worker(appEnd, peerEnd, time.Now(), time.Now()); pid != 0 || tid != 0 {
+				t.Errorf("%v: a Unix socket was used by %d, %d", source, pid, tid)
+			}
 			st := o.Stats().Threads
 			var explained *Error
 			if st.Source != ThreadsOff || !errors.As(st.Err, &explained) || !errors.Is(st.Err, unix.EPERM) || !strings.Contains(explained.Hint, "CAP_BPF") {

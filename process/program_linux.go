@@ -7,11 +7,12 @@ import (
 )
 
 // The record that the kernel's side writes for each use of a socket: when (monotonic clock), by whom (process in
-// the upper half), and the beginning of the kernel's struct sock.
+// the upper half), the inode number of a Unix socket's peer, 0 for TCP, and the beginning of the kernel's struct sock.
 const (
-	recordTime = 0
-	recordWho  = 8
-	recordSock = 16
+	recordTime  = 0
+	recordWho   = 8
+	recordInode = 16
+	recordSock  = 24
 )
 
 // kernelLicense is that of the instructions below alone; the kernel lets only such programs read its memory.
@@ -24,9 +25,9 @@ type pidNamespace struct{ dev, inode uint64 }
 // R8. The stack holds the record at its lower end and scratch words above it.
 type assembler struct {
 	layout
-	ns                    pidNamespace
-	tapped, uses, dropped *ebpf.Map
-	code                  asm.Instructions
+	ns                          pidNamespace
+	tapped, unix, uses, dropped *ebpf.Map
+	code                        asm.Instructions
 }
 
 const (
@@ -85,15 +86,33 @@ func (a *assembler) follow(pointer asm.Register, off uint32) {
 	a.add(asm.LoadMem(pointer, asm.RFP, scratch, asm.DWord), asm.JEq.Imm(pointer, 0, out))
 }
 
-// report writes the record of a use of the socket in R7 and ends the program.
+// report writes the record of a use of the socket in R7 and ends the program. What is not TCP must be a Unix socket
+// whose peer perfd has open.
 func (a *assembler) report() asm.Instructions {
 	record := a.record()
 	a.read(record+recordSock, int32(a.span), asm.R7, 0)
 	a.add(
+		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.RFP, record+recordInode, asm.R1, asm.DWord),
 		asm.LoadMem(asm.R1, asm.RFP, record+recordSock+int16(a.family), asm.Half),
-		asm.JEq.Imm(asm.R1, unix.AF_INET, "tcp"),
-		asm.JNE.Imm(asm.R1, unix.AF_INET6, out),
-		asm.FnKtimeGetNs.Call().WithSymbol("tcp"),
+		asm.JEq.Imm(asm.R1, unix.AF_INET, "use"),
+		asm.JEq.Imm(asm.R1, unix.AF_INET6, "use"),
+		asm.JNE.Imm(asm.R1, unix.AF_UNIX, out),
+	)
+	if a.unixPeer == 0 {
+		a.add(asm.Ja.Label(out))
+	} else {
+		a.follow(asm.R7, a.unixPeer)
+		a.follow(asm.R7, a.sockSocket) // none: not accepted yet, or closed
+		a.read(record+recordInode, 8, asm.R7, a.socketInode)
+		a.add(
+			asm.LoadMapPtr(asm.R1, a.unix.FD()),
+			asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, int32(record+recordInode)),
+			asm.FnMapLookupElem.Call(),
+			asm.JEq.Imm(asm.R0, 0, out),
+		)
+	}
+	a.add(
+		asm.FnKtimeGetNs.Call().WithSymbol("use"),
 		asm.StoreMem(asm.RFP, record+recordTime, asm.R0, asm.DWord),
 		asm.StoreMem(asm.RFP, record+recordWho, asm.R8, asm.DWord),
 		asm.LoadMapPtr(asm.R1, a.uses.FD()),

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"container/list"
 	"encoding/binary"
 	"net/netip"
 	"testing"
@@ -25,6 +26,15 @@ func record(l layout, local, remote netip.AddrPort, pid, tid int32, at uint64) [
 	binary.NativeEndian.PutUint16(sock[l.family:], unix.AF_INET6)
 	copy(sock[l.local6:], local.Addr().AsSlice())
 	copy(sock[l.remote6:], remote.Addr().AsSlice())
+	return b
+}
+
+// unixRecord makes a record of a Unix socket.
+func unixRecord(inode uint64) []byte {
+	b := make([]byte, recordSock+int(testLayout.span))
+	binary.NativeEndian.PutUint64(b[recordWho:], 1<<32|2)
+	binary.NativeEndian.PutUint64(b[recordInode:], inode)
+	binary.NativeEndian.PutUint16(b[recordSock+testLayout.family:], unix.AF_UNIX)
 	return b
 }
 
@@ -58,9 +68,11 @@ func TestRecords(t *testing.T) {
 
 func FuzzRecord(f *testing.F) {
 	f.Add(record(testLayout, netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2"), 1, 2, 3))
+	f.Add(unixRecord(7))
 	f.Add([]byte{})
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		th := &threads{layout: testLayout, table: newTable(Config{Connections: 64, Memory: 1024}.withDefaults())}
+		th.unix.ends = map[uint64]*list.Element{7: th.unix.order.PushFront(unixEnd{7, endOf(appEnd, peerEnd)})}
 		th.take(b, 0)
 		th.take(b, 1)
 	})

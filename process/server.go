@@ -79,7 +79,7 @@ type Threads struct {
 	Err     error        // why there is none, or not of all processes; an *Error if a person can change it
 	Events  uint64       // uses taken in
 	Lost    uint64       // uses that the kernel found no room for
-	Foreign uint64       // uses of sockets that are no TCP connection
+	Foreign uint64       // uses of connections that cannot be told, or no more
 	Horizon time.Time    // all uses before have been taken in
 }
 

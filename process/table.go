@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// end is one end of a TCP connection: the socket that has local as its own address. IPv4 addresses are written as
-// IPv6 does (::ffff:a.b.c.d), so both families of socket give the same end.
+// end is one end of a connection: the socket that has local as its own address. IPv4 addresses are written as
+// IPv6 does (::ffff:a.b.c.d), so both families of socket give the same end; a Unix socket's are those that
+// Observer.SeenUnix gave it.
 type end struct {
 	local, remote         [16]byte
 	localPort, remotePort uint16

@@ -35,6 +35,7 @@ type threads struct {
 	layout  layout
 	table   *table
 	tapped  *ebpf.Map
+	unix    unixEnds
 	uses    *ebpf.Map
 	dropped *ebpf.Map
 	links   []link.Link
@@ -91,6 +92,7 @@ func (th *threads) start(cfg Config) error {
 		spec ebpf.MapSpec
 	}{
 		{&th.tapped, ebpf.MapSpec{Name: "perfd_tapped", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxTapped}},
+		{&th.unix.wanted, ebpf.MapSpec{Name: "perfd_unix", Type: ebpf.Hash, KeySize: 8, ValueSize: 4, MaxEntries: maxUnix}},
 		{&th.uses, ebpf.MapSpec{Name: "perfd_uses", Type: ebpf.RingBuf, MaxEntries: ringSize(cfg.RingBytes)}},
 		{&th.dropped, ebpf.MapSpec{Name: "perfd_dropped", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 	}
@@ -112,7 +114,7 @@ func (th *threads) start(cfg Config) error {
 }
 
 func (th *threads) assembler(ns pidNamespace) *assembler {
-	return &assembler{layout: th.layout, ns: ns, tapped: th.tapped, uses: th.uses, dropped: th.dropped}
+	return &assembler{layout: th.layout, ns: ns, tapped: th.tapped, unix: th.unix.wanted, uses: th.uses, dropped: th.dropped}
 }
 
 func (th *threads) attachUses(want ThreadSource, ns pidNamespace) error {
@@ -241,7 +243,7 @@ func (th *threads) run(ctx context.Context) {
 
 // take notes one use.
 func (th *threads) take(b []byte, clock int64) {
-	e, ok := th.layout.end(b)
+	e, ok := th.end(b)
 	if !ok {
 		th.foreign.Add(1)
 		return
@@ -249,6 +251,16 @@ func (th *threads) take(b []byte, clock int64) {
 	th.events.Add(1)
 	who := binary.NativeEndian.Uint64(b[recordWho:])
 	th.table.use(e, int32(who>>32), int32(who), int64(binary.NativeEndian.Uint64(b[recordTime:]))+clock)
+}
+
+// end is the end of a connection that a record is about.
+func (th *threads) end(b []byte) (e end, ok bool) {
+	if len(b) >= recordSock {
+		if inode := binary.NativeEndian.Uint64(b[recordInode:]); inode != 0 {
+			return th.unix.end(inode)
+		}
+	}
+	return th.layout.end(b)
 }
 
 // end reads the addresses of a record.
@@ -328,6 +340,7 @@ func (th *threads) close() {
 	if th.reader != nil {
 		_ = th.reader.Close()
 	}
+	th.unix.close()
 	for _, m := range []*ebpf.Map{th.tapped, th.uses, th.dropped} {
 		if m != nil {
 			_ = m.Close()

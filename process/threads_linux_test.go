@@ -1,11 +1,14 @@
 package process
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // sources are the ways of thread evidence that this kernel and this user have; a machine that has none tests what
@@ -18,6 +21,11 @@ func sources(t testing.TB) []ThreadSource {
 			th.close()
 			have = append(have, s)
 		} else {
+			var explained *Error
+			var rejected *ebpf.VerifierError
+			if !errors.As(th.err, &explained) || errors.As(th.err, &rejected) && len(rejected.Log) > 0 {
+				t.Errorf("%v: %v", s, th.err) // neither the kernel nor the user lacks anything
+			}
 			t.Logf("%v: %v", s, th.err)
 		}
 	}

@@ -57,9 +57,26 @@ type HTTPConfig struct {
 	// Seen is told of each connection to the application server, in its own terms, when it opens: local is its
 	// end, remote perfd's. Called from many goroutines. Defaults to nothing.
 	Seen func(local, remote netip.AddrPort)
+	// SeenUnix is told in Seen's place of a connection over a Unix socket: the addresses that stand for its ends, the
+	// server's first, and the inode number of perfd's. On Linux alone. Defaults to nothing.
+	SeenUnix func(local, remote netip.AddrPort, inode uint64)
 	// Trouble is told why the application server could not be reached, at most once a second.
 	// Defaults to nothing.
 	Trouble func(error)
+}
+
+// seen tells of a new connection to the application server.
+func (c *HTTPConfig) seen(u *upstream) {
+	switch {
+	case !IsUnix(u.remote):
+		if c.Seen != nil && u.remote.IsValid() {
+			c.Seen(u.remote, u.local)
+		}
+	case c.SeenUnix != nil:
+		if _, inode := unixPeer(u.Conn); inode != 0 {
+			c.SeenUnix(u.remote, u.local, inode)
+		}
+	}
 }
 
 func (c HTTPConfig) withDefaults() HTTPConfig {

@@ -66,9 +66,7 @@ func (c *httpConn) ask(a *asked, in *inbound, safe bool) (n int, err error) {
 		}
 		if !u.used {
 			c.p.dialed.Add(1)
-			if c.p.cfg.Seen != nil && u.remote.IsValid() {
-				c.p.cfg.Seen(u.remote, u.local)
-			}
+			c.p.cfg.seen(u)
 		}
 		c.hold(u)
 		if _, err = u.Write(c.out); err == nil {

@@ -4,5 +4,5 @@ package proxy
 
 import "net"
 
-// peerPID is known on Linux alone.
-func peerPID(net.Conn) int32 { return 0 }
+// unixPeer is known on Linux alone.
+func unixPeer(net.Conn) (pid int32, inode uint64) { return 0, 0 }

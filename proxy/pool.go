@@ -13,10 +13,10 @@ import (
 type upstream struct {
 	net.Conn
 	raw           syscall.RawConn // nil where the connection cannot be looked at
-	local, remote netip.AddrPort
-	used          bool   // an exchange went over it before
-	owner         uint64 // client connection that used it last
-	since         int64  // when it fell idle, Unix nanoseconds
+	local, remote netip.AddrPort  // made up where it is a Unix socket
+	used          bool            // an exchange went over it before
+	owner         uint64          // client connection that used it last
+	since         int64           // when it fell idle, Unix nanoseconds
 }
 
 // pool keeps connections to the application server that are free, the latest used last.
@@ -49,6 +49,9 @@ func (p *pool) get(ctx context.Context, client uint64, fresh, sure bool) (*upstr
 		return nil, err
 	}
 	u := &upstream{Conn: conn, local: addrPort(conn.LocalAddr()), remote: addrPort(conn.RemoteAddr())}
+	if p.to.Unix() {
+		u.local, u.remote = unixEnds(p.to.port())
+	}
 	u.raw = rawConn(conn)
 	return u, nil
 }

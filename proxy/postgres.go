@@ -40,6 +40,9 @@ type PostgreSQLConfig struct {
 	// Seen is told of each client's connection, in the client's terms, when it opens: local is its end, remote
 	// perfd's. Called from many goroutines. Defaults to nothing.
 	Seen func(local, remote netip.AddrPort)
+	// SeenUnix is told in Seen's place of a connection over a Unix socket: the addresses that stand for its ends, the
+	// client's first, and the inode number of perfd's. On Linux alone. Defaults to nothing.
+	SeenUnix func(local, remote netip.AddrPort, inode uint64)
 	// Trouble is told why the server could not be reached, at most once a second. Defaults to nothing.
 	Trouble func(error)
 }
@@ -144,8 +147,12 @@ func (p *PostgreSQL) serve(ctx context.Context, conn net.Conn) {
 	p.connections.Add(1)
 	peer, own := ends(conn, p.cfg.Upstream.port())
 	if IsUnix(peer) {
-		if pid := peerPID(conn); pid != 0 {
+		pid, inode := unixPeer(conn)
+		if pid != 0 {
 			p.hands.note([2]netip.AddrPort{peer}, time.Unix(0, 0), peer, own, pid)
+		}
+		if inode != 0 && p.cfg.SeenUnix != nil {
+			p.cfg.SeenUnix(peer, own, inode)
 		}
 	} else if p.cfg.Seen != nil {
 		p.cfg.Seen(peer, own)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -262,7 +263,13 @@ func TestPostgreSQLRelays(t *testing.T) {
 		{"Unix to TLS", front{unix: true}, back{tls: ServerTLS{Mode: "require"}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := startPostgreSQL(t, server, tt.f, tt.b, PostgreSQLConfig{})
+			var inodes sync.Map // by the client's address
+			p := startPostgreSQL(t, server, tt.f, tt.b, PostgreSQLConfig{SeenUnix: func(local, remote netip.AddrPort, inode uint64) {
+				inodes.Store(local, inode)
+				if !IsUnix(local) || !IsUnix(remote) || inode == 0 {
+					t.Errorf("seen: %s, %s, inode %d", local, remote, inode)
+				}
+			}})
 			dsn := p.dsn(tt.f)
 			want := workload(t, p, dsn)
 			p.end()
@@ -277,6 +284,10 @@ func TestPostgreSQLRelays(t *testing.T) {
 				if pid := p.Peer(s.Client); tt.f.unix && pid != int32(os.Getpid()) {
 					t.Errorf("the client of %s is process %d, not %d", s.Client, pid, os.Getpid())
 				}
+				if _, seen := inodes.Load(s.Client); seen != tt.f.unix {
+					t.Errorf("the connection of %s was told of as a Unix socket: %v", s.Client, seen)
+				}
+				checkThread(t, p.PostgreSQL, s.Client, s.Server)
 			}
 			var got []string
 			for i, s := range p.statements {

@@ -6,7 +6,7 @@ import (
 )
 
 // Witness tells which process, and which thread of it, used its end of a connection between two moments.
-// package process has one for TCP; package analyzer asks.
+// package process has one; package analyzer asks.
 type Witness interface {
 	Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32)
 }
@@ -14,8 +14,8 @@ type Witness interface {
 // Chain answers for connections that proxies stand in, and passes other questions on.
 //
 // The application server's end of a call that came through an HTTP proxy is that of another connection, the one
-// on which the proxy asked it; its end of a connection through a PostgreSQL proxy is known to the kernel where
-// that is a Unix socket.
+// on which the proxy asked it. The process at the other end of a Unix socket is known to the PostgreSQL proxy; Next
+// may know the thread.
 type Chain struct {
 	HTTP       []*HTTP
 	PostgreSQL []*PostgreSQL
@@ -27,9 +27,16 @@ var _ Witness = Chain{}
 // Worker implements Witness.
 func (c Chain) Worker(local, remote netip.AddrPort, from, to time.Time) (pid, tid int32) {
 	for _, p := range c.PostgreSQL {
-		if pid := p.Peer(local); pid != 0 {
-			return pid, 0
+		peer := p.Peer(local)
+		if peer == 0 {
+			continue
 		}
+		if c.Next != nil {
+			if pid, tid := c.Next.Worker(local, remote, from, to); pid != 0 { // who used it, not only connected it
+				return pid, tid
+			}
+		}
+		return peer, 0
 	}
 	for _, p := range c.HTTP {
 		// The local end of a call's connection is the proxy's; what serves it is behind.

@@ -92,20 +92,22 @@ func (o *proxyOptions) openDoors(ctx context.Context, w *watcher, cfg stagesConf
 func (d *doors) install(r *door) (err error) {
 	trouble := func(err error) { d.w.log.Warn("relay", "why", err) }
 	var seen func(local, remote netip.AddrPort)
+	var seenUnix func(local, remote netip.AddrPort, inode uint64)
 	if d.observer != nil {
+		seenUnix = d.observer.SeenUnix
 		seen = func(local, remote netip.AddrPort) { d.observer.Seen(local, remote, time.Now()) }
 	}
 	if r.protocol == feedHTTP {
 		r.http = proxy.NewHTTP(proxy.HTTPConfig{
 			Upstream: r.to, Protocol: feedHTTP, Trusted: d.o.networks, AppendForwarded: d.o.appendForwarded,
-			Scheme: d.o.scheme, Seen: seen, Trouble: trouble,
+			Scheme: d.o.scheme, Seen: seen, SeenUnix: seenUnix, Trouble: trouble,
 		}, d.feed)
 		d.chain.HTTP = append(d.chain.HTTP, r.http)
 		return nil
 	}
 	r.pg, err = proxy.NewPostgreSQL(proxy.PostgreSQLConfig{
 		Upstream: r.to, Protocol: feedPG, TLS: d.o.server, Certificate: d.o.certificate, RequireTLS: d.o.requireTLS,
-		Seen: seen, Trouble: trouble,
+		Seen: seen, SeenUnix: seenUnix, Trouble: trouble,
 	}, d.feed)
 	var wrong *proxy.TLSError
 	if errors.As(err, &wrong) {
