@@ -65,12 +65,47 @@ func NewEngine(cfg Config, protocols ...Protocol) *Engine {
 		wakeAt:     never,
 		wakePacket: never,
 	}
-	for _, i := range cfg.Ports {
-		if i >= 0 && i < len(protocols) {
+	e.nameLimited()
+	return e
+}
+
+// nameLimited notes which protocols Config.Ports names.
+func (e *Engine) nameLimited() {
+	clear(e.limited)
+	for _, i := range e.cfg.Ports {
+		if i >= 0 && i < len(e.limited) {
 			e.limited[i] = true
 		}
 	}
-	return e
+}
+
+// SetPorts assigns the server ports anew, as Config.Ports does. Connections whose port keeps its protocol go on as if
+// nothing had happened. Those that a protocol had and may have no longer end, as their packets may no longer come;
+// those that nobody was offered and somebody may take now are joined at their next packet.
+func (e *Engine) SetPorts(ports map[uint16]int) {
+	var ended, unwanted []*conn
+	for _, c := range e.conns {
+		if c.state == ignored && !e.anyWants(c) {
+			unwanted = append(unwanted, c)
+		}
+	}
+	e.cfg.Ports = ports
+	e.nameLimited()
+	for _, c := range e.conns {
+		if c.state == claimed && !e.allows(int(c.protocol), c.flow.port(1-c.client)) {
+			ended = append(ended, c)
+		}
+	}
+	for _, c := range unwanted {
+		if e.anyWants(c) {
+			ended = append(ended, c)
+		}
+	}
+	slices.SortFunc(ended, func(a, b *conn) int { return int(a.id) - int(b.id) })
+	for _, c := range ended {
+		e.close(c)
+		e.forget(c)
+	}
 }
 
 // Packet takes one packet as recorded: data holds the captured bytes from the link layer on, origLen is the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,8 +83,8 @@ func packetSocket() (int, error) {
 // person can do something about are *LiveError. Once it is open, the process needs no capability for it.
 func OpenLive(cfg LiveConfig) (_ *Live, err error) {
 	cfg = cfg.withDefaults()
-	if n := len(cfg.ports()); n > maxFilterPorts {
-		return nil, fmt.Errorf("open tap: %d ports, more than %d", n, maxFilterPorts)
+	if err := cfg.checkPorts(); err != nil {
+		return nil, fmt.Errorf("open tap: %w", err)
 	}
 	if n := len(cfg.Interfaces); n > maxFilterLinks {
 		return nil, fmt.Errorf("open tap: %d interfaces, more than %d", n, maxFilterLinks)
@@ -157,6 +158,23 @@ func (l *Live) choose() error {
 	}
 	if l.cfg.Promiscuous {
 		return l.links.promiscuous(l.fd)
+	}
+	return nil
+}
+
+// SetPorts changes the ports that the kernel's filter lets through, and nothing else: packets that both sets let
+// through come without a gap, and those in the ring stay. After an error the ports are as before. It must not be
+// called while Run runs, but by LiveConfig.Between.
+func (l *Live) SetPorts(rpc, pg []uint16) error {
+	before := l.cfg
+	l.cfg.RPCPorts, l.cfg.PGPorts = slices.Clone(rpc), slices.Clone(pg)
+	err := l.cfg.checkPorts()
+	if err == nil {
+		err = l.choose()
+	}
+	if err != nil {
+		l.cfg = before
+		return fmt.Errorf("change ports of the tap: %w", err)
 	}
 	return nil
 }
