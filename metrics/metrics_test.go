@@ -53,6 +53,10 @@ func full() Self {
 	return Self{
 		Tap:        func() Tap { return Tap{Packets: 10, Bytes: 1000, Drops: 1, Freezes: 2, Errors: 3, ClockSteps: 4} },
 		Interfaces: func() []Interface { return []Interface{{"lo", true, 9, 0}, {"eth0", false, 1, 2}} },
+		Proxies: func() []Proxy {
+			return []Proxy{{Listen: "127.0.0.1:8070", Up: true, Open: 1, Connections: 2, Requests: 3, FromClients: 4, ToClients: 5, Refused: 6, UpstreamErrors: 7},
+				{Listen: "127.0.0.1:6432", ClientTLS: 8, UpstreamTLS: 9}}
+		},
 		Engine: func() Engine {
 			return Engine{HTTPConnections: 1, SQLConnections: 2, OtherConnections: 3, EncryptedSQL: 4, LostBytes: 5, Gaps: 6}
 		},
@@ -109,6 +113,17 @@ func TestCounts(t *testing.T) {
 		`perfd_findings_total{rule="n-plus-one"} 1`,
 		`perfd_tap_dropped_packets_total 1`,
 		`perfd_interface_up{interface="eth0"} 0`,
+		`perfd_proxy_upstream_up{listen="127.0.0.1:8070"} 1`,
+		`perfd_proxy_open_connections{listen="127.0.0.1:8070"} 1`,
+		`perfd_proxy_connections_total{listen="127.0.0.1:8070"} 2`,
+		`perfd_proxy_requests_total{listen="127.0.0.1:8070"} 3`,
+		`perfd_proxy_received_bytes_total{listen="127.0.0.1:8070"} 4`,
+		`perfd_proxy_sent_bytes_total{listen="127.0.0.1:8070"} 5`,
+		`perfd_proxy_refused_total{listen="127.0.0.1:8070"} 6`,
+		`perfd_proxy_upstream_errors_total{listen="127.0.0.1:8070"} 7`,
+		`perfd_proxy_upstream_up{listen="127.0.0.1:6432"} 0`,
+		`perfd_proxy_client_tls_connections_total{listen="127.0.0.1:6432"} 8`,
+		`perfd_proxy_upstream_tls_connections_total{listen="127.0.0.1:6432"} 9`,
 		`perfd_encrypted_connections_total{protocol="postgresql"} 4`,
 		`perfd_queue_dropped_total{queue="feed"} 3`,
 		`perfd_shed_level 1`,

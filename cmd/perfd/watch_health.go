@@ -158,6 +158,7 @@ func (w *watcher) self() metrics.Self {
 				EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, LostBytes: r.LostBytes, Gaps: r.Gaps, Truncated: r.Truncated, Evicted: r.Evicted,
 			}
 		},
+		Proxies: w.front.relays,
 		Queues: func() []metrics.Queue {
 			s := w.queue.Stats()
 			return []metrics.Queue{{Name: "results", Depth: s.Bytes, Bound: s.Bound, Dropped: s.Dropped}}

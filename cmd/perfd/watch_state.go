@@ -90,7 +90,8 @@ func (w *watcher) examine(ctx context.Context) error {
 		case <-next.C:
 		}
 		next.Reset(examineEvery)
-		c := doctor.Config{Settings: w.settings.Load(), Watching: true, Tap: w.traffic}
+		c := doctor.Config{Settings: w.settings.Load(), Watching: true}
+		w.front.examine(&c)
 		if o := w.front.parts().observer; o != nil {
 			c.Host = func(context.Context) (doctor.Host, error) { return hostOf(o), nil }
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/doctor"
+	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/profile"
 	"github.com/perfd/perfd/sidecar"
@@ -141,8 +143,11 @@ func portWords(list []uint16) string {
 
 func (t *tap) close() error { return t.live.Close() }
 
-// tapping implements front.
-func (t *tap) tapping() bool { return true }
+// examine implements front.
+func (t *tap) examine(c *doctor.Config) { c.Tap = t.w.traffic }
+
+// relays implements front.
+func (t *tap) relays() []metrics.Proxy { return nil }
 
 // links implements front.
 func (t *tap) links() capture.LiveStats { return t.live.Stats() }
