@@ -26,8 +26,9 @@ const (
 type Engine struct {
 	cfg     Config
 	protos  []Protocol
-	limited []bool // protocols that Config.Ports names
-	shed    []bool // protocols whose bytes are let go
+	limited []bool  // protocols that Config.Ports names
+	shed    []bool  // protocols whose bytes are let go
+	letGo   []int64 // bytes of Stats.Shed by protocol
 	stats   Stats
 	general general
 	seg     segment
@@ -60,6 +61,7 @@ func NewEngine(cfg Config, protocols ...Protocol) *Engine {
 		protos:     protocols,
 		limited:    make([]bool, len(protocols)),
 		shed:       make([]bool, len(protocols)),
+		letGo:      make([]int64, len(protocols)),
 		conns:      make(map[flow]*conn),
 		clock:      -never,
 		wakeAt:     never,
@@ -164,6 +166,9 @@ func (e *Engine) Advance(now time.Time) {
 // up with a live tap.
 func (e *Engine) Shed(protocol int, on bool) { e.shed[protocol] = on }
 
+// ShedBytes is how much was let go of one protocol's connections so far: its part of Stats.Shed.
+func (e *Engine) ShedBytes(protocol int) int64 { return e.letGo[protocol] }
+
 // Flush ends the recording: what is held is delivered, missing bytes before it count as lost, and every
 // connection is closed, in order of ConnID. The engine may be used again.
 func (e *Engine) Flush() {
@@ -226,6 +231,7 @@ func (e *Engine) segment(s *segment, now int64) {
 	default:
 		if c.state == claimed && e.shed[c.protocol] {
 			st.Shed += int64(len(s.payload))
+			e.letGo[c.protocol] += int64(len(s.payload))
 			st.Payload -= int64(len(s.payload))
 			s.payload = nil
 		}

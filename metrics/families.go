@@ -107,6 +107,11 @@ func (c *selfCollector) loadFamilies(s Self) {
 			e(float64(x.Statements), "statement")
 			e(float64(x.Calls), "call")
 		})
+		c.add(prometheus.CounterValue, "shed_bytes_total", "Traffic that was not decoded under load; what was in it is not known.", "protocol", func(e emit) {
+			x := shed()
+			e(float64(x.HTTPBytes), "http")
+			e(float64(x.SQLBytes), "postgresql")
+		})
 	}
 	if memory := s.Memory; memory != nil {
 		c.gauge("memory_used_bytes", "Memory that counts against the bound.", func() float64 { return float64(memory().Used) })

@@ -59,6 +59,7 @@ type Queue struct {
 type Shed struct {
 	Level                    int // 0: nothing; 1: statement texts; 2: statements; 3: calls
 	Texts, Statements, Calls int64
+	HTTPBytes, SQLBytes      int64 // that were not decoded: what was in them is not known
 }
 
 // Store is where traces are kept.

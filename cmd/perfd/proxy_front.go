@@ -178,7 +178,9 @@ func (d *doors) between(now time.Time) {
 }
 
 // take copies the stages' counts.
-func (d *doors) take() { d.counts.Store(&counts{rpc: d.rpc.Stats(), sql: d.pg.Stats()}) }
+func (d *doors) take() {
+	d.counts.Store(&counts{rpc: d.rpc.Stats(), sql: d.pg.Stats(), httpShed: d.feed.ShedBytes(feedHTTP), sqlShed: d.feed.ShedBytes(feedPG)})
+}
 
 // close implements front. Doors that run closed already.
 func (d *doors) close() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -191,6 +192,39 @@ func TestWatchStalled(t *testing.T) {
 	})
 	w.sees(o, "after", 0)
 	w.well()
+	w.end()
+}
+
+// TestWatchShedsAndCounts gives perfd less of a processor than it needs: what it leaves out it counts, everywhere.
+func TestWatchShedsAndCounts(t *testing.T) {
+	if !canTap(t) {
+		return
+	}
+	pg := lab.PostgreSQL(t, lab.PostgresConfig{})
+	o := newOffice(t, pg)
+	w := startWatch(t, "--rpc-port", o.port, "--pg-port", strconv.Itoa(int(pg.Addr.Port())), "--cpu", "0.0001")
+	until(t, "statements are left out, and counted", func() bool {
+		o.call(3, "hurried")
+		return w.metric("shed_level") == 2 && w.metric(`shed_bytes_total{protocol="postgresql"}`) > 0 && w.counted("hurried") > 0
+	})
+	w.await(`"left out"=statements.*"bytes not decoded"=`)
+	bytes := w.metric(`shed_bytes_total{protocol="postgresql"}`)
+	if n := w.metric(`shed_bytes_total{protocol="http"}`); n != 0 {
+		t.Errorf("%v bytes of HTTP are left out too", n)
+	}
+	_, body := w.get("/api/v1/state")
+	var shown struct {
+		State struct {
+			Shed struct {
+				Level  int
+				Detail string
+				Bytes  float64
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &shown); err != nil || shown.State.Shed.Level != 2 || shown.State.Shed.Detail != "statements" || shown.State.Shed.Bytes < bytes {
+		t.Errorf("%v: the pages show %+v of %v bytes", err, shown.State.Shed, bytes)
+	}
 	w.end()
 }
 

@@ -63,7 +63,9 @@ func (h *health) run(ctx context.Context) error {
 		h.current.Store(uint32(level))
 		if level != before {
 			h.changed.Store(now.UnixNano())
-			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
+			s := h.w.shed()
+			h.w.log.Warn("load", "left out", level.String(), "before", before.String(),
+				"texts", s.Texts, "statements", s.Statements, "calls", s.Calls, "bytes not decoded", s.HTTPBytes+s.SQLBytes)
 		}
 		h.tellLosses(now)
 		h.tellLinks()
@@ -124,6 +126,16 @@ func (h *health) load(now time.Time) sidecar.Load {
 	return l
 }
 
+// shed is what was left out so far. Calls and statements are counted where they are known; of what is not even decoded
+// it is known how many bytes it was.
+func (w *watcher) shed() metrics.Shed {
+	c, q := w.front.parts().counts.Load(), w.queue.Stats()
+	return metrics.Shed{
+		Level: int(w.health.level()), Texts: c.sql.Plain, Statements: q.DroppedStatements + w.writer.spared.Load(), Calls: q.DroppedCalls,
+		HTTPBytes: c.httpShed, SQLBytes: c.sqlShed,
+	}
+}
+
 // cores is how many cores perfd uses.
 func (h *health) cores() float64 { return float64(h.cpu1000.Load()) / 1000 }
 
@@ -163,7 +175,7 @@ func (w *watcher) self() metrics.Self {
 			s := w.queue.Stats()
 			return []metrics.Queue{{Name: "results", Depth: s.Bytes, Bound: s.Bound, Dropped: s.Dropped}}
 		},
-		Shed: func() metrics.Shed { return metrics.Shed{Level: int(w.health.level()), Calls: w.queue.Stats().Dropped} },
+		Shed: w.shed,
 		Store: func() metrics.Store {
 			s := w.writer.recorder.Stats()
 			return metrics.Store{

@@ -72,6 +72,8 @@ type counts struct {
 	capture capture.Stats // of a tap
 	rpc     rpclog.Stats
 	sql     sqltrace.Stats
+
+	httpShed, sqlShed int64 // bytes not decoded
 }
 
 // stagesConfig is what fronts differ in.

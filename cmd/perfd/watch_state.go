@@ -23,8 +23,10 @@ func (w *watcher) State() web.State {
 	if failing := w.writer.failing.Load(); failing != nil {
 		s.Store.Error = *failing
 	}
-	if level := w.health.level(); level > sidecar.Nothing {
-		s.Shed = web.Shed{Level: int(level), Detail: level.String(), Since: w.health.since()}
+	left := w.shed()
+	s.Shed = web.Shed{Level: left.Level, Texts: left.Texts, Statements: left.Statements, Calls: left.Calls, Bytes: left.HTTPBytes + left.SQLBytes}
+	if left.Level > 0 {
+		s.Shed.Detail, s.Shed.Since = sidecar.Level(left.Level).String(), w.health.since()
 	}
 	s.Taps = w.front.taps()
 	for _, path := range [...]string{c.PGLog.Path, c.OdooLog.Path} {

@@ -105,7 +105,7 @@ func (t *tap) leaveOut(level sidecar.Level) {
 
 // take copies the stages' counts.
 func (t *tap) take(engine *capture.Engine) {
-	t.counts.Store(&counts{engine.Stats(), t.rpc.Stats(), t.pg.Stats()})
+	t.counts.Store(&counts{engine.Stats(), t.rpc.Stats(), t.pg.Stats(), engine.ShedBytes(0), engine.ShedBytes(1)})
 }
 
 // rediscover asks for the ports to be found again; any goroutine may call it.
