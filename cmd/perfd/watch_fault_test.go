@@ -270,13 +270,18 @@ func TestWatchKilled(t *testing.T) {
 		}
 		safe = have
 	}
-	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitPartial || !strings.Contains(out, "round2") {
+	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitPartial || !strings.Contains(out, "round2") ||
+		!strings.Contains(errOut, "the perfd that wrote the store was killed") || strings.Contains(out, " 1 packet") {
 		t.Errorf("perfd analyze of what a killed perfd left: exit %d, %s %.300s", code, errOut, out)
 	}
 	w := startWatchOf(t, path, "--rpc-port", o.port, "--pg-port", "1", "--evidence-process", "off")
 	w.sees(o, "last", 0)
+	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitOK || errOut != "" || !strings.Contains(out, "The recording goes on") ||
+		!strings.Contains(out, "round2") || strings.Contains(out, "ends early") || strings.Contains(out, " 1 packet") {
+		t.Errorf("perfd analyze while perfd watches: exit %d, %s %.600s", code, errOut, out)
+	}
 	w.end()
-	if out := mustAnalyze(t, path); !strings.Contains(out, "round2") {
+	if out := mustAnalyze(t, path); !strings.Contains(out, "round2") || strings.Contains(out, "goes on") {
 		t.Errorf("perfd analyze: %.300s", out)
 	}
 }
