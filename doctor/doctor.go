@@ -172,7 +172,7 @@ func bounded(ctx context.Context, limit time.Duration, x check) []Finding {
 	defer cancel()
 	found := x.run(ctx)
 	for i := range found {
-		found[i].Check = x.name()
+		found[i].Check, found[i].Fix = x.name(), withFlags(found[i].Fix)
 	}
 	return found
 }
