@@ -43,7 +43,9 @@ type Engine struct {
 	atNano         int64
 	oldest, newest int64 // times of packets
 
-	clock      int64 // capture time, never going back, Unix nanoseconds
+	clock      int64 // capture time less skipped, never going back, Unix nanoseconds
+	skipped    int64 // by which the time was set forward; nobody was idle for so long
+	jump       int64 // by which it was, and no packet has shown it yet
 	waiting    []*conn
 	wakeAt     int64 // earliest time a waiting connection may be due
 	wakePacket int64 // earliest packet count, likewise
@@ -124,7 +126,7 @@ func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen
 	}
 	st.Packets++
 	st.Bytes += int64(len(data))
-	e.clock = max(e.clock, now)
+	e.clock = max(e.clock, e.passed(now))
 	if e.clock >= e.wakeAt || st.Packets >= e.wakePacket {
 		e.wake()
 	}
@@ -150,7 +152,7 @@ func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen
 // Advance tells that capture time moved on to now without a packet: every packet before now was given. What is
 // held falls due and idle connections expire as they would at the next packet. A time in the past changes nothing.
 func (e *Engine) Advance(now time.Time) {
-	n := now.UnixNano()
+	n := e.passed(now.UnixNano())
 	if n <= e.clock {
 		return
 	}
@@ -159,6 +161,19 @@ func (e *Engine) Advance(now time.Time) {
 		e.wake()
 	}
 	e.expire()
+}
+
+// Step tells that the clock that packets are stamped by was set forward, which one of the next packets or Advance will
+// show: connections were not idle for so long, and what is held did not wait for so long.
+func (e *Engine) Step(by time.Duration) { e.jump += int64(by) }
+
+// passed is the engine's clock at a time of packets.
+func (e *Engine) passed(now int64) int64 {
+	if e.jump > 0 && e.clock != -never && now-e.skipped-e.clock >= e.jump/2 {
+		e.skipped += e.jump
+		e.jump = 0
+	}
+	return now - e.skipped
 }
 
 // Shed lets go of the bytes of one protocol's connections, by its place in NewEngine, until told otherwise: they

@@ -26,7 +26,8 @@ import (
 //
 // Capture time is the system's clock. When that is set back, capture time goes on without a step, ahead of the
 // clock by as much, for the life of the Live: an engine's connections and calls must not go back in time.
-// LiveStats.ClockAhead tells, and a new Live and engine set it right. Set forward, capture time follows.
+// LiveStats.ClockAhead tells, and a new Live and engine set it right. Set forward, capture time follows: connections
+// go on (Engine.Step), and what was under way seems to have lasted longer by as much.
 type Live struct {
 	cfg   LiveConfig
 	fd    int
@@ -34,6 +35,8 @@ type Live struct {
 	block int // next to read
 	links *links
 	clock liveClock
+
+	told int64 // of liveClock.jumped, to the engine
 
 	packets, bytes, drops, freezes, errors int64
 	nextTick                               time.Time
@@ -214,6 +217,7 @@ func (l *Live) Run(ctx context.Context, e *Engine) error {
 		if !ready {
 			now = l.clock.now(int64(2*l.cfg.Retire + retireSlack))
 		}
+		l.tellStep(e)
 		e.Advance(unixNano(now))
 		if err := l.housekeep(); err != nil {
 			return err
@@ -233,6 +237,14 @@ func (l *Live) Run(ctx context.Context, e *Engine) error {
 	}
 }
 
+// tellStep tells the engine that the clock was set forward.
+func (l *Live) tellStep(e *Engine) {
+	if by := l.clock.jumped - l.told; by != 0 {
+		l.told = l.clock.jumped
+		e.Step(time.Duration(by))
+	}
+}
+
 // give gives the packets of a block to e.
 func (l *Live) give(e *Engine, block []byte) {
 	var p ringPacket
@@ -244,7 +256,9 @@ func (l *Live) give(e *Engine, block []byte) {
 		l.packets++
 		l.bytes += int64(len(ip))
 		l.links.count(p.index)
-		e.Packet(unixNano(l.clock.time(p.at)), layers.LinkTypeRaw, ip, p.size-(len(p.data)-len(ip)))
+		at := l.clock.time(p.at)
+		l.tellStep(e)
+		e.Packet(unixNano(at), layers.LinkTypeRaw, ip, p.size-(len(p.data)-len(ip)))
 	}
 }
 

@@ -32,6 +32,7 @@ type health struct {
 
 	told             time.Time // when losses were
 	packets, results int64     // lost, as told
+	steps            int64     // of the clock, as told
 	links            map[string]capture.LinkState
 }
 
@@ -69,6 +70,7 @@ func (h *health) run(ctx context.Context) error {
 		}
 		h.tellLosses(now)
 		h.tellLinks()
+		h.tellClock()
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
@@ -90,6 +92,14 @@ func (h *health) tellLosses(now time.Time) {
 	}
 	if packets > h.packets || results > h.results {
 		h.told, h.packets, h.results = now, packets, results
+	}
+}
+
+// tellClock tells that the system's clock was set.
+func (h *health) tellClock() {
+	if s := h.w.front.links(); s.Steps > h.steps {
+		h.w.log.Warn("the system's clock was set: what ran at that moment has wrong times", "times", s.Steps-h.steps, "shown ahead of it by", s.ClockAhead)
+		h.steps = s.Steps
 	}
 }
 

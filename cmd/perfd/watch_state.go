@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/doctor"
 	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/sidecar"
@@ -42,7 +45,27 @@ func (w *watcher) State() web.State {
 	if n := w.notices.Load(); n != nil {
 		s.Notices = *n
 	}
+	if n, ok := clockNotice(w.front.links()); ok {
+		s.Notices = append(slices.Clone(s.Notices), n)
+	}
 	return s
+}
+
+// clockNotice words what became of times because the system's clock was set.
+func clockNotice(l capture.LiveStats) (n web.Notice, ok bool) {
+	switch {
+	case l.ClockAhead >= time.Second:
+		return web.Notice{
+			Severity: "warning", Title: fmt.Sprintf("The clock was set back: times are shown %s ahead of it, and durations are right.", l.ClockAhead.Round(time.Second)),
+			Fix: "Restart perfd to have it follow the clock again.",
+		}, true
+	case l.Steps > 0:
+		return web.Notice{
+			Severity: "info", Title: "The clock was set while perfd watched: what ran at that moment has wrong times.",
+			Fix: "Run chrony or systemd-timesyncd on the host, which slew the clock.",
+		}, true
+	}
+	return n, false
 }
 
 // taps implements front.
