@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -23,17 +24,19 @@ func TestProxyReady(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "proxied.db")
 	p := &watch{perfdProcess: startPerfd(t, "proxy", "--store", store, "--listen", "127.0.0.1:0", "--evidence-process", "off",
 		"--http", "127.0.0.1:0="+o.addr, "--pg", "127.0.0.1:0="+upstream, "--pg-sslmode", "disable"), store: store}
-	front := p.await(`relays HTTP from (\S+) to`)[1]
-	database := p.await(`relays PostgreSQL from (\S+) to`)[1]
 	p.base = p.await(`perfd is serving on (http://\S+)`)[1]
+	until(t, "perfd says what it does", func() bool { return strings.Contains(p.stderr(), "perfd keeps calls") })
+	said := func(pattern string) string { return regexp.MustCompile(pattern).FindStringSubmatch(p.stderr())[1] }
+	front, database := said(`relays HTTP from (\S+) to`), said(`relays PostgreSQL from (\S+) to`)
 	until(t, "perfd is not ready", func() bool {
 		status, body := p.get("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "PostgreSQL behind "+database+" cannot be reached: ")
 	})
 	p.await(`PostgreSQL behind .* cannot be reached.*check=relays`)
-	if _, state := p.get("/api/v1/state"); !strings.Contains(state, `"severity":"critical","title":"PostgreSQL behind `) || !strings.Contains(state, `"state":"down"`) {
-		t.Errorf("the pages do not tell: %s", state)
-	}
+	until(t, "the pages tell", func() bool {
+		_, state := p.get("/api/v1/state")
+		return strings.Contains(state, `"severity":"critical","title":"PostgreSQL behind `) && strings.Contains(state, `"state":"down"`)
+	})
 	ln, err := net.Listen("tcp", upstream)
 	if err != nil {
 		t.Fatal(err)
