@@ -39,6 +39,12 @@ type liveRelay struct{ *Analyzer }
 // watch plays a recording as if its server were being watched: time advances every tick.
 func watch(t *testing.T, name string, cfg Config) (*listener, truth.Score) {
 	t.Helper()
+	return watchStepped(t, name, cfg, 0)
+}
+
+// watchStepped has the clock be set forward in the middle. The answers are judged as if it had not been.
+func watchStepped(t *testing.T, name string, cfg Config, step time.Duration) (*listener, truth.Score) {
+	t.Helper()
 	const tick = 100 * time.Millisecond
 	recording, err := synth.Read(fixtures.Tap(t, name))
 	if err != nil {
@@ -51,7 +57,19 @@ func watch(t *testing.T, name string, cfg Config) (*listener, truth.Score) {
 	cfg.Live = true
 	r.Analyzer = New(cfg, pg.Dictionary(), rpc.Identify, &out)
 	out.now = recording.Packets[0].At
-	for _, p := range recording.Packets {
+	var stepped time.Time // the first time after the step
+	for i, p := range recording.Packets {
+		if step > 0 && i == len(recording.Packets)/2 {
+			stepped = p.At.Add(step)
+			engine.Step(step)
+			out.now = out.now.Add(step)
+			engine.Advance(out.now)
+			r.await()
+			r.Advance(out.now)
+		}
+		if !stepped.IsZero() {
+			p.At = p.At.Add(step)
+		}
 		for p.At.Sub(out.now) > tick {
 			r.await() // what a window takes to solve is not the matter here
 			out.now = out.now.Add(tick)
@@ -67,11 +85,37 @@ func watch(t *testing.T, name string, cfg Config) (*listener, truth.Score) {
 		t.Fatal(err)
 	}
 	out.late = longest
+	if step > 0 {
+		out.setBack(stepped.Add(-step/2), step)
+	}
 	want, err := truth.Read(fixtures.Truth(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &out, truth.Judge(want, out.answers())
+}
+
+// setBack dates what is after a moment earlier.
+func (l *listener) setBack(after time.Time, by time.Duration) {
+	fix := func(list ...*time.Time) {
+		for _, at := range list {
+			if at.After(after) {
+				*at = at.Add(-by)
+			}
+		}
+	}
+	spans := func(list []Span) {
+		for _, s := range list {
+			fix(&s.Statement.Start, &s.Statement.End)
+		}
+	}
+	for _, t := range l.traces {
+		fix(&t.Call.Start, &t.Call.End)
+		spans(t.Spans)
+	}
+	for _, b := range l.backgrounds {
+		spans(b.Spans)
+	}
 }
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
@@ -251,6 +295,25 @@ func TestWatchedWithoutTransactions(t *testing.T) {
 			}
 			if delivered != calls || worst > tt.most {
 				t.Errorf("%d of %d statements were delivered; at the worst moment %d were held back", delivered, calls, worst)
+			}
+		})
+	}
+}
+
+// The clock is set forward by a day while a server is watched: no call and no statement is lost, and what belonged
+// together still does, but for what was under way at that moment.
+func TestWatchedServerClockSetForward(t *testing.T) {
+	for _, name := range []string{"odoo18-a", "tryton60-a", "odoo18-h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, plain := watch(t, name, Config{})
+			_, s := watchStepped(t, name, Config{}, 24*time.Hour)
+			t.Logf("attributed %.2f %%, %.2f %% without", 100*s.Attributed.Rate(), 100*plain.Attributed.Rate())
+			if s.Calls != plain.Calls || s.Found != plain.Found || s.Extra != plain.Extra {
+				t.Errorf("calls %+v, statements %+v, %d made up; without %+v, %+v, %d", s.Calls, s.Found, s.Extra, plain.Calls, plain.Found, plain.Extra)
+			}
+			if s.Attributed.Rate() < plain.Attributed.Rate()-0.01 {
+				t.Errorf("attributed %.2f %%, %.2f %% without", 100*s.Attributed.Rate(), 100*plain.Attributed.Rate())
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"math"
 	"strings"
+	"time"
 
 	"github.com/perfd/perfd/rpclog"
 )
@@ -49,6 +50,9 @@ type owner struct {
 	changed int32 // tick of the last change
 }
 
+// halfTime is how long after its header section a request that has not arrived whole may have a worker run statements.
+const halfTime = int64(time.Second)
+
 func ownerOf(c *rpclog.Call, ended bool) owner {
 	o := owner{call: c, profile: -1, table: -1, head: c.Head.UnixNano(), until: math.MaxInt64, open: !ended}
 	if c.Head.IsZero() {
@@ -61,6 +65,8 @@ func ownerOf(c *rpclog.Call, ended bool) owner {
 		o.until = c.End.UnixNano()
 	case ended && c.Sent.IsZero() && c.Gaps&rpclog.GapRequest != 0:
 		o.until = o.head // its request never arrived whole: no worker began with it
+	case !ended && c.Sent.IsZero() && !c.Head.IsZero() && c.Gaps&rpclog.GapRequest == 0:
+		o.until = o.head + halfTime // what a worker does before it waits for the rest of a request, it does at once
 	}
 	o.route = routeOf(c)
 	return o

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,6 +25,9 @@ type Recording struct {
 	JoinedConnections               int64  // open before the recording began
 	UnknownTexts                    int64  // statements whose text was not captured
 	Partial                         string // why reading ended early; empty if it did not
+	PartialFix                      string // what to do about that. Defaults to advice on recordings of packets
+	Uncounted                       bool   // how many packets there were is not known: Packets of 0 tells nothing
+	Growing                         bool   // more is being written while this is read
 
 	// From and To may be a part of the recording that was asked for; these tell of the rest.
 	First, Last time.Time // of the whole recording; zero if From and To are
@@ -51,11 +55,14 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 		serious++
 	}
 	if rec.Partial != "" {
-		warn("Copy the recording again, or end it with SIGINT so that its last packet is whole; what was read is shown.",
+		warn(cmp.Or(rec.PartialFix, "Copy the recording again, or end it with SIGINT so that its last packet is whole; what was read is shown."),
 			"The recording ends early: %s.", rec.Partial)
 	}
+	if rec.Growing {
+		say("Ask again later for more, or look at the pages of the perfd that writes it.", "The recording goes on: perfd is writing this store now.")
+	}
 	switch {
-	case rec.Packets == 0:
+	case rec.Packets == 0 && !rec.Uncounted:
 		warn("Record with: tcpdump -i any -s 0 -w odoo.pcap 'tcp port 8069 or tcp port 5432'", "The recording holds no packets.")
 		return list, serious
 	case s.sum.Calls == 0 && rec.Outside > 0:

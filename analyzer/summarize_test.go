@@ -151,6 +151,7 @@ func TestNotices(t *testing.T) {
 		{"wrong RPC port", nil, Recording{Packets: 9, NoHTTP: []uint16{99, 98}, HTTPSeen: []uint16{8069}}, "No HTTP connection to port 99 or 98, which --rpc-port names."},
 		{"wrong SQL port", func(s *Summarizer) { _ = s.Trace(trace(100)) }, Recording{Packets: 9, NoSQL: []uint16{99}}, "No PostgreSQL connection to port 99, which --pg-port names."},
 		{"partial", whole, Recording{Packets: 9, Partial: "unexpected end of file"}, "The recording ends early: unexpected end of file."},
+		{"growing, packets not counted", whole, Recording{Uncounted: true, Growing: true}, "The recording goes on: perfd is writing this store now."},
 		{"unattributed", func(s *Summarizer) {
 			whole(s)
 			_ = s.Background(&Background{Group: "unattributed", Spans: []Span{stmt(selectOrder, 1, 2)}})

@@ -111,7 +111,7 @@ func (e *Engine) begin(c *conn, side uint8, data []byte, at int64) {
 	e.emit(c, side, data, at)
 	for i := range c.half {
 		if c.half[i].ended {
-			c.stream.Fin(c.dir(uint8(i)), unixNano(c.seen))
+			c.stream.Fin(c.dir(uint8(i)), unixNano(c.seen+e.skipped))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,6 +131,47 @@ func TestPorts(t *testing.T) {
 			checkLaws(t, e.Stats())
 			if len(first.streams) != tt.first || len(second.streams) != tt.second {
 				t.Errorf("%d and %d streams, want %d and %d", len(first.streams), len(second.streams), tt.first, tt.second)
+			}
+		})
+	}
+}
+
+// Ports are assigned anew in the middle of conversations.
+func TestSetPorts(t *testing.T) {
+	open := append(opening(), data(client, 101, 501, "ASK"))
+	more := []packet{data(server, 501, 104, "TELL"), data(client, 104, 505, "ASK again")}
+	tests := []struct {
+		name          string
+		before, after map[uint16]int
+		first, second []string
+	}{
+		{"another port comes", map[uint16]int{8069: 0}, map[uint16]int{8069: 0, 9: 1}, []string{"ASKASK again TELL"}, nil},
+		{"another port goes", map[uint16]int{8069: 0, 9: 1}, map[uint16]int{8069: 0}, []string{"ASKASK again TELL"}, nil},
+		{"any port", map[uint16]int{8069: 0}, nil, []string{"ASKASK again TELL"}, nil},
+		{"the port comes", map[uint16]int{9: 0, 10: 1}, map[uint16]int{8069: 0, 10: 1}, []string{"ASK again TELL"}, nil},
+		{"the port goes", map[uint16]int{8069: 0, 9: 1}, map[uint16]int{9: 0, 10: 1}, []string{"ASK "}, nil},
+		{"the port is the other's", map[uint16]int{8069: 0, 9: 1}, map[uint16]int{8069: 1}, []string{"ASK "}, []string{"ASK again TELL"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			first, second := &recorder{t: t, claims: byPrefix("ASK", "TELL")}, &recorder{t: t, claims: byPrefix("ASK", "TELL")}
+			e := NewEngine(Config{Ports: tt.before}, first, second)
+			feed(e, open...)
+			e.SetPorts(tt.after)
+			feed(e, more...)
+			e.Flush()
+			checkLaws(t, e.Stats())
+			for i, want := range [][]string{tt.first, tt.second} {
+				var got []string
+				for _, s := range []*recorder{first, second}[i].streams {
+					got = append(got, string(s.data[ToServer])+" "+string(s.data[ToClient]))
+					if !s.closed || s.lost != [2]int64{} {
+						t.Errorf("protocol %d: closed %v, lost %d", i, s.closed, s.lost)
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("protocol %d got %q, want %q", i, got, want)
+				}
 			}
 		})
 	}

@@ -26,8 +26,9 @@ const (
 type Engine struct {
 	cfg     Config
 	protos  []Protocol
-	limited []bool // protocols that Config.Ports names
-	shed    []bool // protocols whose bytes are let go
+	limited []bool  // protocols that Config.Ports names
+	shed    []bool  // protocols whose bytes are let go
+	letGo   []int64 // bytes of Stats.Shed by protocol
 	stats   Stats
 	general general
 	seg     segment
@@ -42,7 +43,9 @@ type Engine struct {
 	atNano         int64
 	oldest, newest int64 // times of packets
 
-	clock      int64 // capture time, never going back, Unix nanoseconds
+	clock      int64 // capture time less skipped, never going back, Unix nanoseconds
+	skipped    int64 // by which the time was set forward; nobody was idle for so long
+	jump       int64 // by which it was, and no packet has shown it yet
 	waiting    []*conn
 	wakeAt     int64 // earliest time a waiting connection may be due
 	wakePacket int64 // earliest packet count, likewise
@@ -60,17 +63,53 @@ func NewEngine(cfg Config, protocols ...Protocol) *Engine {
 		protos:     protocols,
 		limited:    make([]bool, len(protocols)),
 		shed:       make([]bool, len(protocols)),
+		letGo:      make([]int64, len(protocols)),
 		conns:      make(map[flow]*conn),
 		clock:      -never,
 		wakeAt:     never,
 		wakePacket: never,
 	}
-	for _, i := range cfg.Ports {
-		if i >= 0 && i < len(protocols) {
+	e.nameLimited()
+	return e
+}
+
+// nameLimited notes which protocols Config.Ports names.
+func (e *Engine) nameLimited() {
+	clear(e.limited)
+	for _, i := range e.cfg.Ports {
+		if i >= 0 && i < len(e.limited) {
 			e.limited[i] = true
 		}
 	}
-	return e
+}
+
+// SetPorts assigns the server ports anew, as Config.Ports does. Connections whose port keeps its protocol go on as if
+// nothing had happened. Those that a protocol had and may have no longer end, as their packets may no longer come;
+// those that nobody was offered and somebody may take now are joined at their next packet.
+func (e *Engine) SetPorts(ports map[uint16]int) {
+	var ended, unwanted []*conn
+	for _, c := range e.conns {
+		if c.state == ignored && !e.anyWants(c) {
+			unwanted = append(unwanted, c)
+		}
+	}
+	e.cfg.Ports = ports
+	e.nameLimited()
+	for _, c := range e.conns {
+		if c.state == claimed && !e.allows(int(c.protocol), c.flow.port(1-c.client)) {
+			ended = append(ended, c)
+		}
+	}
+	for _, c := range unwanted {
+		if e.anyWants(c) {
+			ended = append(ended, c)
+		}
+	}
+	slices.SortFunc(ended, func(a, b *conn) int { return int(a.id) - int(b.id) })
+	for _, c := range ended {
+		e.close(c)
+		e.forget(c)
+	}
 }
 
 // Packet takes one packet as recorded: data holds the captured bytes from the link layer on, origLen is the
@@ -87,7 +126,7 @@ func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen
 	}
 	st.Packets++
 	st.Bytes += int64(len(data))
-	e.clock = max(e.clock, now)
+	e.clock = max(e.clock, e.passed(now))
 	if e.clock >= e.wakeAt || st.Packets >= e.wakePacket {
 		e.wake()
 	}
@@ -113,7 +152,7 @@ func (e *Engine) Packet(at time.Time, link layers.LinkType, data []byte, origLen
 // Advance tells that capture time moved on to now without a packet: every packet before now was given. What is
 // held falls due and idle connections expire as they would at the next packet. A time in the past changes nothing.
 func (e *Engine) Advance(now time.Time) {
-	n := now.UnixNano()
+	n := e.passed(now.UnixNano())
 	if n <= e.clock {
 		return
 	}
@@ -124,10 +163,26 @@ func (e *Engine) Advance(now time.Time) {
 	e.expire()
 }
 
+// Step tells that the clock that packets are stamped by was set forward, which one of the next packets or Advance will
+// show: connections were not idle for so long, and what is held did not wait for so long.
+func (e *Engine) Step(by time.Duration) { e.jump += int64(by) }
+
+// passed is the engine's clock at a time of packets.
+func (e *Engine) passed(now int64) int64 {
+	if e.jump > 0 && e.clock != -never && now-e.skipped-e.clock >= e.jump/2 {
+		e.skipped += e.jump
+		e.jump = 0
+	}
+	return now - e.skipped
+}
+
 // Shed lets go of the bytes of one protocol's connections, by its place in NewEngine, until told otherwise: they
 // count as lost, so that its streams mark what they lack and begin anew afterwards. It is for whoever cannot keep
 // up with a live tap.
 func (e *Engine) Shed(protocol int, on bool) { e.shed[protocol] = on }
+
+// ShedBytes is how much was let go of one protocol's connections so far: its part of Stats.Shed.
+func (e *Engine) ShedBytes(protocol int) int64 { return e.letGo[protocol] }
 
 // Flush ends the recording: what is held is delivered, missing bytes before it count as lost, and every
 // connection is closed, in order of ConnID. The engine may be used again.
@@ -191,6 +246,7 @@ func (e *Engine) segment(s *segment, now int64) {
 	default:
 		if c.state == claimed && e.shed[c.protocol] {
 			st.Shed += int64(len(s.payload))
+			e.letGo[c.protocol] += int64(len(s.payload))
 			st.Payload -= int64(len(s.payload))
 			s.payload = nil
 		}

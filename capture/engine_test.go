@@ -288,3 +288,32 @@ func TestHoldLimits(t *testing.T) {
 		}
 	}
 }
+
+// The clock is set forward in the middle of a conversation by more than a connection may be idle: it goes on.
+func TestClockSetForward(t *testing.T) {
+	const by = 24 * time.Hour
+	r := &recorder{t: t}
+	e := NewEngine(Config{}, r)
+	feed(e, append(opening(), data(client, 101, 501, "ask"))...)
+	feed(e, data(client, 107, 501, "after a gap")) // "..." comes later
+	e.Step(by)
+	missing := data(client, 104, 501, "...")
+	missing.at = ms(1) // still in the ring when the clock was set
+	late := data(server, 501, 118, "answer")
+	late.at = by + ms(3)
+	feed(e, missing)
+	e.Advance(epoch.Add(by + ms(2)))
+	feed(e, late)
+	if st := e.Stats(); st.Expired != 0 || st.Connections != 1 || st.Lost != 0 {
+		t.Errorf("%+v", st)
+	}
+	e.Advance(epoch.Add(by + 4*time.Hour)) // and that is a long time
+	if st := e.Stats(); st.Expired != 1 {
+		t.Errorf("%+v", st)
+	}
+	e.Flush()
+	checkLaws(t, e.Stats())
+	if s := r.streams[0]; len(r.streams) != 1 || string(s.data[ToServer]) != "ask...after a gap" || string(s.data[ToClient]) != "answer" || s.last[ToClient] != epoch.Add(late.at) {
+		t.Errorf("%d streams, %q and %q, the answer at %v", len(r.streams), s.data[ToServer], s.data[ToClient], s.last[ToClient])
+	}
+}

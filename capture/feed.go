@@ -69,7 +69,8 @@ type Feed struct {
 	clock   int64 // time of the latest event, Unix nanoseconds
 	nextID  ConnID
 	conns   int
-	shed    []bool // by protocol
+	shed    []bool  // by protocol
+	letGo   []int64 // bytes, by protocol
 	stats   FeedStats
 
 	// Run's goroutine alone.
@@ -122,7 +123,7 @@ func NewFeed(cfg FeedConfig, protocols ...Protocol) *Feed {
 	cfg = cfg.withDefaults()
 	return &Feed{
 		cfg: cfg, protos: protocols, wake: make(chan struct{}, 1), nextID: cfg.FirstID,
-		streams: make(map[*FeedConn]struct{}), shed: make([]bool, len(protocols)),
+		streams: make(map[*FeedConn]struct{}), shed: make([]bool, len(protocols)), letGo: make([]int64, len(protocols)),
 	}
 }
 
@@ -133,6 +134,14 @@ func (f *Feed) Shed(protocol int, on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.shed[protocol] = on
+}
+
+// ShedBytes is how much was let go of one protocol's connections so far, which is in FeedStats.Dropped. It is safe for
+// concurrent use.
+func (f *Feed) ShedBytes(protocol int) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.letGo[protocol]
 }
 
 // Stats returns the counts so far. It is safe for concurrent use.

@@ -40,6 +40,7 @@ func (c *FeedConn) Write(dir Dir, at time.Time, data []byte) {
 	}
 	f.stats.Bytes += int64(len(data))
 	if c.shed() {
+		f.letGo[c.protocol] += int64(len(data))
 		c.drop(dir, int64(len(data)))
 		return
 	}
@@ -73,7 +74,11 @@ func (c *FeedConn) Skip(dir Dir, at time.Time, n int64) {
 		return
 	}
 	f.stats.Bytes += n
-	if c.shed() || f.queued+feedReserve > f.cfg.QueueBytes {
+	shed := c.shed()
+	if shed || f.queued+feedReserve > f.cfg.QueueBytes {
+		if shed {
+			f.letGo[c.protocol] += n
+		}
 		c.drop(dir, n)
 		return
 	}

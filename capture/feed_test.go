@@ -294,8 +294,8 @@ func TestFeedSheds(t *testing.T) {
 	if s := other.streams[0]; string(s.data[ToServer]) != "all" || s.lost[ToServer] != 0 {
 		t.Errorf("the other protocol's stream has %q and lacks %d", s.data[ToServer], s.lost[ToServer])
 	}
-	if s := f.Stats(); s.Dropped != 13 || s.Gaps != 1 {
-		t.Errorf("stats %+v", s)
+	if s := f.Stats(); s.Dropped != 13 || s.Gaps != 1 || f.ShedBytes(0) != 13 || f.ShedBytes(1) != 0 {
+		t.Errorf("stats %+v, shed %d and %d bytes", s, f.ShedBytes(0), f.ShedBytes(1))
 	}
 }
 

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -81,6 +82,13 @@ func (c LiveConfig) ports() []uint16 {
 		}
 	}
 	return all
+}
+
+func (c LiveConfig) checkPorts() error {
+	if n := len(c.ports()); n > maxFilterPorts {
+		return fmt.Errorf("%d ports, more than %d", n, maxFilterPorts)
+	}
+	return nil
 }
 
 // LiveStats counts what a Live saw before the engine did.

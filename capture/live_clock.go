@@ -18,6 +18,7 @@ type liveClock struct {
 	wall   int64 // the system's clock when last read, as the packets now in the ring were stamped by it
 
 	steps, misdated int64
+	jumped          int64 // by which capture time was set forward, in all
 }
 
 // look reads the clocks and notes whether the system's was set. Packets of before a step back may still wait
@@ -32,6 +33,7 @@ func (c *liveClock) look(settled bool) {
 	case step > clockStep:
 		c.steps++
 		c.offset = offset
+		c.jumped += max(step-c.ahead, 0)
 		c.ahead = max(c.ahead-step, 0)
 	case step < -clockStep && settled:
 		c.steps++

@@ -69,7 +69,7 @@ func TestLiveClockSetBack(t *testing.T) {
 	}
 	c.set(3600 * second) // and right again
 	c.look(false)
-	if got := c.time(c.wallNow); got != before+3*second || c.ahead != 0 {
+	if got := c.time(c.wallNow); got != before+3*second || c.ahead != 0 || c.jumped != 0 {
 		t.Errorf("packet %v after the first, want 3 s; ahead %d", got-before, c.ahead)
 	}
 }
@@ -91,6 +91,9 @@ func TestLiveClockSetForward(t *testing.T) {
 	c.set(60 * second)
 	c.pass(second)
 	c.look(false)
+	if c.jumped != 60*second {
+		t.Errorf("jumped by %d", c.jumped)
+	}
 	if got := c.time(c.wallNow); got != c.wallNow || c.ahead != 0 || c.steps != 1 || c.misdated != 0 {
 		t.Errorf("got %d, want %d; ahead %d, steps %d, misdated %d", got, c.wallNow, c.ahead, c.steps, c.misdated)
 	}

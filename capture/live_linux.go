@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ import (
 //
 // Capture time is the system's clock. When that is set back, capture time goes on without a step, ahead of the
 // clock by as much, for the life of the Live: an engine's connections and calls must not go back in time.
-// LiveStats.ClockAhead tells, and a new Live and engine set it right. Set forward, capture time follows.
+// LiveStats.ClockAhead tells, and a new Live and engine set it right. Set forward, capture time follows: connections
+// go on (Engine.Step), and what was under way seems to have lasted longer by as much.
 type Live struct {
 	cfg   LiveConfig
 	fd    int
@@ -33,6 +35,8 @@ type Live struct {
 	block int // next to read
 	links *links
 	clock liveClock
+
+	told int64 // of liveClock.jumped, to the engine
 
 	packets, bytes, drops, freezes, errors int64
 	nextTick                               time.Time
@@ -82,8 +86,8 @@ func packetSocket() (int, error) {
 // person can do something about are *LiveError. Once it is open, the process needs no capability for it.
 func OpenLive(cfg LiveConfig) (_ *Live, err error) {
 	cfg = cfg.withDefaults()
-	if n := len(cfg.ports()); n > maxFilterPorts {
-		return nil, fmt.Errorf("open tap: %d ports, more than %d", n, maxFilterPorts)
+	if err := cfg.checkPorts(); err != nil {
+		return nil, fmt.Errorf("open tap: %w", err)
 	}
 	if n := len(cfg.Interfaces); n > maxFilterLinks {
 		return nil, fmt.Errorf("open tap: %d interfaces, more than %d", n, maxFilterLinks)
@@ -161,6 +165,23 @@ func (l *Live) choose() error {
 	return nil
 }
 
+// SetPorts changes the ports that the kernel's filter lets through, and nothing else: packets that both sets let
+// through come without a gap, and those in the ring stay. After an error the ports are as before. It must not be
+// called while Run runs, but by LiveConfig.Between.
+func (l *Live) SetPorts(rpc, pg []uint16) error {
+	before := l.cfg
+	l.cfg.RPCPorts, l.cfg.PGPorts = slices.Clone(rpc), slices.Clone(pg)
+	err := l.cfg.checkPorts()
+	if err == nil {
+		err = l.choose()
+	}
+	if err != nil {
+		l.cfg = before
+		return fmt.Errorf("change ports of the tap: %w", err)
+	}
+	return nil
+}
+
 func attach(fd int, raw []bpf.RawInstruction) error {
 	code := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
@@ -196,6 +217,7 @@ func (l *Live) Run(ctx context.Context, e *Engine) error {
 		if !ready {
 			now = l.clock.now(int64(2*l.cfg.Retire + retireSlack))
 		}
+		l.tellStep(e)
 		e.Advance(unixNano(now))
 		if err := l.housekeep(); err != nil {
 			return err
@@ -215,6 +237,14 @@ func (l *Live) Run(ctx context.Context, e *Engine) error {
 	}
 }
 
+// tellStep tells the engine that the clock was set forward.
+func (l *Live) tellStep(e *Engine) {
+	if by := l.clock.jumped - l.told; by != 0 {
+		l.told = l.clock.jumped
+		e.Step(time.Duration(by))
+	}
+}
+
 // give gives the packets of a block to e.
 func (l *Live) give(e *Engine, block []byte) {
 	var p ringPacket
@@ -226,7 +256,9 @@ func (l *Live) give(e *Engine, block []byte) {
 		l.packets++
 		l.bytes += int64(len(ip))
 		l.links.count(p.index)
-		e.Packet(unixNano(l.clock.time(p.at)), layers.LinkTypeRaw, ip, p.size-(len(p.data)-len(ip)))
+		at := l.clock.time(p.at)
+		l.tellStep(e)
+		e.Packet(unixNano(at), layers.LinkTypeRaw, ip, p.size-(len(p.data)-len(ip)))
 	}
 }
 

@@ -278,3 +278,55 @@ func manyPorts(n int) (ports []uint16) {
 	}
 	return ports
 }
+
+// Ports change under traffic: what goes on is not interrupted, and what was not let through before is from then on.
+func TestLiveSetPorts(t *testing.T) {
+	stays, comes := echo(t, "127.0.0.1:0"), echo(t, "127.0.0.1:0")
+	var l *Live
+	change := make(chan []uint16)
+	changed := make(chan error)
+	l = openTap(t, LiveConfig{Interfaces: []string{"lo"}, RPCPorts: []uint16{stays.Port()}, Between: func(time.Time) {
+		select {
+		case ports := <-change:
+			changed <- l.SetPorts(ports, nil)
+		default:
+		}
+	}})
+	if l == nil {
+		return
+	}
+	old, fresh := &recorder{t: t, claims: claimPort(stays.Port())}, &recorder{t: t, claims: claimPort(comes.Port())}
+	e := NewEngine(Config{}, old, fresh)
+	stop := tap(t, l, e)
+	c, other := dial(t, stays), dial(t, comes)
+	exchange(t, c, text(1000))
+	exchange(t, other, text(10))
+	busy := make(chan struct{})
+	go func() { // without a pause, so that packets come while the filter is changed
+		defer close(busy)
+		exchange(t, c, text(3_000_000))
+	}()
+	for _, ports := range [][]uint16{{stays.Port(), 1}, manyPorts(maxFilterPorts + 1), {comes.Port(), stays.Port()}} {
+		change <- ports
+		if err := <-changed; (err != nil) != (len(ports) > maxFilterPorts) {
+			t.Errorf("%d ports: %v", len(ports), err)
+		}
+	}
+	<-busy
+	exchange(t, c, text(500))
+	exchange(t, other, text(20))
+	stop()
+	if len(old.streams) != 1 || len(fresh.streams) != 1 {
+		t.Fatalf("%d and %d streams, want one each", len(old.streams), len(fresh.streams))
+	}
+	want := slices.Concat(text(1000), text(3_000_000), text(500))
+	if s := old.streams[0]; !bytes.Equal(s.data[ToServer], want) || !bytes.Equal(s.data[ToClient], want) || s.lost != [2]int64{} {
+		t.Errorf("%d and %d bytes, want %d; %d lost", len(s.data[0]), len(s.data[1]), len(want), s.lost)
+	}
+	if s := fresh.streams[0]; !s.conn.Joined || !bytes.Equal(s.data[ToServer], text(20)) {
+		t.Errorf("of the port that came: %q, joined %v", s.data[ToServer], s.conn.Joined)
+	}
+	if n := l.Stats().Drops; n != 0 {
+		t.Errorf("%d packets dropped", n)
+	}
+}

@@ -30,6 +30,9 @@ func errNoTap() error {
 // Run fails.
 func (*Live) Run(context.Context, *Engine) error { return errNoTap() }
 
+// SetPorts fails.
+func (*Live) SetPorts(_, _ []uint16) error { return errNoTap() }
+
 // Stats returns zeros.
 func (*Live) Stats() LiveStats { return LiveStats{} }
 

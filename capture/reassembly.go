@@ -347,7 +347,7 @@ func (e *Engine) close(c *conn) {
 	e.drain(c, 1)
 	switch c.state {
 	case claimed:
-		c.stream.Close(unixNano(c.seen))
+		c.stream.Close(unixNano(c.seen + e.skipped))
 	case unclaimed:
 		if c.list == active {
 			e.ignore(c)

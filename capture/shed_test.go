@@ -42,6 +42,9 @@ func TestShed(t *testing.T) {
 			e.Packet(p.At, layers.LinkType(r.Link), p.Data, len(p.Data))
 		}
 		e.Flush()
+		if stats := e.Stats(); e.ShedBytes(0) != 0 || e.ShedBytes(1) != stats.Shed {
+			t.Errorf("shed %d and %d bytes, %d in all", e.ShedBytes(0), e.ShedBytes(1), stats.Shed)
+		}
 		return sink, e.Stats()
 	}
 	whole, _ := play(false)

@@ -99,7 +99,7 @@ func (v *validator) listen() {
 			v.wrong("hosts", "must be host names without port, not %q", h)
 		}
 	}
-	if c.Metrics.Enabled && c.Listen == "off" && c.Metrics.Listen == "" {
+	if asked := c.From("metrics.enabled") != (Source{}); asked && c.Metrics.Enabled && c.Listen == "off" && c.Metrics.Listen == "" {
 		v.warn("metrics.listen", "must be set to serve metrics while listen is off")
 	}
 }
@@ -143,8 +143,11 @@ func (v *validator) keep() {
 		p   Patterns
 	}{{"keep.users", k.Users}, {"keep.methods", k.Methods}, {"keep.models", k.Models}} {
 		for _, p := range list.p {
-			if p == "" || len(p) > maxPattern {
+			switch {
+			case p == "" || len(p) > maxPattern:
 				v.wrong(list.key, "must be patterns of 1 to %d characters", maxPattern)
+			case strings.ContainsAny(p, `[]{}\`):
+				v.wrong(list.key, "must be patterns of plain characters, * for any and ? for one, not %q", p)
 			}
 		}
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	Host func(context.Context) (Host, error)
 	// Tap tells what the packets show. Defaults to nil: no packets are looked at.
 	Tap func(context.Context) (Traffic, error)
+	// Relays are those of a perfd proxy: what keeps a tap from seeing is left out then. Defaults to nil: there are
+	// none.
+	Relays func() []Relay
 	// Watching leaves out what a perfd that watches would find to be its own doing: who holds the port, the store
 	// and the capabilities. Defaults to false.
 	Watching bool
@@ -105,34 +108,43 @@ type check interface {
 	run(context.Context) []Finding
 }
 
+// use says when a check is of use.
+type use uint8
+
+const (
+	before  use = 1 << iota // a watch begins, not while it runs
+	tapping                 // packets are read, not where perfd relays
+)
+
 // checks is the table of all checks, in the order of the report.
 func checks(c Config) []check {
 	host := once(c.Host)
 	all := []struct {
 		check
-		beginning bool // is of use before a watch begins, not while it runs
+		use
 	}{
-		{versionCheck{c.Version}, true},
-		{settingsCheck{c.Problems, c.Settings}, true},
-		{tapCheck{capture.LivePermitted}, true},
-		{capabilityCheck{c.Settings, ownCapabilities}, true},
-		{evidenceCheck{c.Settings, host}, false},
-		{interfaceCheck{c.Settings, listInterfaces}, false},
-		{serverCheck{c.Settings, host, listening}, false},
-		{databaseCheck{c.Settings, host, listening}, false},
-		{poolerCheck{c.Settings, host}, false},
-		{trafficCheck{c.Tap}, false},
-		{clockCheck{clock}, false},
-		{postgresCheck{c.Settings, askPostgres}, true},
-		{logCheck{c.Settings, readable}, false},
-		{storeCheck{c.Settings, openStore, os.Stat}, true},
-		{diskCheck{c.Settings, diskFree, os.Stat}, false},
-		{listenCheck{c.Settings, tryListen}, true},
-		{memoryCheck{c.Settings, memoryLimit}, true},
+		{versionCheck{c.Version}, before},
+		{settingsCheck{c.Problems, c.Settings}, before},
+		{tapCheck{capture.LivePermitted}, before | tapping},
+		{capabilityCheck{c.Settings, ownCapabilities}, before | tapping},
+		{evidenceCheck{c.Settings, host}, 0},
+		{interfaceCheck{c.Settings, listInterfaces}, tapping},
+		{serverCheck{c.Settings, host, listening}, tapping},
+		{databaseCheck{c.Settings, host, listening}, tapping},
+		{poolerCheck{c.Settings, host}, tapping},
+		{trafficCheck{c.Tap}, tapping},
+		{relayCheck{c.Relays, host}, 0},
+		{clockCheck{clock}, 0},
+		{postgresCheck{c.Settings, askPostgres}, before},
+		{logCheck{c.Settings, readable}, 0},
+		{storeCheck{c.Settings, openStore, os.Stat}, before},
+		{diskCheck{c.Settings, diskFree, os.Stat}, 0},
+		{listenCheck{c.Settings, tryListen}, before},
+		{memoryCheck{c.Settings, memoryLimit}, before},
 	}
 	var chosen []check
 	for _, x := range all {
-		if !c.Watching || !x.beginning {
+		if (!c.Watching || x.use&before == 0) && (c.Relays == nil || x.use&tapping == 0) {
 			chosen = append(chosen, x.check)
 		}
 	}
@@ -160,7 +172,7 @@ func bounded(ctx context.Context, limit time.Duration, x check) []Finding {
 	defer cancel()
 	found := x.run(ctx)
 	for i := range found {
-		found[i].Check = x.name()
+		found[i].Check, found[i].Fix = x.name(), withFlags(found[i].Fix)
 	}
 	return found
 }

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 func newSelfCollector(s Self) *selfCollector {
 	c := new(selfCollector)
 	c.tapFamilies(s)
+	c.proxyFamilies(s)
 	c.engineFamilies(s)
 	c.loadFamilies(s)
 	c.storeFamilies(s)
@@ -34,6 +35,33 @@ func (c *selfCollector) tapFamilies(s Self) {
 		each(prometheus.CounterValue, "interface_packets_total", "Packets by interface.", func(i Interface) float64 { return float64(i.Packets) })
 		each(prometheus.CounterValue, "interface_downs_total", "Times an interface went down or away.", func(i Interface) float64 { return float64(i.Downs) })
 	}
+}
+
+func (c *selfCollector) proxyFamilies(s Self) {
+	list := s.Proxies
+	if list == nil {
+		return
+	}
+	each := func(kind prometheus.ValueType, name, help string, value func(*Proxy) float64) {
+		c.add(kind, "proxy_"+name, help, "listen", func(e emit) {
+			for _, p := range list() {
+				e(value(&p), p.Listen)
+			}
+		})
+	}
+	count := func(name, help string, value func(*Proxy) int64) {
+		each(prometheus.CounterValue, name, help, func(p *Proxy) float64 { return float64(value(p)) })
+	}
+	each(prometheus.GaugeValue, "upstream_up", "Whether the upstream could be reached when that was tried last.", func(p *Proxy) float64 { return truth(p.Up) })
+	each(prometheus.GaugeValue, "open_connections", "Clients connected.", func(p *Proxy) float64 { return float64(p.Open) })
+	count("connections_total", "Clients that connected.", func(p *Proxy) int64 { return p.Connections })
+	count("requests_total", "HTTP requests relayed.", func(p *Proxy) int64 { return p.Requests })
+	count("received_bytes_total", "Bytes from clients.", func(p *Proxy) int64 { return p.FromClients })
+	count("sent_bytes_total", "Bytes to clients.", func(p *Proxy) int64 { return p.ToClients })
+	count("refused_total", "Clients or requests that do not keep to the protocol, or do not encrypt.", func(p *Proxy) int64 { return p.Refused })
+	count("upstream_errors_total", "Clients or requests for which the upstream could not be reached, or did not answer.", func(p *Proxy) int64 { return p.UpstreamErrors })
+	count("client_tls_connections_total", "Connections of clients by TLS.", func(p *Proxy) int64 { return p.ClientTLS })
+	count("upstream_tls_connections_total", "Connections to the upstream by TLS.", func(p *Proxy) int64 { return p.UpstreamTLS })
 }
 
 func (c *selfCollector) engineFamilies(s Self) {
@@ -78,6 +106,11 @@ func (c *selfCollector) loadFamilies(s Self) {
 			e(float64(x.Texts), "text")
 			e(float64(x.Statements), "statement")
 			e(float64(x.Calls), "call")
+		})
+		c.add(prometheus.CounterValue, "shed_bytes_total", "Traffic that was not decoded under load; what was in it is not known.", "protocol", func(e emit) {
+			x := shed()
+			e(float64(x.HTTPBytes), "http")
+			e(float64(x.SQLBytes), "postgresql")
 		})
 	}
 	if memory := s.Memory; memory != nil {

@@ -8,6 +8,7 @@ import (
 type Self struct {
 	Tap        func() Tap
 	Interfaces func() []Interface
+	Proxies    func() []Proxy
 	Engine     func() Engine
 	Queues     func() []Queue
 	Shed       func() Shed
@@ -29,6 +30,18 @@ type Interface struct {
 	Packets, Downs int64
 }
 
+// Proxy is one way through perfd.
+type Proxy struct {
+	Listen                 string // its address, the label of its series
+	Up                     bool   // the upstream could be reached
+	Open                   int64  // connections of clients, now
+	Connections, Requests  int64  // of clients
+	FromClients, ToClients int64  // bytes
+	Refused                int64  // clients or requests that do not keep to the protocol
+	UpstreamErrors         int64  // clients or requests for which the upstream could not be reached, or did not answer
+	ClientTLS, UpstreamTLS int64  // connections by TLS
+}
+
 // Engine is what was made of the packets.
 type Engine struct {
 	HTTPConnections, SQLConnections, OtherConnections int64
@@ -46,6 +59,7 @@ type Queue struct {
 type Shed struct {
 	Level                    int // 0: nothing; 1: statement texts; 2: statements; 3: calls
 	Texts, Statements, Calls int64
+	HTTPBytes, SQLBytes      int64 // that were not decoded: what was in them is not known
 }
 
 // Store is where traces are kept.

@@ -54,7 +54,7 @@ func (in *inbound) room() {
 
 // relay copies one direction of a connection until it ends, the bytes in first before others, and shows them
 // to tee before it passes them on. An end in order is passed on as well.
-func relay(to, from net.Conn, tee *capture.FeedConn, dir capture.Dir, first []byte) error {
+func relay(to, from net.Conn, tee tee, dir capture.Dir, first []byte) error {
 	if len(first) > 0 {
 		if _, err := to.Write(first); err != nil {
 			return err
@@ -94,7 +94,7 @@ func relay(to, from net.Conn, tee *capture.FeedConn, dir capture.Dir, first []by
 }
 
 // relayBoth copies both directions until both have ended, or one has failed.
-func relayBoth(client, server net.Conn, tee *capture.FeedConn, fromClient, fromServer []byte) {
+func relayBoth(client, server net.Conn, tee tee, fromClient, fromServer []byte) {
 	var wg sync.WaitGroup
 	one := func(to, from net.Conn, dir capture.Dir, first []byte) {
 		if relay(to, from, tee, dir, first) != nil {

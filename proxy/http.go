@@ -106,16 +106,19 @@ func positive[T int | time.Duration](v *T, otherwise T) {
 
 // HTTPStats counts what an HTTP proxy did.
 type HTTPStats struct {
-	Connections int64 // clients accepted
-	Open        int64 // of these, connected now
-	Requests    int64 // relayed
-	Upgraded    int64 // of these, turned into websockets or the like
-	Dialed      int64 // connections opened to the application server
-	Unreachable int64 // requests refused because it could not be reached, or did not answer
-	Refused     int64 // requests refused because they are malformed
-	Aborted     int64 // requests that their client gave up
-	TimedOut    int64 // connections closed because one end was silent for too long
-	Spliced     int64 // bytes that the kernel moved without showing them
+	Connections int64  // clients accepted
+	Open        int64  // of these, connected now
+	Requests    int64  // relayed
+	Upgraded    int64  // of these, turned into websockets or the like
+	Dialed      int64  // connections opened to the application server
+	Unreachable int64  // requests refused because it could not be reached, or did not answer
+	Refused     int64  // requests refused because they are malformed
+	Aborted     int64  // requests that their client gave up
+	TimedOut    int64  // connections closed because one end was silent for too long
+	Spliced     int64  // bytes that the kernel moved without showing them
+	FromClients int64  // bytes that clients sent, and
+	ToClients   int64  // that they were sent
+	Down        string // why the application server could not be reached when it was tried last; empty if it could
 }
 
 // HTTP is a reverse proxy in front of an application server.
@@ -132,6 +135,8 @@ type HTTP struct {
 	wg    sync.WaitGroup
 
 	trouble throttle
+	reach   reach
+	passed  [2]atomic.Int64 // bytes, by capture.Dir
 
 	connections, requests, upgraded, dialed, unreachable, refused, aborted, timedOut, spliced atomic.Int64
 }
@@ -154,6 +159,21 @@ func (p *HTTP) Stats() HTTPStats {
 		Connections: p.connections.Load(), Open: open, Requests: p.requests.Load(), Upgraded: p.upgraded.Load(),
 		Dialed: p.dialed.Load(), Unreachable: p.unreachable.Load(), Refused: p.refused.Load(),
 		Aborted: p.aborted.Load(), TimedOut: p.timedOut.Load(), Spliced: p.spliced.Load(),
+		FromClients: p.passed[capture.ToServer].Load(), ToClients: p.passed[capture.ToClient].Load(), Down: p.reach.down(),
+	}
+}
+
+// probeTimeout bounds an attempt to reach an upstream of which nobody waits for the end.
+const probeTimeout = 2 * time.Second
+
+// Probe connects to the application server and leaves. Stats.Down tells what came of it.
+func (p *HTTP) Probe(ctx context.Context) {
+	conn, err := p.cfg.Upstream.dial(ctx, probeTimeout)
+	if err == nil {
+		_ = conn.Close()
+	}
+	if ctx.Err() == nil {
+		p.reach.note(err)
 	}
 }
 

@@ -41,7 +41,7 @@ type httpConn struct {
 	raw      syscall.RawConn
 	key      [2]netip.AddrPort // client, perfd
 	from     sender
-	tee      *capture.FeedConn
+	tee      tee
 	in       inbound
 	out      []byte
 	req      head
@@ -60,7 +60,7 @@ type httpConn struct {
 }
 
 func newHTTPConn(ctx context.Context, p *HTTP, conn net.Conn) *httpConn {
-	c := &httpConn{p: p, ctx: ctx, id: p.ids.Add(1), client: conn, raw: rawConn(conn), in: inbound{buf: make([]byte, firstRead)}}
+	c := &httpConn{p: p, ctx: ctx, id: p.ids.Add(1), client: conn, raw: rawConn(conn), in: inbound{buf: make([]byte, firstRead)}, tee: tee{passed: &p.passed}}
 	peer, own := ends(conn, p.cfg.Upstream.port())
 	c.key = [2]netip.AddrPort{peer, own}
 	c.from = sender{proto: p.cfg.Scheme, trusted: IsUnix(peer)}
@@ -68,7 +68,7 @@ func newHTTPConn(ctx context.Context, p *HTTP, conn net.Conn) *httpConn {
 		c.from.addr, c.from.trusted = peer.Addr().String(), prefixes(p.cfg.Trusted, peer.Addr())
 	}
 	if p.feed != nil {
-		c.tee = p.feed.Open(capture.Conn{Client: peer, Server: own, Opened: time.Now()}, p.cfg.Protocol)
+		c.tee.FeedConn = p.feed.Open(capture.Conn{Client: peer, Server: own, Opened: time.Now()}, p.cfg.Protocol)
 	}
 	return c
 }

@@ -62,10 +62,12 @@ func (c *httpConn) ask(a *asked, in *inbound, safe bool) (n int, err error) {
 		u, err := c.p.pool.get(c.ctx, c.id, try > 0, !safe)
 		if err != nil {
 			c.p.trouble.say(err)
+			c.p.reach.note(err)
 			return 0, dialError{err}
 		}
 		if !u.used {
 			c.p.dialed.Add(1)
+			c.p.reach.note(nil)
 			c.p.cfg.seen(u)
 		}
 		c.hold(u)

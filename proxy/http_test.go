@@ -88,7 +88,8 @@ func TestHTTPRelays(t *testing.T) {
 			t.Errorf("%s %s: the upstream saw %q %v", tt.verb, tt.path, host, seen)
 		}
 	}
-	if s := p.Stats(); s.Requests != 4 || s.Connections != 1 || s.Dialed != 1 || s.Refused+s.Unreachable+s.Aborted != 0 {
+	if s := p.Stats(); s.Requests != 4 || s.Connections != 1 || s.Dialed != 1 || s.Refused+s.Unreachable+s.Aborted != 0 ||
+		s.FromClients < 1<<20 || s.ToClients < 1<<20 || s.Down != "" {
 		t.Errorf("stats %+v, want one connection on each side", s)
 	}
 }
@@ -268,6 +269,16 @@ func TestHTTPUnreachable(t *testing.T) {
 	}
 	if err := <-trouble; !strings.Contains(err.Error(), "refused") || p.Stats().Unreachable != 1 {
 		t.Errorf("trouble %v, stats %+v", err, p.Stats())
+	}
+	if down := p.Stats().Down; !strings.Contains(down, "refused") {
+		t.Errorf("down: %q", down)
+	}
+	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if p.Probe(t.Context()); p.Stats().Down != "" {
+		t.Errorf("down: %q, though somebody listens", p.Stats().Down)
 	}
 }
 

@@ -55,13 +55,16 @@ func (c PostgreSQLConfig) withDefaults() PostgreSQLConfig {
 
 // PostgreSQLStats counts what a PostgreSQL proxy did.
 type PostgreSQLStats struct {
-	Connections int64 // clients accepted
-	Open        int64 // of these, connected now
-	Encrypted   int64 // of these, by TLS
-	ServerTLS   int64 // connections to the server by TLS
-	Cancels     int64 // cancel requests passed on
-	Refused     int64 // clients whose first bytes are not PostgreSQL's, or that had to encrypt
-	Unreachable int64 // clients for which the server could not be reached
+	Connections int64  // clients accepted
+	Open        int64  // of these, connected now
+	Encrypted   int64  // of these, by TLS
+	ServerTLS   int64  // connections to the server by TLS
+	Cancels     int64  // cancel requests passed on
+	Refused     int64  // clients whose first bytes are not PostgreSQL's, or that had to encrypt
+	Unreachable int64  // clients for which the server could not be reached
+	FromClients int64  // bytes that clients sent, and
+	ToClients   int64  // that they were sent, as they are without encryption
+	Down        string // why the server could not be reached when it was tried last; empty if it could
 }
 
 // PostgreSQL is a relay in front of a PostgreSQL server.
@@ -78,6 +81,9 @@ type PostgreSQL struct {
 	conns map[*pgConn]struct{}
 	ended bool // Grace is over
 	wg    sync.WaitGroup
+
+	reach  reach
+	passed [2]atomic.Int64 // bytes, by capture.Dir
 
 	connections, encrypted, serverTLS, cancels, refused, unreachable atomic.Int64
 }
@@ -105,6 +111,23 @@ func (p *PostgreSQL) Stats() PostgreSQLStats {
 	return PostgreSQLStats{
 		Connections: p.connections.Load(), Open: open, Encrypted: p.encrypted.Load(), ServerTLS: p.serverTLS.Load(),
 		Cancels: p.cancels.Load(), Refused: p.refused.Load(), Unreachable: p.unreachable.Load(),
+		FromClients: p.passed[capture.ToServer].Load(), ToClients: p.passed[capture.ToClient].Load(), Down: p.reach.down(),
+	}
+}
+
+// Probe connects to the server, as far as a client would be without a word of its own, and leaves. Stats.Down tells
+// what came of it.
+func (p *PostgreSQL) Probe(ctx context.Context) {
+	way := p.up.first()
+	conn, encrypted, err := p.up.dial(ctx, p.cfg.Upstream, probeTimeout, way)
+	if _, other := p.up.second(way, encrypted); other && isHandshake(err) {
+		err = nil // clients are connected in another way then
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	if ctx.Err() == nil {
+		p.reach.note(err)
 	}
 }
 
@@ -157,7 +180,7 @@ func (p *PostgreSQL) serve(ctx context.Context, conn net.Conn) {
 	} else if p.cfg.Seen != nil {
 		p.cfg.Seen(peer, own)
 	}
-	c := &pgConn{p: p, ctx: ctx, raw: conn, client: conn, peer: peer, own: own, opened: time.Now()}
+	c := &pgConn{p: p, ctx: ctx, raw: conn, client: conn, peer: peer, own: own, opened: time.Now(), tee: tee{passed: &p.passed}}
 	p.mu.Lock()
 	p.conns[c] = struct{}{}
 	late := p.ended

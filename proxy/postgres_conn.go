@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ type pgConn struct {
 	client    net.Conn // raw, or TLS on it
 	peer, own netip.AddrPort
 	opened    time.Time
-	tee       *capture.FeedConn
+	tee       tee
 
 	mu     sync.Mutex
 	server net.Conn
@@ -93,16 +94,20 @@ func (c *pgConn) run() {
 		return
 	}
 	if c.p.feed != nil {
-		c.tee = c.p.feed.Open(capture.Conn{Client: c.peer, Server: c.own, Opened: c.opened}, c.p.cfg.Protocol)
+		c.tee.FeedConn = c.p.feed.Open(capture.Conn{Client: c.peer, Server: c.own, Opened: c.opened}, c.p.cfg.Protocol)
 	}
 	c.tee.Write(capture.ToServer, time.Now(), packet)
 	server, first, err := c.connect(packet)
 	if err != nil {
+		if !errors.Is(err, net.ErrClosed) { // the client was made to leave
+			c.p.reach.note(err)
+		}
 		c.p.unreachable.Add(1)
 		c.p.trouble.say(err)
 		c.fail("08006", "perfd cannot reach the PostgreSQL server: "+err.Error())
 		return
 	}
+	c.p.reach.note(nil)
 	if first, ok = c.authenticate(server, first); !ok {
 		return
 	}

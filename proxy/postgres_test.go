@@ -305,7 +305,7 @@ func TestPostgreSQLRelays(t *testing.T) {
 			if s.Cancels != 1 || s.Refused+s.Unreachable != 0 || (s.ServerTLS > 0) != tt.tls || (s.Encrypted > 0) != tt.f.tls {
 				t.Errorf("stats %+v", s)
 			}
-			if f := p.feed.Stats(); f.Dropped != 0 || f.Failed != 0 || f.Open != 0 || f.Bytes < 10_000_000 {
+			if f := p.feed.Stats(); f.Dropped != 0 || f.Failed != 0 || f.Open != 0 || f.Bytes < 10_000_000 || f.Bytes != s.FromClients+s.ToClients {
 				t.Errorf("feed %+v", f)
 			}
 		})

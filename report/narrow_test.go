@@ -1,6 +1,9 @@
 package report
 
 import (
+	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -74,6 +77,36 @@ func TestLabels(t *testing.T) {
 	} {
 		if got := shortName(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A list that is cut says how much there is besides, and the page still fits a screen.
+func TestTextTellsOfMore(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4, 5, 9, 10, 11, 12, 40} {
+		s := analyzer.Summary{Calls: 1, Statements: 1}
+		for i := range n {
+			s.Methods = append(s.Methods, analyzer.Group{Key: fmt.Sprintf("method%d", i), Calls: 1})
+			s.Users = append(s.Users, analyzer.Group{Key: fmt.Sprintf("user%d", i), Calls: 1})
+			s.Shapes = append(s.Shapes, analyzer.ShapeGroup{Text: fmt.Sprintf("SELECT a%d FROM t%d", i, i), Statements: 1})
+		}
+		var b strings.Builder
+		if err := Text(&b, s, TextConfig{Lines: 40}); err != nil {
+			t.Fatal(err)
+		}
+		out := b.String()
+		if lines := strings.Count(out, "\n"); lines > 40 {
+			t.Errorf("%d lines with %d in each list:\n%s", lines, n, out)
+		}
+		shown, told := strings.Count(out, "\nmethod")+strings.Count(out, "\nuser")+strings.Count(out, "\nSELECT"), 0
+		for _, m := range regexp.MustCompile(`(?m)^and (\d+) more: --top (\d+), or --serve$`).FindAllStringSubmatch(out, -1) {
+			more, _ := strconv.Atoi(m[1])
+			if told += more; m[2] != strconv.Itoa(n) {
+				t.Errorf("%q of %d", m[0], n)
+			}
+		}
+		if shown+told != 3*n {
+			t.Errorf("%d rows are shown and %d told of, want %d in all:\n%s", shown, told, 3*n, out)
 		}
 	}
 }

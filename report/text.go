@@ -66,6 +66,12 @@ func layout(p *page, s analyzer.Summary, cfg TextConfig, used int) rows {
 	r := rows{methods: min(3, len(s.Methods)), users: min(2, len(s.Users)), shapes: min(3, len(s.Shapes))}
 	// Four lists with a title and an empty line each, and what else was found.
 	used += 4*2 + 1 + r.methods + r.users + r.shapes
+	// And how much more there is, as long as there is more.
+	for _, l := range []struct{ all, shown int }{{len(s.Methods), r.methods}, {len(s.Users), r.users}, {len(s.Shapes), r.shapes}} {
+		if l.all > l.shown {
+			used++
+		}
+	}
 	for grown := true; grown; {
 		grown = false
 		grow := func(n *int, limit, cost int) {
@@ -75,13 +81,20 @@ func layout(p *page, s analyzer.Summary, cfg TextConfig, used int) rows {
 				grown = true
 			}
 		}
+		list := func(n *int, all, most int) {
+			cost := 1
+			if *n == all-1 {
+				cost = 0 // the last one takes the place of the line that told of it
+			}
+			grow(n, min(most, all), cost)
+		}
 		if r.findings < len(s.Findings) {
 			f := &s.Findings[r.findings]
 			grow(&r.findings, 6, len(p.findingTitle(f))+len(p.remedy(f)))
 		}
-		grow(&r.methods, min(10, len(s.Methods)), 1)
-		grow(&r.shapes, min(10, len(s.Shapes)), 1)
-		grow(&r.users, min(8, len(s.Users)), 1)
+		list(&r.methods, len(s.Methods), 10)
+		list(&r.shapes, len(s.Shapes), 10)
+		list(&r.users, len(s.Users), 8)
 	}
 	return r
 }

@@ -48,7 +48,15 @@ func (p *page) groups(title string, list []analyzer.Group, n int) {
 		}
 		p.line("")
 	}
+	p.more("", len(list), n)
 	p.line("")
+}
+
+// more says how many of a list are not shown.
+func (p *page) more(indent string, all, shown int) {
+	if all > shown {
+		p.line("%s%s", indent, p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(all-shown)), all)))
+	}
 }
 
 // shapes lists statements. A narrow page leaves out the 95th percentile.
@@ -64,7 +72,8 @@ func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
 		head += fmt.Sprintf(" %8s", "p95 ")
 	}
 	p.line("%s", p.styled(dim, pad("STATEMENTS", name)+head+fmt.Sprintf(" %8s", "max ")))
-	list = list[:min(n, len(list))]
+	total := len(list)
+	list = list[:min(n, total)]
 	texts := make([]string, 0, len(list))
 	for i := range list {
 		texts = append(texts, list[i].Text)
@@ -81,6 +90,7 @@ func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
 		}
 		p.line(" %s", aligned(g.Max))
 	}
+	p.more("", total, n)
 	p.line("")
 }
 
@@ -101,9 +111,7 @@ func (p *page) findings(list []analyzer.FindingGroup, n int) {
 			p.line("%11s%s", "", p.styled(dim, l))
 		}
 	}
-	if more := len(list) - n; more > 0 {
-		p.line("%11s%s", "", p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(more)), len(list))))
-	}
+	p.more(strings.Repeat(" ", 11), len(list), n)
 	p.line("")
 }
 

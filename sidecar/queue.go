@@ -36,6 +36,8 @@ type Queue struct {
 	closed  bool
 	dropped int64
 	passed  int64
+
+	droppedCalls, droppedStatements int64
 }
 
 type item struct {
@@ -82,6 +84,12 @@ func (q *Queue) add(i item) {
 	defer q.mu.Unlock()
 	if q.bytes+i.bytes > q.cfg.Bytes && len(q.items) > 0 || q.closed {
 		q.dropped++
+		if i.trace != nil {
+			q.droppedCalls++
+			q.droppedStatements += int64(len(i.trace.Spans))
+		} else {
+			q.droppedStatements += int64(len(i.background.Spans))
+		}
 		return
 	}
 	q.items = append(q.items, i)
@@ -157,11 +165,16 @@ type QueueStats struct {
 	Waiting          int   // results
 	Bytes, Bound     int64 // by estimate
 	Written, Dropped int64 // results
+
+	DroppedCalls, DroppedStatements int64 // that the dropped results were
 }
 
 // Stats is safe from any goroutine.
 func (q *Queue) Stats() QueueStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return QueueStats{Waiting: len(q.items), Bytes: q.bytes, Bound: q.cfg.Bytes, Written: q.passed, Dropped: q.dropped}
+	return QueueStats{
+		Waiting: len(q.items), Bytes: q.bytes, Bound: q.cfg.Bytes, Written: q.passed, Dropped: q.dropped,
+		DroppedCalls: q.droppedCalls, DroppedStatements: q.droppedStatements,
+	}
 }

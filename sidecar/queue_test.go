@@ -126,7 +126,12 @@ func TestQueueTakesOneThatIsTooLarge(t *testing.T) {
 	q := NewQueue(QueueConfig{Bytes: 1})
 	_ = q.Trace(trace(1))
 	_ = q.Trace(trace(2))
-	if s := q.Stats(); s.Waiting != 1 || s.Dropped != 1 {
+	if s := q.Stats(); s.Waiting != 1 || s.Dropped != 1 || s.DroppedCalls != 1 || s.DroppedStatements != 0 {
+		t.Errorf("%+v", s)
+	}
+	_ = q.Trace(&analyzer.Trace{Call: &rpclog.Call{}, Spans: make([]analyzer.Span, 2)})
+	_ = q.Background(&analyzer.Background{Spans: make([]analyzer.Span, 3)})
+	if s := q.Stats(); s.Dropped != 3 || s.DroppedCalls != 2 || s.DroppedStatements != 5 {
 		t.Errorf("%+v", s)
 	}
 }

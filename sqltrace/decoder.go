@@ -78,6 +78,7 @@ type Stats struct {
 	Resyncs     int64 // times a message boundary had to be searched for
 	LostBytes   int64 // bytes the capture lacked
 	Shapes      int64 // fingerprints learned
+	Plain       int64 // of those, shown by their folded text because Plain was on
 }
 
 // Decoder decodes the connections of one capture. It is not safe for concurrent use; its Dictionary is.
@@ -118,7 +119,7 @@ func (d *Decoder) Dictionary() Dictionary { return d.shapes }
 // Stats returns what was counted so far.
 func (d *Decoder) Stats() Stats {
 	s := d.stats
-	s.Shapes = int64(len(d.shapes.kinds) - 1)
+	s.Shapes, s.Plain = int64(len(d.shapes.kinds)-1), d.shapes.bare.Load()
 	return s
 }
 

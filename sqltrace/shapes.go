@@ -29,7 +29,8 @@ type shapes struct {
 	obfuscator     *sqllexer.Obfuscator
 	normalizer     *sqllexer.Normalizer
 
-	plain atomic.Bool // texts are not made pretty
+	plain atomic.Bool  // texts are not made pretty
+	bare  atomic.Int64 // those that were not
 
 	mu      sync.Mutex
 	made    sync.Cond // a shape was made
@@ -158,6 +159,7 @@ func (d *shapes) text(form []byte) string {
 		form = bytes.ToValidUTF8(form, []byte("\ufffd"))
 	}
 	if d.plain.Load() {
+		d.bare.Add(1)
 		return d.cut(string(form))
 	}
 	s, _, err := sqllexer.ObfuscateAndNormalize(string(form), d.obfuscator, d.normalizer, sqllexer.WithDBMS(sqllexer.DBMSPostgres))

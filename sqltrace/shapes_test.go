@@ -152,3 +152,18 @@ func TestDictionary(t *testing.T) {
 		t.Errorf("%d shapes learned, want 20", d.Stats().Shapes)
 	}
 }
+
+// Texts that are left as they are to spare the work are counted.
+func TestPlainIsCounted(t *testing.T) {
+	d := newShapes(1<<30, 4<<10)
+	read := func(text string) string { return d.read(unread{text: []byte(text)}).Text }
+	full := read("SELECT  a FROM b")
+	d.plain.Store(true)
+	if plain := read("SELECT  a FROM b"); plain == "" || d.bare.Load() != 1 {
+		t.Errorf("%q, %d counted", plain, d.bare.Load())
+	}
+	d.plain.Store(false)
+	if again := read("SELECT  a FROM b"); again != full || d.bare.Load() != 1 {
+		t.Errorf("%q, %d counted", again, d.bare.Load())
+	}
+}

@@ -216,6 +216,27 @@ func TestOneWriter(t *testing.T) {
 	}
 }
 
+// TestWriterOf tells a writer at work from one that left its lock behind.
+func TestWriterOf(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "live.perfd"), filepath.Join(dir, "link.perfd")
+	w, err := store.Append(path, nil, store.Config{})
+	check(t, err, os.Symlink(path, link))
+	for _, name := range []string{path, link} {
+		if got := store.WriterOf(name); got != store.WriterAtWork {
+			t.Errorf("%s while it is written: %v", filepath.Base(name), got)
+		}
+	}
+	check(t, w.Close())
+	if got := store.WriterOf(path); got != store.WriterUnknown {
+		t.Errorf("after its end: %v", got)
+	}
+	check(t, os.WriteFile(path+"-lock", nil, 0o600))
+	if got := store.WriterOf(path); got != store.WriterGone {
+		t.Errorf("with a lock that nobody holds: %v", got)
+	}
+}
+
 // TestAppendRefuses does not write to what is not a perfd store.
 func TestAppendRefuses(t *testing.T) {
 	dir := t.TempDir()

@@ -111,6 +111,16 @@ type Recording struct {
 	Live     bool // made by Append: what it holds changes with time, and old calls go
 }
 
+// WriterState is what is known of the writer of a store that is not complete.
+type WriterState uint8
+
+// States of a writer.
+const (
+	WriterUnknown WriterState = iota // there is no lock to ask: the store may be a copy, or written elsewhere
+	WriterAtWork                     // a process writes the store now
+	WriterGone                       // it was killed, or its machine was
+)
+
 // Counts are totals over the whole recording.
 type Counts struct {
 	Calls, Ordinary, Errors                int64 // errors among ordinary calls

@@ -274,7 +274,7 @@ func TestStateGolden(t *testing.T) {
 	w := watch(t, web.Config{})
 	w.state = web.State{Started: at, Calls: 120, Statements: 4000,
 		Taps:     []web.Tap{{Name: "eth0", Kind: "interface", State: "down", Detail: "ports 8069", Packets: 5, Bytes: 600, Drops: 7, Freezes: 1}},
-		Shed:     web.Shed{Level: 2, Detail: "statements", Since: at, Texts: 1, Statements: 2, Calls: 3},
+		Shed:     web.Shed{Level: 2, Detail: "statements", Since: at, Texts: 1, Statements: 2, Calls: 3, Bytes: 4},
 		Queue:    web.Queue{Waiting: 1, Bytes: 2, Limit: 3, Dropped: 4},
 		Store:    web.Storage{Bytes: 1, Limit: 2, LogBytes: 3, Oldest: at, MaxAge: time.Hour, Stored: 4, Lost: 5, Error: "no room left"},
 		Evidence: []web.Evidence{{Name: "thread", Active: true, Detail: "system calls"}}, Agreement: web.Agreement{Calls: 41, Agreed: 40, Recent: 0.97561},

@@ -47,6 +47,7 @@ type Shed struct {
 	Since  time.Time // of this level
 	// Texts, Statements and Calls left out since the start.
 	Texts, Statements, Calls int64
+	Bytes                    int64 // of traffic that was not decoded since the start: what was in it is not known
 }
 
 // Queue is what waits between the decoders and the store.
@@ -115,6 +116,7 @@ type shedView struct {
 	Texts      int64  `json:"texts"`
 	Statements int64  `json:"statements"`
 	Calls      int64  `json:"calls"`
+	Bytes      int64  `json:"bytes"`
 }
 
 type queueView struct {
@@ -166,7 +168,7 @@ type severeView struct {
 func viewState(s *State) stateView {
 	v := stateView{Started: stamp(s.Started), Calls: s.Calls, Statements: s.Statements,
 		Taps: make([]tapView, len(s.Taps)), Evidence: make([]evidenceView, len(s.Evidence)), Notices: make([]severeView, len(s.Notices)),
-		Shed:      shedView{s.Shed.Level, s.Shed.Detail, stamp(s.Shed.Since), s.Shed.Texts, s.Shed.Statements, s.Shed.Calls},
+		Shed:      shedView{s.Shed.Level, s.Shed.Detail, stamp(s.Shed.Since), s.Shed.Texts, s.Shed.Statements, s.Shed.Calls, s.Shed.Bytes},
 		Queue:     queueView(s.Queue),
 		Agreement: agreementView{s.Agreement.Calls, s.Agreement.Agreed, rounded(s.Agreement.Recent)},
 		Memory:    boundView{s.MemoryBytes, s.MemoryLimit}, CPU: shareView{rounded(s.CPU), rounded(s.CPULimit)}}

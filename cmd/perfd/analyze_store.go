@@ -38,7 +38,7 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 		defer func() { _ = ln.Close() }() // the server closes it too
 	}
 	if o.reports() {
-		if err := o.reportStore(ctx, t, reader, stored); err != nil {
+		if err := o.reportStore(ctx, t, path, reader, stored); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 		}
 	}
 	if !stored.Complete {
-		stored.Summary.Partial = unfinished
+		stored.Summary.Partial = unfinished(path)
 	}
 	if stored.Summary.Partial != "" {
 		return fmt.Errorf("store %s: %s: %w", path, stored.Summary.Partial, capture.ErrPartial)
@@ -56,10 +56,22 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 	return nil
 }
 
-// unfinished is what a store lacks whose writer did not come to its end.
-const unfinished = "the store is still being written, or its writer was killed"
+// unfinished says what became of the writer of a store that is not complete; empty if it is at work, which the report
+// has told.
+func unfinished(path string) string {
+	switch store.WriterOf(path) {
+	case store.WriterAtWork:
+		return ""
+	case store.WriterGone:
+		return "the perfd that wrote the store was killed"
+	}
+	return "the store was not ended: its writer was killed, or is not seen from here"
+}
 
-func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader store.Reader, stored store.Recording) error {
+// unfinishedFix is what to do about it.
+const unfinishedFix = "What was written is shown; perfd watch with this store goes on with it."
+
+func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, path string, reader store.Reader, stored store.Recording) error {
 	from, err := parseMoment("from", o.from)
 	if err != nil {
 		return err
@@ -88,7 +100,7 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 			return err
 		}
 		if part {
-			summary = o.partOf(stored, res.summarizer, w)
+			summary = o.partOf(path, stored, res.summarizer, w)
 		}
 	}
 	if err := o.report(res, summary, t, out); err != nil {
@@ -98,16 +110,17 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, reader sto
 }
 
 // partOf is the summary of a part of a recording: what the capture lacked is known of the whole only.
-func (o *analyzeOptions) partOf(stored store.Recording, s *analyzer.Summarizer, w *window) analyzer.Summary {
+func (o *analyzeOptions) partOf(path string, stored store.Recording, s *analyzer.Summarizer, w *window) analyzer.Summary {
 	whole := stored.Summary
 	rec := analyzer.Recording{Packets: whole.Packets, Bytes: whole.Bytes, LostBytes: whole.LostBytes, Gaps: whole.Gaps, Partial: whole.Partial}
 	w.narrow(&rec, whole.From, whole.To)
 	if !stored.Complete || stored.Live {
 		w.narrow(&rec, stored.Counts.First, stored.Counts.Last)
-		rec.Packets = max(rec.Packets, 1)
+		rec.Uncounted = true // of the last start alone, if at all
 	}
 	if !stored.Complete {
-		rec.Partial = unfinished
+		rec.Partial, rec.PartialFix = unfinished(path), unfinishedFix
+		rec.Growing = rec.Partial == ""
 	}
 	return s.Summary(rec)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -51,6 +52,8 @@ func settingFlags(f *pflag.FlagSet, but ...string) func() config.Input {
 		if s.Bool {
 			flag.NoOptDefVal = "true"
 		}
+		section, _, _ := strings.Cut(s.Key, ".")
+		under(f, settingHeadings[section], s.Name)
 		given[s.Key] = v
 	}
 	return func() config.Input {

@@ -13,7 +13,7 @@ func configCheckCommand(t terminal) *cobra.Command {
 	var input func() config.Input
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Check the settings of file, environment and flags, and say what is wrong in which line",
+		Short: "Check the settings of file, environment and flags, and say what is wrong, by line",
 		Long: "Check reads the settings as perfd watch would, FILE in place of its file, and prints what is wrong with\n" +
 			"them, a line each. With --effective it prints every setting, its value and where that comes from; secrets\n" +
 			"are masked. It takes the flags of perfd watch.",

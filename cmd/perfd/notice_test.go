@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/fixtures"
 )
 
@@ -73,6 +75,22 @@ func TestNoticesOfFiles(t *testing.T) {
 		_, out, errOut := perfd(t, nil, "analyze", path)
 		if !strings.Contains(strings.Join(strings.Fields(out), " "), tt.want) {
 			t.Errorf("%s: lacks %q:\n%s%s", name, tt.want, out, errOut)
+		}
+	}
+}
+
+// That the clock was set is told to those who look at the pages.
+func TestNoticeOfClock(t *testing.T) {
+	for _, tt := range []struct {
+		stats capture.LiveStats
+		want  string
+	}{
+		{capture.LiveStats{}, ""},
+		{capture.LiveStats{Steps: 1, ClockAhead: time.Hour}, "The clock was set back: times are shown 1h0m0s ahead of it"},
+		{capture.LiveStats{Steps: 2}, "The clock was set while perfd watched: "},
+	} {
+		if n, ok := clockNotice(tt.stats); ok != (tt.want != "") || !strings.HasPrefix(n.Title, tt.want) {
+			t.Errorf("%+v: %+v", tt.stats, n)
 		}
 	}
 }

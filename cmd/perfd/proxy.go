@@ -60,7 +60,7 @@ func proxyCommand(t terminal) *cobra.Command {
 			"TLS to PostgreSQL is asked for as libpq does (--pg-sslmode). Clients may encrypt if --pg-tls-cert names a\n" +
 			"certificate; where both sides do and it is not the server's own, they need channel_binding=disable.\n" + exitHelp,
 		Example: "  perfd proxy --http 8070=8069 --pg 6432=5432\n" +
-			"  perfd proxy --http 8070=8069 --http 8073=8072 --pg /run/perfd/=/var/run/postgresql --store perfd.db\n" +
+			"  perfd proxy --http 8070=8069 --http 8073=8072 --pg /run/perfd/=/var/run/postgresql --store odoo.db\n" +
 			"  perfd proxy --pg 6432=db.example:5432 --pg-sslmode verify-full --pg-sslrootcert system",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -100,6 +100,9 @@ func proxyCommand(t terminal) *cobra.Command {
 	f.BoolVar(&o.requireTLS, "pg-tls-require", false, "refuse PostgreSQL's clients that do not encrypt")
 	f.StringVar(&o.format, "format", "text", "`kind` of report: text, json or html")
 	f.StringVarP(&o.output, "output", "o", "", "`file` to write the report to instead of standard output")
+	under(f, headRelays, "http", "pg", "trust", "append-forwarded", "scheme")
+	under(f, headTLS, "pg-sslmode", "pg-sslrootcert", "pg-sslcert", "pg-sslkey", "pg-tls-cert", "pg-tls-key", "pg-tls-require")
+	under(f, headReport, "format", "output")
 	input = settingFlags(f, "interfaces", "rpc_ports", "pg_ports")
 	return cmd
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/doctor"
+	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/profile"
@@ -45,6 +47,8 @@ var (
 	_ front            = (*doors)(nil)
 	_ analyzer.Witness = (*doors)(nil)
 )
+
+const probeEvery = 2 * time.Second
 
 var protocolNames = [...]string{feedHTTP: "HTTP", feedPG: "PostgreSQL"}
 
@@ -141,6 +145,12 @@ func (d *doors) run(ctx context.Context) error {
 			return r.pg.Run(relaying, r)
 		})
 	}
+	if d.w.health != nil { // which nobody asks for where a report at the end is all
+		group.Go(func() error {
+			d.probe(relaying)
+			return nil
+		})
+	}
 	err := group.Wait()
 	done()
 	decode.Wait()
@@ -170,7 +180,9 @@ func (d *doors) between(now time.Time) {
 }
 
 // take copies the stages' counts.
-func (d *doors) take() { d.counts.Store(&counts{rpc: d.rpc.Stats(), sql: d.pg.Stats()}) }
+func (d *doors) take() {
+	d.counts.Store(&counts{rpc: d.rpc.Stats(), sql: d.pg.Stats(), httpShed: d.feed.ShedBytes(feedHTTP), sqlShed: d.feed.ShedBytes(feedPG)})
+}
 
 // close implements front. Doors that run closed already.
 func (d *doors) close() error {
@@ -203,11 +215,85 @@ func (d *doors) needed() []privilege.Capability {
 // rediscover implements front: the routes are given.
 func (d *doors) rediscover() {}
 
-// tapping implements front.
-func (d *doors) tapping() bool { return false }
+// examine implements front.
+func (d *doors) examine(c *doctor.Config) {
+	c.Relays = func() (list []doctor.Relay) {
+		for _, r := range d.doors {
+			s := r.stats()
+			list = append(list, doctor.Relay{
+				Protocol: protocolNames[r.protocol], Listen: s.Listen, Upstream: r.to.String(), Down: r.down(),
+				For: time.Since(d.w.started), Connections: s.Connections,
+			})
+		}
+		return list
+	}
+}
 
-// unready implements front: who listens sees.
-func (d *doors) unready() string { return "" }
+// relays implements front.
+func (d *doors) relays() (list []metrics.Proxy) {
+	for _, r := range d.doors {
+		list = append(list, r.stats())
+	}
+	return list
+}
+
+// stats is what a door counted.
+func (r *door) stats() metrics.Proxy {
+	if r.http != nil {
+		s := r.http.Stats()
+		return metrics.Proxy{
+			Listen: r.Addr().String(), Up: s.Down == "", Open: s.Open, Connections: s.Connections, Requests: s.Requests,
+			FromClients: s.FromClients, ToClients: s.ToClients, Refused: s.Refused, UpstreamErrors: s.Unreachable,
+		}
+	}
+	s := r.pg.Stats()
+	return metrics.Proxy{
+		Listen: r.Addr().String(), Up: s.Down == "", Open: s.Open, Connections: s.Connections,
+		FromClients: s.FromClients, ToClients: s.ToClients, Refused: s.Refused, UpstreamErrors: s.Unreachable,
+		ClientTLS: s.Encrypted, UpstreamTLS: s.ServerTLS,
+	}
+}
+
+// down is why what is behind a door cannot be reached; empty if it can.
+func (r *door) down() string {
+	if r.http != nil {
+		return r.http.Stats().Down
+	}
+	return r.pg.Stats().Down
+}
+
+// unready implements front: nothing can be seen of what cannot be reached.
+func (d *doors) unready() string {
+	for _, r := range d.doors {
+		if why := r.down(); why != "" {
+			return fmt.Sprintf("%s behind %s cannot be reached: %s", protocolNames[r.protocol], r.Addr(), why)
+		}
+	}
+	return ""
+}
+
+// probe tries whether what is behind the doors can be reached: all at first, then what could not be, which nobody
+// else may try while perfd says that it is not ready.
+func (d *doors) probe(ctx context.Context) {
+	again := time.NewTicker(probeEvery)
+	defer again.Stop()
+	for first := true; ; first = false {
+		for _, r := range d.doors {
+			switch {
+			case !first && r.down() == "":
+			case r.http != nil:
+				r.http.Probe(ctx)
+			default:
+				r.pg.Probe(ctx)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
 
 // recording implements front.
 func (d *doors) recording() analyzer.Recording {
@@ -228,6 +314,9 @@ func (d *doors) links() capture.LiveStats {
 func (d *doors) taps() (list []web.Tap) {
 	for _, r := range d.doors {
 		tap := web.Tap{Name: r.Addr().String(), Kind: "proxy", State: "up"}
+		if r.down() != "" {
+			tap.State = "down"
+		}
 		if r.http != nil {
 			s := r.http.Stats()
 			tap.Detail = fmt.Sprintf("HTTP to %s: %d requests, %d connections open, %d requests without an answer", r.to, s.Requests, s.Open, s.Unreachable)

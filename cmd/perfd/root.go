@@ -82,6 +82,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	root.SetVersionTemplate("perfd {{.Version}}\n")
 	root.AddCommand(analyzeCommand(t), proxyCommand(t), demoCommand(t), watchCommand(t), configCommand(t), doctorCommand(t), versionCommand(t))
+	root.SetHelpCommand(helpCommand())
+	groupFlags(root)
+	narrow(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted{usageError{fmt.Errorf("%s%s", flagMessage(err), suggestFlag(cmd, err))}, "see " + cmd.CommandPath() + " --help"}
 	})

@@ -126,9 +126,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	front.Go(func() error { return w.health.run(ctx) })
 	front.Go(func() error { return w.reloads(ctx, hup, input) })
 	front.Go(func() error { return w.logs(ctx) })
-	if w.front.tapping() {
-		front.Go(func() error { return w.examine(ctx) })
-	}
+	front.Go(func() error { return w.examine(ctx) })
 	if pages != nil {
 		front.Go(func() error { return w.serve(ctx, pages) })
 	}

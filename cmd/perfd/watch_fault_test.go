@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -194,6 +195,39 @@ func TestWatchStalled(t *testing.T) {
 	w.end()
 }
 
+// TestWatchShedsAndCounts gives perfd less of a processor than it needs: what it leaves out it counts, everywhere.
+func TestWatchShedsAndCounts(t *testing.T) {
+	if !canTap(t) {
+		return
+	}
+	pg := lab.PostgreSQL(t, lab.PostgresConfig{})
+	o := newOffice(t, pg)
+	w := startWatch(t, "--rpc-port", o.port, "--pg-port", strconv.Itoa(int(pg.Addr.Port())), "--cpu", "0.0001")
+	until(t, "statements are left out, and counted", func() bool {
+		o.call(3, "hurried")
+		return w.metric("shed_level") == 2 && w.metric(`shed_bytes_total{protocol="postgresql"}`) > 0 && w.counted("hurried") > 0
+	})
+	w.await(`"left out"=statements.*"bytes not decoded"=`)
+	bytes := w.metric(`shed_bytes_total{protocol="postgresql"}`)
+	if n := w.metric(`shed_bytes_total{protocol="http"}`); n != 0 {
+		t.Errorf("%v bytes of HTTP are left out too", n)
+	}
+	_, body := w.get("/api/v1/state")
+	var shown struct {
+		State struct {
+			Shed struct {
+				Level  int
+				Detail string
+				Bytes  float64
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &shown); err != nil || shown.State.Shed.Level != 2 || shown.State.Shed.Detail != "statements" || shown.State.Shed.Bytes < bytes {
+		t.Errorf("%v: the pages show %+v of %v bytes", err, shown.State.Shed, bytes)
+	}
+	w.end()
+}
+
 // TestWatchKilled kills a perfd amid traffic, again and again: the store opens clean, and what ended a second before
 // the kill stands in it.
 func TestWatchKilled(t *testing.T) {
@@ -236,13 +270,18 @@ func TestWatchKilled(t *testing.T) {
 		}
 		safe = have
 	}
-	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitPartial || !strings.Contains(out, "round2") {
+	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitPartial || !strings.Contains(out, "round2") ||
+		!strings.Contains(errOut, "the perfd that wrote the store was killed") || strings.Contains(out, " 1 packet") {
 		t.Errorf("perfd analyze of what a killed perfd left: exit %d, %s %.300s", code, errOut, out)
 	}
 	w := startWatchOf(t, path, "--rpc-port", o.port, "--pg-port", "1", "--evidence-process", "off")
 	w.sees(o, "last", 0)
+	if code, out, errOut := perfd(t, nil, "analyze", path); code != exitOK || errOut != "" || !strings.Contains(out, "The recording goes on") ||
+		!strings.Contains(out, "round2") || strings.Contains(out, "ends early") || strings.Contains(out, " 1 packet") {
+		t.Errorf("perfd analyze while perfd watches: exit %d, %s %.600s", code, errOut, out)
+	}
 	w.end()
-	if out := mustAnalyze(t, path); !strings.Contains(out, "round2") {
+	if out := mustAnalyze(t, path); !strings.Contains(out, "round2") || strings.Contains(out, "goes on") {
 		t.Errorf("perfd analyze: %.300s", out)
 	}
 }

@@ -32,6 +32,7 @@ type health struct {
 
 	told             time.Time // when losses were
 	packets, results int64     // lost, as told
+	steps            int64     // of the clock, as told
 	links            map[string]capture.LinkState
 }
 
@@ -63,10 +64,13 @@ func (h *health) run(ctx context.Context) error {
 		h.current.Store(uint32(level))
 		if level != before {
 			h.changed.Store(now.UnixNano())
-			h.w.log.Warn("load", "left out", level.String(), "before", before.String())
+			s := h.w.shed()
+			h.w.log.Warn("load", "left out", level.String(), "before", before.String(),
+				"texts", s.Texts, "statements", s.Statements, "calls", s.Calls, "bytes not decoded", s.HTTPBytes+s.SQLBytes)
 		}
 		h.tellLosses(now)
 		h.tellLinks()
+		h.tellClock()
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
@@ -88,6 +92,14 @@ func (h *health) tellLosses(now time.Time) {
 	}
 	if packets > h.packets || results > h.results {
 		h.told, h.packets, h.results = now, packets, results
+	}
+}
+
+// tellClock tells that the system's clock was set.
+func (h *health) tellClock() {
+	if s := h.w.front.links(); s.Steps > h.steps {
+		h.w.log.Warn("the system's clock was set: what ran at that moment has wrong times", "times", s.Steps-h.steps, "shown ahead of it by", s.ClockAhead)
+		h.steps = s.Steps
 	}
 }
 
@@ -124,6 +136,16 @@ func (h *health) load(now time.Time) sidecar.Load {
 	return l
 }
 
+// shed is what was left out so far. Calls and statements are counted where they are known; of what is not even decoded
+// it is known how many bytes it was.
+func (w *watcher) shed() metrics.Shed {
+	c, q := w.front.parts().counts.Load(), w.queue.Stats()
+	return metrics.Shed{
+		Level: int(w.health.level()), Texts: c.sql.Plain, Statements: q.DroppedStatements + w.writer.spared.Load(), Calls: q.DroppedCalls,
+		HTTPBytes: c.httpShed, SQLBytes: c.sqlShed,
+	}
+}
+
 // cores is how many cores perfd uses.
 func (h *health) cores() float64 { return float64(h.cpu1000.Load()) / 1000 }
 
@@ -158,11 +180,12 @@ func (w *watcher) self() metrics.Self {
 				EncryptedHTTP: r.EncryptedHTTP, EncryptedSQL: r.EncryptedSQL, LostBytes: r.LostBytes, Gaps: r.Gaps, Truncated: r.Truncated, Evicted: r.Evicted,
 			}
 		},
+		Proxies: w.front.relays,
 		Queues: func() []metrics.Queue {
 			s := w.queue.Stats()
 			return []metrics.Queue{{Name: "results", Depth: s.Bytes, Bound: s.Bound, Dropped: s.Dropped}}
 		},
-		Shed: func() metrics.Shed { return metrics.Shed{Level: int(w.health.level()), Calls: w.queue.Stats().Dropped} },
+		Shed: w.shed,
 		Store: func() metrics.Store {
 			s := w.writer.recorder.Stats()
 			return metrics.Store{

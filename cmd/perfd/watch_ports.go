@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/perfd/perfd/capture"
 )
 
 // Ports that are tapped where no server is found: Odoo's, its evented server's, Tryton's and PostgreSQL's.
@@ -82,51 +80,21 @@ func choose(set, found, before []uint16, known bool, usual []uint16) (list []uin
 	return slices.Compact(found), true
 }
 
-// next is what to tap from now on; nil if that is what is being tapped.
-func (t *tap) next() *ports {
-	now := t.ports.Load()
-	if p := t.find(now); !p.same(now) {
-		return p
+// follow taps other ports if the server's are others now. What goes on where it was is not interrupted.
+func (t *tap) follow() {
+	before := t.ports.Load()
+	p := t.find(before)
+	if p.same(before) {
+		return
 	}
-	return nil
-}
-
-// addStats adds what engines before counted.
-func addStats(s capture.Stats, past *capture.Stats) capture.Stats {
-	s.Packets += past.Packets
-	s.Bytes += past.Bytes
-	s.Lost += past.Lost
-	s.Gaps += past.Gaps
-	s.Truncated += past.Truncated
-	s.Evicted += past.Evicted
-	s.OutOfOrder += past.OutOfOrder
-	s.Ignored += past.Ignored
-	s.Joined += past.Joined
-	for port, n := range past.Encrypted {
-		s.Encrypted[port] += n
+	if err := t.live.SetPorts(p.rpc, p.pg); err != nil { // of a kernel that has no memory; it is tried again
+		if now := time.Now(); now.Sub(t.complained) >= complainEvery {
+			t.complained = now
+			t.w.log.Error("other ports cannot be tapped", "why", err, "rpc", p.rpc, "postgresql", p.pg)
+		}
+		return
 	}
-	s.First, s.Last = earlier(past.First, s.First), earlier(s.Last, past.Last)
-	return s
-}
-
-// earlier returns a unless it is not set.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() {
-		return b
-	}
-	return a
-}
-
-// addLinks adds what taps before counted, if there were any.
-func addLinks(s capture.LiveStats, past *capture.LiveStats) capture.LiveStats {
-	if past == nil {
-		return s
-	}
-	s.Packets += past.Packets
-	s.Bytes += past.Bytes
-	s.Drops += past.Drops
-	s.Freezes += past.Freezes
-	s.Errors += past.Errors
-	s.Steps += past.Steps
-	return s
+	t.relay.engine.SetPorts(p.protocols())
+	t.ports.Store(p)
+	t.w.log.Info("other ports are tapped", "rpc", p.rpc, "postgresql", p.pg)
 }

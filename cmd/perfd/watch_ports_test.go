@@ -2,13 +2,27 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
-	"github.com/perfd/perfd/capture"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/perfd/perfd/lab"
 )
 
 func TestChoosePorts(t *testing.T) {
@@ -41,20 +55,110 @@ func TestChoosePorts(t *testing.T) {
 	}
 }
 
-// What was counted before the tap was opened anew still counts: a counter never goes back.
-func TestCountsGoOn(t *testing.T) {
-	past := capture.Stats{Packets: 5, Lost: 7, Gaps: 1, Encrypted: map[uint16]int64{443: 2}}
-	s := addStats(capture.Stats{Packets: 10, Encrypted: map[uint16]int64{443: 1, 5432: 1}}, &past)
-	if s.Packets != 15 || s.Lost != 7 || s.Gaps != 1 || s.Encrypted[443] != 3 || s.Encrypted[5432] != 1 {
-		t.Errorf("%+v", s)
+// TestWatchOtherPorts has a call run while other ports are found: it is seen whole, with all its statements.
+func TestWatchOtherPorts(t *testing.T) {
+	if !canTap(t) {
+		return
 	}
-	before := capture.LiveStats{Packets: 3, Drops: 4}
-	if l := addLinks(capture.LiveStats{Packets: 1}, &before); l.Packets != 4 || l.Drops != 4 {
-		t.Errorf("%+v", l)
+	pg := lab.PostgreSQL(t, lab.PostgresConfig{})
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	work := func(ctx context.Context, spanning bool) error {
+		db, err := pgx.Connect(ctx, pg.DSN("postgres", "disable"))
+		if err != nil {
+			return err
+		}
+		tx, err := db.Begin(ctx)
+		if err != nil {
+			return errors.Join(err, db.Close(ctx))
+		}
+		_, err = tx.Exec(ctx, "SELECT $1::int AS before", 1)
+		if spanning {
+			close(begun)
+			select {
+			case <-goOn:
+			case <-ctx.Done():
+			}
+		}
+		_, err2 := tx.Exec(ctx, "SELECT $1::int AS after", 2)
+		return errors.Join(err, err2, tx.Commit(ctx), db.Close(ctx))
 	}
-	if l := addLinks(capture.LiveStats{Packets: 1}, nil); l.Packets != 1 {
-		t.Errorf("%+v", l)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if err := work(r.Context(), strings.HasSuffix(r.URL.Path, "/spanning")); err != nil {
+			t.Errorf("work: %v", err)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":true}`)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	o := &office{t: t, url: server.URL}
+	pretendOdoo(t, server.Listener)
+	w := startWatch(t, "--pg-port", strconv.Itoa(int(pg.Addr.Port())))
+	until(t, "the server is found", func() bool {
+		o.call(1, "early")
+		return w.kept("early") > 0
+	})
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if status, err := o.ask("spanning", ""); err != nil || status != http.StatusOK {
+			t.Errorf("status %d, %v", status, err)
+		}
+	}()
+	<-begun
+	another, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer another.Close()
+	pretendOdoo(t, another)
+	w.await(fmt.Sprintf(`other ports are tapped.*rpc="?\[[^]]*\b%d\b`, another.Addr().(*net.TCPAddr).Port))
+	close(goOn)
+	<-answered
+	if !soon(func() bool { return w.kept("spanning") == 1 }) {
+		t.Errorf("the call is not seen: %s", w.stderr())
+	}
+	if n := w.statements("spanning"); n != 4 {
+		_, background := w.get("/api/v1/background")
+		t.Errorf("%d statements of the call, want begin, two and commit; background: %s", n, background)
+	}
+	if n := w.metric("gaps_total"); n != 0 {
+		t.Errorf("%v gaps", n)
+	}
+	w.end()
+}
+
+// pretendOdoo starts a process that looks like an Odoo and has a listening socket.
+func pretendOdoo(t *testing.T, ln net.Listener) {
+	t.Helper()
+	socket, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := exec.LookPath("cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	odoo := &exec.Cmd{Path: path, Args: []string{"odoo: WorkerHTTP"}, ExtraFiles: []*os.File{socket}}
+	stdin, err := odoo.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(odoo.Start(), socket.Close()); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = syscall.SetNonblock(int(fd), true) }); err != nil || failed != nil { // exec undid it
+		t.Fatal(err, failed)
+	}
+	t.Cleanup(func() { _ = errors.Join(stdin.Close(), odoo.Wait()) }) // it has nothing to say
 }
 
 // The memory in use is measured, and garbage does not make anything be left out.

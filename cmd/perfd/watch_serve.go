@@ -91,7 +91,8 @@ func (w *watcher) healthz(rw http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(rw, "ok\n") // who asked has gone
 }
 
-// readyz says whether perfd sees and stores: an interface is up, and the last write succeeded.
+// readyz says whether perfd sees and stores: an interface is up, or what is behind the proxies
+// can be reached, and the last write succeeded.
 func (w *watcher) readyz(rw http.ResponseWriter, _ *http.Request) {
 	if why := w.unready(); why != "" {
 		http.Error(rw, why, http.StatusServiceUnavailable)

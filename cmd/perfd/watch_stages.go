@@ -9,6 +9,8 @@ import (
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/doctor"
+	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/rpclog"
@@ -36,8 +38,10 @@ type front interface {
 	links() capture.LiveStats
 	// taps are the same, for the pages.
 	taps() []web.Tap
-	// tapping says that packets are read, of which something may keep perfd.
-	tapping() bool
+	// examine adds what an examination has to know of it.
+	examine(*doctor.Config)
+	// relays are the ways through a proxy.
+	relays() []metrics.Proxy
 	// unready says why nothing can be seen; it is empty if all is well.
 	unready() string
 	// parts are the stages that it feeds.
@@ -70,6 +74,8 @@ type counts struct {
 	capture capture.Stats // of a tap
 	rpc     rpclog.Stats
 	sql     sqltrace.Stats
+
+	httpShed, sqlShed int64 // bytes not decoded
 }
 
 // stagesConfig is what fronts differ in.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/doctor"
 	"github.com/perfd/perfd/process"
 	"github.com/perfd/perfd/sidecar"
@@ -23,8 +26,10 @@ func (w *watcher) State() web.State {
 	if failing := w.writer.failing.Load(); failing != nil {
 		s.Store.Error = *failing
 	}
-	if level := w.health.level(); level > sidecar.Nothing {
-		s.Shed = web.Shed{Level: int(level), Detail: level.String(), Since: w.health.since()}
+	left := w.shed()
+	s.Shed = web.Shed{Level: left.Level, Texts: left.Texts, Statements: left.Statements, Calls: left.Calls, Bytes: left.HTTPBytes + left.SQLBytes}
+	if left.Level > 0 {
+		s.Shed.Detail, s.Shed.Since = sidecar.Level(left.Level).String(), w.health.since()
 	}
 	s.Taps = w.front.taps()
 	for _, path := range [...]string{c.PGLog.Path, c.OdooLog.Path} {
@@ -40,7 +45,27 @@ func (w *watcher) State() web.State {
 	if n := w.notices.Load(); n != nil {
 		s.Notices = *n
 	}
+	if n, ok := clockNotice(w.front.links()); ok {
+		s.Notices = append(slices.Clone(s.Notices), n)
+	}
 	return s
+}
+
+// clockNotice words what became of times because the system's clock was set.
+func clockNotice(l capture.LiveStats) (n web.Notice, ok bool) {
+	switch {
+	case l.ClockAhead >= time.Second:
+		return web.Notice{
+			Severity: "warning", Title: fmt.Sprintf("The clock was set back: times are shown %s ahead of it, and durations are right.", l.ClockAhead.Round(time.Second)),
+			Fix: "Restart perfd to have it follow the clock again.",
+		}, true
+	case l.Steps > 0:
+		return web.Notice{
+			Severity: "info", Title: "The clock was set while perfd watched: what ran at that moment has wrong times.",
+			Fix: "Run chrony or systemd-timesyncd on the host, which slew the clock.",
+		}, true
+	}
+	return n, false
 }
 
 // taps implements front.
@@ -90,7 +115,8 @@ func (w *watcher) examine(ctx context.Context) error {
 		case <-next.C:
 		}
 		next.Reset(examineEvery)
-		c := doctor.Config{Settings: w.settings.Load(), Watching: true, Tap: w.traffic}
+		c := doctor.Config{Settings: w.settings.Load(), Watching: true}
+		w.front.examine(&c)
 		if o := w.front.parts().observer; o != nil {
 			c.Host = func(context.Context) (doctor.Host, error) { return hostOf(o), nil }
 		}

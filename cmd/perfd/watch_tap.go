@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/doctor"
+	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/privilege"
 	"github.com/perfd/perfd/profile"
 	"github.com/perfd/perfd/sidecar"
@@ -28,15 +30,13 @@ const inboxBytes = 4 << 20 // of log lines that wait for the decoders
 type tap struct {
 	*stages
 
-	live  atomic.Pointer[capture.Live]
+	live  *capture.Live
 	ports atomic.Pointer[ports]
-	again atomic.Bool                       // the ports are to be found again
-	past  capture.Stats                     // of engines before this one
-	gone  atomic.Pointer[capture.LiveStats] // of taps before this one
+	again atomic.Bool // the ports are to be found again
 
-	shed   sidecar.Level
-	leave  func()    // ends the run under way
-	looked time.Time // when counts were taken
+	shed       sidecar.Level
+	looked     time.Time // when counts were taken
+	complained time.Time // that other ports cannot be tapped
 }
 
 // openTap asks what is there and opens the tap; the packets wait in the ring until run.
@@ -48,11 +48,9 @@ func openTap(ctx context.Context, w *watcher) (front, error) {
 	}
 	t := &tap{stages: s}
 	t.ports.Store(t.find(&ports{}))
-	live, err := t.open(t.ports.Load())
-	if err != nil {
+	if t.live, err = t.open(t.ports.Load()); err != nil {
 		return nil, err
 	}
-	t.live.Store(live)
 	return t, nil
 }
 
@@ -69,55 +67,24 @@ func (t *tap) open(p *ports) (*capture.Live, error) {
 	return live, err
 }
 
-// run decodes until ctx is done, and delivers what is left. It opens the tap anew when the server's ports change.
+// run decodes until ctx is done, and delivers what is left.
 func (t *tap) run(ctx context.Context) (err error) {
-	p := t.ports.Load()
-	protocols := []capture.Protocol{t.protocol(t.rpc), t.protocol(t.pg)}
-	engine := capture.NewEngine(capture.Config{Ports: p.protocols()}, protocols...)
+	engine := capture.NewEngine(capture.Config{Ports: t.ports.Load().protocols()}, t.protocol(t.rpc), t.protocol(t.pg))
 	t.relay.engine = engine
-	profile.Do(ctx, profile.Capture, func(ctx context.Context) {
-		for err == nil && ctx.Err() == nil {
-			err = t.runOnce(ctx, engine)
-			if next := t.next(); err == nil && ctx.Err() == nil && next != nil {
-				var live *capture.Live
-				if live, err = t.open(next); err == nil {
-					t.w.log.Info("other ports are tapped", "rpc", next.rpc, "postgresql", next.pg)
-					seen := t.links()
-					t.gone.Store(&seen)
-					err = t.live.Swap(live).Close()
-					engine.Flush()
-					t.past = addStats(engine.Stats(), &t.past)
-					t.ports.Store(next)
-					engine = capture.NewEngine(capture.Config{Ports: next.protocols()}, protocols...)
-					t.relay.engine = engine
-					t.leaveOut(t.shed)
-				}
-			}
-		}
-	})
+	profile.Do(ctx, profile.Capture, func(ctx context.Context) { err = quiet(t.live.Run(ctx, engine)) })
 	t.endLog()
 	engine.Flush()
 	t.take(engine)
 	return errors.Join(err, t.relay.Flush())
 }
 
-// runOnce runs the tap until ctx is done or the ports are to be found again and are others.
-func (t *tap) runOnce(ctx context.Context, engine *capture.Engine) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	t.leave = cancel
-	return quiet(t.live.Load().Run(ctx, engine))
-}
-
 // between is called by the tap, between two of its blocks.
 func (t *tap) between(now time.Time) {
-	t.lag.Store(int64(max(0, time.Since(now)+t.live.Load().Stats().ClockAhead)))
+	t.lag.Store(int64(max(0, time.Since(now)+t.live.Stats().ClockAhead)))
 	t.inbox.Do()
 	t.relay.Advance(t.known(now))
 	if t.again.CompareAndSwap(true, false) {
-		if t.next() != nil {
-			t.leave() // run goes on with other ports
-		}
+		t.follow()
 	}
 	if level := t.w.health.level(); level != t.shed {
 		t.leaveOut(level)
@@ -138,7 +105,7 @@ func (t *tap) leaveOut(level sidecar.Level) {
 
 // take copies the stages' counts.
 func (t *tap) take(engine *capture.Engine) {
-	t.counts.Store(&counts{addStats(engine.Stats(), &t.past), t.rpc.Stats(), t.pg.Stats()})
+	t.counts.Store(&counts{engine.Stats(), t.rpc.Stats(), t.pg.Stats(), engine.ShedBytes(0), engine.ShedBytes(1)})
 }
 
 // rediscover asks for the ports to be found again; any goroutine may call it.
@@ -174,13 +141,16 @@ func portWords(list []uint16) string {
 	return strings.Join(words, ", ")
 }
 
-func (t *tap) close() error { return t.live.Load().Close() }
+func (t *tap) close() error { return t.live.Close() }
 
-// tapping implements front.
-func (t *tap) tapping() bool { return true }
+// examine implements front.
+func (t *tap) examine(c *doctor.Config) { c.Tap = t.w.traffic }
+
+// relays implements front.
+func (t *tap) relays() []metrics.Proxy { return nil }
 
 // links implements front.
-func (t *tap) links() capture.LiveStats { return addLinks(t.live.Load().Stats(), t.gone.Load()) }
+func (t *tap) links() capture.LiveStats { return t.live.Stats() }
 
 // unready implements front.
 func (t *tap) unready() string {

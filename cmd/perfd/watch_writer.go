@@ -36,6 +36,7 @@ type writer struct {
 	retention  config.Retention // that the recorder keeps to
 	described  time.Time
 	complained time.Time
+	spared     atomic.Int64 // statements not kept under load
 	flushing   atomic.Int64 // nanoseconds spent on writing
 	failures   atomic.Int64
 	failing    atomic.Pointer[string] // what the last write said; nil while all is well
@@ -113,15 +114,22 @@ func (o *writer) Write(t *analyzer.Trace, b *analyzer.Background) {
 		if o.agreement != nil {
 			err = errors.Join(err, o.agreement.Trace(t))
 		}
-		if keeps(o.w.settings.Load().Keep, t) && o.w.health.level() < sidecar.Statements {
+		chosen, spare := keeps(o.w.settings.Load().Keep, t), o.w.health.level() >= sidecar.Statements
+		switch {
+		case chosen && !spare:
 			err = errors.Join(err, o.recorder.Trace(t))
-		} else {
+		default:
 			err = errors.Join(err, o.recorder.Count(t))
+			if chosen {
+				o.spared.Add(int64(len(t.Spans)))
+			}
 		}
 	} else {
 		err = errors.Join(o.summary.Background(b), o.metrics.Background(b))
 		if o.w.health.level() < sidecar.Statements {
 			err = errors.Join(err, o.recorder.Background(b))
+		} else {
+			o.spared.Add(int64(len(b.Spans)))
 		}
 	}
 	o.flushing.Add(int64(time.Since(begin)))

@@ -51,7 +51,7 @@
  * @typedef {{severity: 'critical'|'warning'|'info', title: string, fix: string}} Notice
  * @typedef {{started?: number, calls: number, statements: number,
  *   taps: {name: string, kind: string, state: string, detail: string, packets: number, bytes: number, drops: number, freezes: number}[],
- *   shed: {level: number, detail: string, since?: number, texts: number, statements: number, calls: number},
+ *   shed: {level: number, detail: string, since?: number, texts: number, statements: number, calls: number, bytes: number},
  *   queue: {waiting: number, bytes: number, limit: number, dropped: number},
  *   store: {bytes: number, limit: number, log_bytes: number, oldest?: number, max_age: number, stored: number, lost: number, error: string},
  *   evidence: {name: string, active: boolean, detail: string}[], agreement: {calls: number, agreed: number, recent: number},

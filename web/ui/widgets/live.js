@@ -59,13 +59,14 @@ function Panel({ state: s, lost }) {
   const row = (/** @type {string} */ label, /** @type {any} */ value) => html`<dt>${label}</dt><dd>${value}</dd>`;
   const of = (/** @type {number} */ n, /** @type {number} */ limit) => html`${join(size(n))}${limit > 0 && html` <span class="dim">of ${join(size(limit))}</span>`}`;
   const left = [[s.shed.texts, 'text'], [s.shed.statements, 'statement'], [s.shed.calls, 'call']].filter(([n]) => Number(n) > 0).map(([n, w]) => plural(Number(n), String(w)));
+  if (s.shed.bytes > 0) left.push(html`${join(size(s.shed.bytes))} not decoded`);
   return html`${lost && html`<p class="notice warning"><${Icon} name="findings" size="14" /><span>perfd does not answer. The page connects again by itself.</span></p>`}
     ${s.notices.map((n) => html`<div class="notice ${n.severity}" key=${n.title}><${Icon} name="findings" size="14" /><span>${said(s, n.title)}${n.fix && html` <span class="dim">${n.fix}</span>`}</span></div>`)}
     ${s.taps.length > 0 && html`<table class="plain taps"><thead><tr><th scope="col">Source</th><th scope="col">State</th><th scope="col" class="num">Packets</th><th scope="col" class="num">Dropped</th></tr></thead>
       <tbody>${s.taps.map((t) => html`<tr key=${t.kind + t.name} title=${t.detail}><td class="cut"><span class="mono">${t.name}</span>${t.kind !== 'interface' && html` <span class="dim">${t.kind}</span>`}</td><td class=${t.state === 'up' ? '' : 'harm'}>${t.state}</td>
         <td class="num"><${Count} n=${t.packets} /></td><td class="num ${t.drops ? 'harm' : ''}"><${Count} n=${t.drops} /></td></tr>`)}</tbody></table>`}
     <dl class="facts">
-      ${row('Left out', s.shed.level > 0 ? html`<span class="harm">${s.shed.detail || `level ${s.shed.level}`}</span>${s.shed.since ? html` <span class="dim">since ${clock(s.shed.since)}</span>` : ''}` : left.length ? html`nothing now; ${left.join(', ')} earlier` : 'nothing')}
+      ${row('Left out', s.shed.level > 0 ? html`<span class="harm">${s.shed.detail || `level ${s.shed.level}`}</span>${s.shed.since ? html` <span class="dim">since ${clock(s.shed.since)}</span>` : ''}` : left.length ? html`nothing now; ${left.map((x, i) => html`${i > 0 ? ', ' : ''}${x}`)} earlier` : 'nothing')}
       ${s.evidence.map((e) => row(`By ${e.name}`, html`${e.active ? 'known' : html`<span class="dim">not known</span>`}${e.detail && html` <span class="dim">${e.detail}</span>`}`))}
       ${s.agreement.calls > 0 && row('Server’s log', html`agrees on <${Percent} x=${s.agreement.agreed / s.agreement.calls} /> of ${plural(s.agreement.calls, 'call')} <span class="dim">${join(percent(s.agreement.recent))} of late</span>`)}
       ${row('Queue', html`${of(s.queue.bytes, s.queue.limit)}${s.queue.dropped > 0 && html` <span class="harm">${join(count(s.queue.dropped))} dropped</span>`}`)}
