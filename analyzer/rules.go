@@ -150,7 +150,7 @@ func reads(sh sqltrace.Shape) bool {
 	return sh.Kind == sqltrace.Query && sh.Written == "" && len(sh.Tables) > 0 && !locking(sh)
 }
 
-// describe names a shape in a few words: its verb and the table it is about.
+// describe names a shape in a few words: its verb and the table it is about, or the function if it is about none.
 func describe(sh sqltrace.Shape) string {
 	verb, _, _ := strings.Cut(strings.TrimLeft(sh.Text, " (\t\n"), " ")
 	verb = strings.ToUpper(verb)
@@ -164,7 +164,7 @@ func describe(sh sqltrace.Shape) string {
 	case len(verb) > 12 || verb == "":
 		return "a statement"
 	case table == "":
-		return verb
+		return strings.TrimSpace(verb + " " + sh.Function())
 	}
 	switch verb {
 	case "SELECT", "WITH":

@@ -84,6 +84,7 @@ func TestRules(t *testing.T) {
 		{"duplicate-query", "locking reads", trace(100, twin(loop(selectForUpdate, 3, 5)...)...), "", 0},
 
 		{"slow-statement", "600 ms", trace(1000, stmt(selectOrder, 2, 602)), "SELECT … sale_order took 600 ms", ms(500)},
+		{"slow-statement", "a function", trace(1000, stmt(nextval, 2, 602)), "SELECT nextval took 600 ms", ms(500)},
 		{"slow-statement", "499 ms", trace(1000, stmt(selectOrder, 2, 501)), "", 0},
 		{"slow-statement", "two of one shape", trace(3000, stmt(selectOrder, 2, 602), stmt(selectOrder, 700, 1700)),
 			"2 × SELECT … sale_order took 1.60 s, the longest 1.00 s", ms(1400)},
@@ -114,7 +115,11 @@ func TestRules(t *testing.T) {
 		{"lock-wait", "400 ms", with(trace(1000, stmt(selectPartner, 2, 3), stmt(updateQuant, 3, 403)), func(t *Trace) { t.Time.Lock = ms(400) }),
 			"UPDATE stock_quant waited for a lock: 400 ms of 1.00 s", ms(400)},
 		{"worker-wait", "400 ms", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait = ms(400) }),
+			"waited 400 ms of 1.00 s before its first statement", ms(400)},
+		{"worker-wait", "prefork", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait, t.Serving = ms(400), ServingWorkers }),
 			"waited 400 ms of 1.00 s for a free worker", ms(400)},
+		{"worker-wait", "threads", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait, t.Serving = ms(400), ServingThreads }),
+			"took 400 ms of 1.00 s to come to its first statement, in a server of threads", ms(400)},
 		{"worker-wait", "190 ms", with(trace(1000, stmt(selectPartner, 192, 193)), func(t *Trace) { t.Time.Wait = ms(190) }), "", 0},
 		{"lock-wait", "90 ms", with(trace(1000, stmt(updateQuant, 3, 93)), func(t *Trace) { t.Time.Lock = ms(90) }), "", 0},
 
@@ -126,6 +131,12 @@ func TestRules(t *testing.T) {
 			control(sqltrace.Begin, 4, 5), stmt(selectPartner, 5, 6), stmt(selectPartner, 1506, 1507)),
 			"a transaction stood open for 1.50 s without a statement", 0},
 		{"idle-in-transaction", "0.9 s", trace(3000, stmt(selectPartner, 2, 3), stmt(updateQuant, 903, 904)), "", 0},
+		{"idle-in-transaction", "a password is checked", trace(3000, stmt(readHash, 2, 3), stmt(readUser, 1503, 1504)), "", 0},
+		{"idle-in-transaction", "a password is stored", trace(3000, stmt(readUser, 2, 3), stmt(storeHash, 1503, 1504)), "", 0},
+		{"idle-in-transaction", "after a password was stored", trace(3000, stmt(storeHash, 2, 3), stmt(readUser, 1503, 1504)),
+			"a transaction stood open for 1.50 s without a statement", ms(1500)},
+		{"idle-in-transaction", "a user is read", trace(3000, stmt(readUser, 2, 3), stmt(readHash, 1503, 1504)),
+			"a transaction stood open for 1.50 s without a statement", 0},
 		{"idle-in-transaction", "after a commit", trace(3000, control(sqltrace.Commit, 2, 3), stmt(updateQuant, 1503, 1504)), "", 0},
 		{"idle-in-transaction", "between leases", trace(3000, slices.Concat(inLease(0, stmt(selectPartner, 2, 3)),
 			inLease(1, stmt(updateQuant, 1503, 1504)))...), "", 0},
@@ -163,6 +174,29 @@ func TestRules(t *testing.T) {
 		if covered[r.Name()] != [2]bool{true, true} {
 			t.Errorf("rule %s lacks a positive or a near-miss case", r.Name())
 		}
+	}
+}
+
+func TestSlowStatementFix(t *testing.T) {
+	r := slowStatement{}
+	for text, want := range map[string]string{
+		"SELECT pg_sleep ( ? )":                 "Take the sleep out",
+		"SELECT pg_advisory_xact_lock ( ? )":    "pg_locks",
+		"SELECT compute ( ? )":                  "what compute does",
+		"SELECT ?":                              "It reads no table that an index could help: look at what it waits for",
+		"":                                      "Find its text",
+		"SELECT a FROM res_partner WHERE b = ?": "an index on res_partner",
+	} {
+		sh := sqltrace.Shape{Text: text}
+		if strings.Contains(text, "res_partner") {
+			sh.Tables = []string{"res_partner"}
+		}
+		if got := r.fix(sh); !strings.Contains(got, want) || sh.Tables == nil && strings.Contains(got, "index on") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := r.fix(sqltrace.Shape{Kind: sqltrace.Commit, Text: "COMMIT"}); !strings.Contains(got, "pg_wal") {
+		t.Errorf("commit: got %q", got)
 	}
 }
 

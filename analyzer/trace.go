@@ -54,10 +54,21 @@ type Hop struct {
 	Start, End     time.Time
 }
 
+// Serving is how the process that ran a call's statements serves calls.
+type Serving uint8
+
+// Kinds of serving.
+const (
+	ServingUnknown Serving = iota
+	ServingWorkers         // one call at a time, beside other processes (Odoo: prefork)
+	ServingThreads         // several calls at once
+)
+
 // Trace is a call with everything that belongs to it. Slices are never nil.
 type Trace struct {
 	Call     *rpclog.Call
 	Front    *Hop // nil unless a reverse proxy was recorded too
+	Serving  Serving
 	Spans    []Span
 	Time     Breakdown
 	Findings []Finding
