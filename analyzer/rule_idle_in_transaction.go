@@ -34,7 +34,7 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 		if j, ok := last[t.Spans[i].Lease]; ok {
 			before := t.Spans[j].Statement
 			gap := s.Start.Sub(before.End)
-			if gap > r.cfg.Idle && before.Tx == 'T' && !r.hashes(before, s) {
+			if gap > r.cfg.Idle && before.Tx == 'T' && !r.hashes(t, j, i) {
 				sum = plus(sum, gap)
 				longest = max(longest, gap)
 				proof = append(proof, j, i)
@@ -78,16 +78,26 @@ func (r idleInTransaction) wrote(t *Trace, j int) bool {
 	return false
 }
 
-// hashes reports whether a gap is the time that a password's hash takes: it follows the statement that reads the
-// hash to be compared with, or comes before the one that stores a new one. Whatever the login's route, that is
-// what Odoo's and Tryton's users have in common.
-func (r idleInTransaction) hashes(before, after *sqltrace.Statement) bool {
-	of := func(s *sqltrace.Statement) (concerns, writes bool) {
-		sh := r.dict.Shape(s.Fingerprint)
+// hashes reports whether the gap between spans j and i is the time that a password's hash takes: it follows the
+// statement that reads the hash to compare with, or comes before the one that stores a new one. Whatever the login's
+// route, that is what Odoo's and Tryton's users have in common. Odoo asks for the number of rounds in between.
+func (r idleInTransaction) hashes(t *Trace, j, i int) bool {
+	password := func(n int) (concerned, written bool) {
+		sh := r.dict.Shape(t.Spans[n].Statement.Fingerprint)
 		users := slices.Contains(sh.Tables, "res_users") || slices.Contains(sh.Tables, "res_user")
 		return users && (sh.Text == "" || strings.Contains(sh.Text, "password")), sh.Written != ""
 	}
-	read, wrote := of(before)
-	stores, writes := of(after)
-	return read && !wrote || stores && writes
+	if stored, written := password(i); stored && written {
+		return true
+	}
+	for n := j; n >= 0; n-- {
+		switch s := t.Spans[n]; {
+		case s.Lease != t.Spans[j].Lease:
+		case slices.Equal(r.dict.Shape(s.Statement.Fingerprint).Tables, []string{"ir_config_parameter"}):
+		default:
+			read, written := password(n)
+			return read && !written
+		}
+	}
+	return false
 }

@@ -35,6 +35,7 @@ const (
 	readHash
 	storeHash
 	readUser
+	readParameter
 )
 
 var testShapes = shapes{
@@ -46,6 +47,7 @@ var testShapes = shapes{
 	insertLine:      {Text: `INSERT INTO sale_order_line ( id ) VALUES ( ? )`, Tables: []string{"sale_order_line"}, Written: "sale_order_line"},
 	readHash:        {Text: `SELECT COALESCE ( password , ? ) FROM res_users WHERE id = ?`, Tables: []string{"res_users"}},
 	storeHash:       {Text: `UPDATE res_users SET password = ? WHERE id = ?`, Tables: []string{"res_users"}, Written: "res_users"},
+	readParameter:   {Text: `SELECT value FROM ir_config_parameter WHERE key = ?`, Tables: []string{"ir_config_parameter"}},
 	readUser:        {Text: `SELECT login FROM res_users WHERE id = ?`, Tables: []string{"res_users"}},
 }
 
