@@ -237,6 +237,17 @@ func bytesFigure(n int64) string {
 	}
 }
 
+// shareFigure words a share of which something was seen: <0.1 %, 4.2 %, >99.9 %.
+func shareFigure(x float64) string {
+	switch {
+	case x < 0.001:
+		return "<0.1 %"
+	case x > 0.999 && x < 1:
+		return ">99.9 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*x)
+}
+
 // count writes n with thousands separators.
 func count(n int64) string {
 	s := fmt.Sprint(n)

@@ -215,6 +215,14 @@ func TestFigure(t *testing.T) {
 	}
 }
 
+func TestShareFigure(t *testing.T) {
+	for x, want := range map[float64]string{4.0 / 34157: "<0.1 %", 0.001: "0.1 %", 0.5: "50.0 %", 0.9999: ">99.9 %", 1: "100.0 %"} {
+		if got := shareFigure(x); got != want {
+			t.Errorf("%v: got %q, want %q", x, got, want)
+		}
+	}
+}
+
 func TestMethodOf(t *testing.T) {
 	for want, c := range map[string]rpclog.Call{
 		"res.partner.read":         {Path: "/web/dataset/call_kw", Model: "res.partner", Method: "read"},

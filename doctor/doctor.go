@@ -121,7 +121,7 @@ func checks(c Config) []check {
 		{serverCheck{c.Settings, host, listening}, false},
 		{databaseCheck{c.Settings, host, listening}, false},
 		{poolerCheck{c.Settings, host}, false},
-		{trafficCheck{c.Tap}, false},
+		{trafficCheck{c.Settings, c.Tap}, false},
 		{clockCheck{clock}, false},
 		{postgresCheck{c.Settings, askPostgres}, true},
 		{logCheck{c.Settings, readable}, false},

@@ -47,10 +47,17 @@ func (o *Observer) report(s *Stats) {
 	s.Threads = o.threads.stats()
 	if s.Sockets == nil && s.Denied > 0 {
 		s.Sockets = &Error{
-			Op: "observe sockets", Err: fmt.Errorf("the open files of %d processes may not be looked at", s.Denied),
+			Op: "observe sockets", Err: fmt.Errorf("the open files of %s may not be looked at", processes(s.Denied)),
 			Hint: "run perfd as the user of these processes, or give it CAP_SYS_PTRACE",
 		}
 	}
+}
+
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return fmt.Sprintf("%d processes", n)
 }
 
 func (o *Observer) run(ctx context.Context) error {

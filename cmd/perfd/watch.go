@@ -166,6 +166,9 @@ func (w *watcher) announce(t terminal, pages net.Listener) {
 	for _, line := range w.front.describe() {
 		fmt.Fprintln(t.err, line)
 	}
+	if o := w.front.parts().observer; o != nil {
+		w.health.servers.note(o.Servers()) // described above
+	}
 	fmt.Fprintf(t.err, "perfd keeps calls for %s in %s\n", config.FormatDuration(c.Retention.Age), c.Store)
 	if pages != nil {
 		fmt.Fprintf(t.out, "perfd is serving on http://%s (Ctrl-C ends it)\n", pages.Addr())
