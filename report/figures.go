@@ -75,6 +75,9 @@ func plural(n int, noun string) string {
 	return thousands(int64(n)) + " " + noun + "s"
 }
 
+// Plural is a number of things, as 1 call or 1,695 calls.
+func Plural(n int64, noun string) string { return plural(int(n), noun) }
+
 // thousands writes n with separators.
 func thousands(n int64) string {
 	s := fmt.Sprint(n)

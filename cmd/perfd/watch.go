@@ -104,7 +104,11 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	if w.writer, err = openWriter(w); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.writer.close()) }()
+	defer func() {
+		if err = errors.Join(err, w.writer.close()); err == nil {
+			w.farewell(t.err)
+		}
+	}()
 	switch err := privilege.Drop(w.front.needed()...); {
 	case errors.Is(err, privilege.ErrCgo):
 		w.log.Debug("capabilities are kept", "why", err)
