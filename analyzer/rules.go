@@ -32,7 +32,7 @@ type RuleConfig struct {
 	LargeBytes int64
 	// LockWait is the time in locks that is worth a finding. Defaults to 100 ms.
 	LockWait time.Duration
-	// WorkerWait is the wait for a worker that is worth a finding. Defaults to 200 ms.
+	// WorkerWait is the wait to be served that is worth a finding. Defaults to 200 ms.
 	WorkerWait time.Duration
 	// Idle is the gap inside an open transaction that is worth a finding. Defaults to 1 s.
 	Idle time.Duration

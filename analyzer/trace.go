@@ -39,7 +39,7 @@ type Span struct {
 // Breakdown splits the time between a call's first request byte and last response byte. The parts do not
 // overlap and add up to the total; what cannot be told stands in Unknown.
 type Breakdown struct {
-	Wait        time.Duration // for a worker: request complete to first sign of work
+	Wait        time.Duration // for a worker, or a turn among threads: request complete to first sign of work
 	Application time.Duration
 	SQL         time.Duration // union of the intervals of the call's statements
 	Lock        time.Duration // statements' time that was most likely a lock wait

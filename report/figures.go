@@ -22,7 +22,7 @@ type part struct {
 // parts lists the parts of b in the order in which they are drawn everywhere.
 func parts(b analyzer.Breakdown) []part {
 	return []part{
-		{"wait", "waiting for a worker", "214", "·", "wait", b.Wait},
+		{"wait", "waiting to be served", "214", "·", "wait", b.Wait},
 		{"application", "in the application", "75", "▒", "application", b.Application},
 		{"SQL", "in SQL", "37", "█", "sql", b.SQL},
 		{"lock", "in locks", "203", "×", "lock", b.Lock},
