@@ -71,6 +71,8 @@ func TestLabels(t *testing.T) {
 		"SELECT ?, pg_sleep(?)":                                                   "SELECT pg_sleep",
 		"SELECT coalesce(nextval(?), ?)":                                          "SELECT nextval",
 		"SELECT ?":                                                                "SELECT",
+		"SELECT sum(a" + strings.Repeat(", a", 400) + ") FROM t":                  "SELECT",
+		"SELECT sum(a), b, c…":                                                    "SELECT",
 		"COMMIT":                                                                  "",
 		"":                                                                        "",
 		"DELETE FROM t WHERE t.id IN (":                                           "DELETE t by id",

@@ -21,7 +21,8 @@ var common = []string{"active", "company_id", "partner_share", "write_date", "wr
 // "SELECT res_partner count by comment, active". Empty where the text is of another kind. It is no parser:
 // it never fails, whatever the text.
 func shortName(text string) string {
-	t := shortToken().FindAllString(text, 400)
+	const most = 400 // tokens looked at
+	t := shortToken().FindAllString(text, most)
 	for i, w := range t {
 		if strings.HasPrefix(w, `"`) {
 			t[i] = strings.Trim(w, `"`)
@@ -35,7 +36,7 @@ func shortName(text string) string {
 	var words []string
 	if table := shortTable(t); table != "" {
 		words = append(words, table)
-	} else if function := (sqltrace.Shape{Text: text}).Function(); function != "" {
+	} else if function := (sqltrace.Shape{Text: text}).Function(); function != "" && len(t) < most && !strings.HasSuffix(text, "…") { // the table may come later
 		words = append(words, function)
 	}
 	columns := shortColumns(t, name)
