@@ -145,26 +145,35 @@ func watch(t *testing.T, name string, ports capture.LiveConfig, c *process.Confi
 		w.end = tap(t, newHouse(&w.got), ports)
 		return w
 	}
-	c.DatabasePorts = ports.PGPorts
-	observer, err := process.New(*c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- observer.Run(ctx) }()
+	observer, endObserver := observe(t, *c, ports.PGPorts...)
 	w.observer = observer
 	h := newHouseWith(analyzer.Config{Witness: observer}, &w.got)
 	h.engine = capture.NewEngine(capture.Config{}, seen{h.calls, observer}, seen{h.sql, observer})
 	stop := tap(t, h, ports)
 	w.end = func() {
 		stop()
+		endObserver()
+	}
+	return w
+}
+
+// observe watches processes until end is called.
+func observe(t *testing.T, c process.Config, databases ...uint16) (o *process.Observer, end func()) {
+	t.Helper()
+	c.DatabasePorts = databases
+	o, err := process.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(ctx) }()
+	return o, func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	}
-	return w
 }
 
 // ownersKnown is the share of uses of connections, in percent, whose process must be known without threads: who

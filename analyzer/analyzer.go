@@ -32,6 +32,9 @@ type Config struct {
 	// Patience is the same where other calls are still open and no witness tells whose statements they are.
 	// Defaults to 700 ms.
 	Patience time.Duration
+	// Late says that statements come later than the calls they are of, as those of a log do: what Advance is told is
+	// up to when they are known, and nothing is cut before unless memory asks for it.
+	Late bool
 	// Witness is asked which threads used which connections. Defaults to none.
 	Witness Witness
 	// Time bounds what the split of a call's time may conclude.
@@ -214,6 +217,9 @@ func (a *Analyzer) consider() {
 		a.handed = n
 	}
 	full := max(len(a.leases)*100/a.cfg.Leases, a.pending*100/a.cfg.Statements, len(a.calls)*100/a.cfg.Leases)
+	if a.cfg.Late {
+		full /= 8
+	}
 	if full >= 200 || full >= 100 && len(a.open) == 0 {
 		a.cut()
 	}

@@ -23,6 +23,7 @@ func (w *window) chain() {
 		return
 	}
 	last := map[int]int{} // worker to its current unit
+	prev := map[int]int{} // and the one before
 	for i := range w.leases {
 		l := &w.leases[i]
 		worker, known := workers[l.conn()]
@@ -42,6 +43,10 @@ func (w *window) chain() {
 				continue
 			}
 			u.before = l.start
+			if p, ok := prev[worker]; ok {
+				w.units[p].after = l.start
+			}
+			prev[worker] = current
 		}
 		last[worker] = len(w.units)
 		w.units = append(w.units, w.single(int32(i)))
@@ -55,7 +60,7 @@ func (w *window) chain() {
 		}
 		for _, l := range u.leases { // a signaling read was lost, or this is something new
 			s := w.single(l)
-			s.before = u.before
+			s.before, s.after = u.before, u.after
 			w.units = append(w.units, s)
 		}
 	}

@@ -62,8 +62,8 @@ func (s *solver) ofLease(l *lease) worker {
 }
 
 // witnessed returns the candidate that the operating system names as a unit's owner: one that the thread served
-// which ran the unit. A thread serves one call at a time, so others of which the thread is not known do not matter;
-// and of several that waited for it, it served the one that it answered next.
+// which ran the unit. A thread serves one call at a time, so others that nobody has begun to serve do not matter; and of
+// several that waited for it, it served the one that it answered next.
 func (w *window) witnessed(u *unit) (owner int32, ok bool) {
 	owner = w.none
 	if u.worker.tid == 0 {
@@ -72,6 +72,9 @@ func (w *window) witnessed(u *unit) (owner int32, ok bool) {
 	best := int64(math.MaxInt64)
 	for _, c := range u.cands {
 		o := &w.owners[c.owner]
+		if o.call != nil && o.answer && o.worker.pid == 0 {
+			return w.none, false // who served it is not known: it may have been this thread
+		}
 		if o.call == nil || o.worker != u.worker {
 			continue
 		}

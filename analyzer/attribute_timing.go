@@ -97,13 +97,15 @@ var priorSpread = [routes]float64{
 	routeWeb: 0.4, routeLogin: 2, routeAPI: 1, routeAPISession: 1, routeTryton: 0.5, routeTrytonLogin: 1, routeSocket: 1, routeCron: 1,
 }
 
-// priorPatterns are the patterns servers of known versions show, with log probabilities to begin with.
+// priorPatterns are the patterns servers of known versions show, with log probabilities to begin with. That a call of
+// Odoo's runs nothing is all but impossible, and has to be: no delay or pause then counts against it, as they do where
+// statements are given to it on a busy server.
 // Capitals are nested leases; the letters are symbols.
 var priorPatterns = map[route]map[string]float64{
-	routeWeb:         {"sm": -0.1, "se": -3, "sb": -3.2, "sc": -4, "s": -5, "": -6, "dse": -5, "smm": -6},
-	routeLogin:       {"smMMMMM": -1, "smMMMM": -1, "dseM": -2, "dsmMMMMM": -3, "dsmMMMM": -3, "sm": -5, "": -12},
-	routeAPI:         {"smsm": -2.5, "dsesm": -1, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -9},
-	routeAPISession:  {"smsm": -0.5, "dsesm": -3, "smmsm": -4.5, "sm": -3, "": -9},
+	routeWeb:         {"sm": -0.1, "se": -3, "sb": -3.2, "sc": -4, "s": -5, "": -25, "dse": -5, "smm": -6},
+	routeLogin:       {"smMMMMM": -1, "smMMMM": -1, "dseM": -2, "dsmMMMMM": -3, "dsmMMMM": -3, "sm": -5, "": -25},
+	routeAPI:         {"smsm": -2.5, "dsesm": -1, "dse": -2.5, "dseme": -2.5, "dsese": -4, "dsemsm": -4.5, "smmsm": -4.5, "sm": -3, "": -17},
+	routeAPISession:  {"smsm": -0.5, "dsesm": -3, "smmsm": -4.5, "sm": -3, "": -17},
 	routeTryton:      {"kmr": -0.5, "kmmr": -2, "km": -3, "": -5, "k": -4},
 	routeTrytonLogin: {"m": -2, "mm": -2, "mmm": -2.5, "": -7},
 	routeSocket:      {"smb": -1.5, "smbb": -3, "sm": -2, "smm": -2, "s": -3, "sp": -1.5, "spd": -2, "smbd": -3, "": -3},

@@ -17,8 +17,8 @@ func (w *window) harm() {
 		l := &w.leases[i]
 		l.since = l.start
 		for n, st := range l.statements {
-			if st.Gaps == 0 {
-				continue
+			if st.Gaps == 0 || l.session.Logged {
+				continue // a log has no losses: what it lacks of a statement it never had
 			}
 			l.harmed = true
 			if p := last[l.conn()]; n == 0 && p != nil && st.Gaps&sqltrace.GapBefore != 0 {

@@ -90,6 +90,7 @@ type unit struct {
 	leases     []int32
 	start, end int64
 	before     int64 // a single-threaded worker's next unit starts here: its call has answered by then
+	after      int64 // the same, of the unit after the next
 	kind       leaseKind
 	worker     worker
 	owner      int32       // current; none is the window's last owner
@@ -128,4 +129,12 @@ func (u *unit) weight(owner int32) (w float64, ok bool) {
 		return u.cands[lo].weight, true
 	}
 	return 0, false
+}
+
+// bound is when a call of a route has answered at the latest: stateless services read the signals twice a call.
+func (u *unit) bound(r route) int64 {
+	if r == routeAPI || r == routeAPISession {
+		return u.after
+	}
+	return u.before
 }

@@ -140,7 +140,7 @@ func (w *window) add(u unit) {
 // single is the unit of one lease.
 func (w *window) single(id int32) unit {
 	l := &w.leases[id]
-	return unit{leases: []int32{id}, start: l.start, end: l.end, before: math.MaxInt64, kind: l.kind, worker: l.worker}
+	return unit{leases: []int32{id}, start: l.start, end: l.end, before: math.MaxInt64, after: math.MaxInt64, kind: l.kind, worker: l.worker}
 }
 
 // admit collects the owners whose interval holds a unit, give or take some nanoseconds, and reports whether
@@ -154,7 +154,7 @@ func (w *window) admit(u *unit, latest []int64, give int64) (call bool) {
 	})
 	for i := n - 1; i >= 0 && latest[i] >= u.end-give; i-- {
 		o := &w.owners[i]
-		if o.until < u.end-give || o.answer && o.until > u.before || !o.worker.may(u.worker) {
+		if o.until < u.end-give || o.answer && o.until > u.bound(o.route) || !o.worker.may(u.worker) {
 			continue
 		}
 		u.cands = append(u.cands, candidate{owner: int32(i)})

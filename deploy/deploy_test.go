@@ -112,7 +112,7 @@ func pod(t *testing.T, where string, spec any) {
 		}
 		add := texts(security, "capabilities", "add")
 		for _, name := range add {
-			if !slices.Contains([]string{"NET_RAW", "SYS_PTRACE", "BPF", "PERFMON"}, name) {
+			if !slices.Contains([]string{"NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH", "BPF", "PERFMON"}, name) {
 				t.Errorf("%s adds %s, which perfd does not use", where, name)
 			}
 		}

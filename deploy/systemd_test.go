@@ -60,7 +60,7 @@ func TestDropIns(t *testing.T) {
 		}
 	}
 	u := unit(t, "systemd/perfd.service.d/evidence.conf")
-	want := []string{"CAP_SYS_PTRACE", "CAP_BPF", "CAP_PERFMON"}
+	want := []string{"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_BPF", "CAP_PERFMON"}
 	if !slices.Equal(u["AmbientCapabilities"], want) || !slices.Equal(u["CapabilityBoundingSet"], want) || !slices.Contains(u["SystemCallFilter"], "bpf") {
 		t.Errorf("evidence.conf grants %v", u)
 	}

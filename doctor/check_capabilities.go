@@ -14,10 +14,11 @@ type capabilities uint64
 
 // The capabilities that perfd can use.
 const (
-	capNetRaw    = 13
-	capSysPtrace = 19
-	capPerfmon   = 38
-	capBPF       = 39
+	capReadSearch = 2
+	capNetRaw     = 13
+	capSysPtrace  = 19
+	capPerfmon    = 38
+	capBPF        = 39
 )
 
 func (c capabilities) has(n int) bool { return c>>n&1 == 1 }
@@ -49,6 +50,7 @@ func (c capabilityCheck) run(context.Context) []Finding {
 	lost(capNetRaw, "CAP_NET_RAW", "to tap packets")
 	if c.settings.Evidence.Process != config.Off {
 		lost(capSysPtrace, "CAP_SYS_PTRACE", "to see the sockets of other users' processes")
+		lost(capReadSearch, "CAP_DAC_READ_SEARCH", "to enter /proc/PID/fd of them")
 	}
 	if c.settings.Evidence.Threads != config.Off {
 		lost(capBPF, "CAP_BPF", "for thread evidence")

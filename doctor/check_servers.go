@@ -40,7 +40,7 @@ func (c serverCheck) run(ctx context.Context) []Finding {
 	}
 	if h.Denied > 0 {
 		out = append(out, warn(plural(h.Denied, "process of a server", "processes of servers")+" may not be looked at",
-			"Run perfd as their user, or give it CAP_SYS_PTRACE.")...)
+			"Run perfd as their user, or give it CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.")...)
 	}
 	open, err := c.listening()
 	for _, p := range c.settings.RPCPorts {

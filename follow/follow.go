@@ -26,6 +26,9 @@ type Config struct {
 	Poll time.Duration
 	// MaxLine bounds a line in bytes. What a longer one holds beyond is skipped and counted. Defaults to 1 MiB.
 	MaxLine int
+	// Caught is told after each look at a file that was read to its end: what was written before a moment has been
+	// delivered, and no further line can belong to it. It is called where Handler is. Defaults to telling nobody.
+	Caught func(up time.Time)
 	// MaxFiles bounds the files of a pattern that are remembered. Defaults to 4096.
 	MaxFiles int
 }
@@ -116,8 +119,20 @@ func (f *Follower) Run(ctx context.Context, h Handler) error {
 	defer f.close()
 	timer := time.NewTicker(f.cfg.Poll)
 	defer timer.Stop()
+	var before time.Time // when the look before began, if it met the end
 	for {
-		if err := f.pass(ctx, h); err != nil {
+		began := time.Now()
+		err := f.pass(ctx, h)
+		switch {
+		case err != nil || f.file == nil:
+			before = time.Time{}
+		case f.cfg.Caught != nil && !before.IsZero():
+			f.cfg.Caught(before)
+			before = began
+		default:
+			before = began
+		}
+		if err != nil {
 			if !errors.Is(err, errNotRegular) {
 				f.count(func(s *Stats) { s.Problem = err.Error() })
 			} else {

@@ -325,3 +325,45 @@ type stopper struct{ stop context.CancelFunc }
 
 func (stopper) Lines([]byte) {}
 func (s stopper) Idle()      { s.stop() }
+
+// TestCaught holds that what was written before the moment that Caught says has been delivered then.
+func TestCaught(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	synctest.Test(t, func(t *testing.T) {
+		type mark struct {
+			up    time.Time
+			lines int
+		}
+		var b *bench
+		var marks []mark
+		began := time.Now()
+		write(t, path, "")
+		b = follow(t, Config{Path: path, Caught: func(up time.Time) {
+			marks = append(marks, mark{up, len(b.r.lines())})
+		}})
+		var written []time.Time
+		var want []string
+		for n := range 20 {
+			time.Sleep(70 * time.Millisecond)
+			want = append(want, fmt.Sprintf("line %d", n))
+			written = append(written, time.Now())
+			write(t, path, want[n]+"\n")
+		}
+		b.polls(5)
+		b.end(want...)
+		if len(marks) < 10 || marks[len(marks)-1].up.Before(written[len(written)-1]) {
+			t.Fatalf("%d marks, the last of %v", len(marks), marks[len(marks)-1].up.Sub(began))
+		}
+		for _, m := range marks {
+			before := 0
+			for _, at := range written {
+				if at.Before(m.up) {
+					before++
+				}
+			}
+			if before > 0 && m.lines < before {
+				t.Errorf("up to %v %d lines were delivered, %d written", m.up.Sub(began), m.lines, before)
+			}
+		}
+	})
+}

@@ -13,7 +13,7 @@ type Capability uint8
 // Capabilities that perfd has a use for.
 const (
 	DACOverride   Capability = 1  // to reach the Unix sockets of others
-	DACReadSearch Capability = 2  // to read the logs of others, whenever they begin a new file
+	DACReadSearch Capability = 2  // to read the logs of others, whenever they begin a new file, and to enter /proc/PID/fd
 	SetPCap       Capability = 8  // to shrink the bounding set
 	NetRaw        Capability = 13 // to open packet sockets
 	SysPtrace     Capability = 19 // to see which files the processes of others have open

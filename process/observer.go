@@ -40,7 +40,7 @@ type counters struct {
 }
 
 // New opens what needs permission, so that the caller may give up its privileges between New and Run as far as
-// the evidence allows: reading /proc/PID/fd of processes of other users needs CAP_SYS_PTRACE all along. What is not
+// the evidence allows: reading /proc/PID/fd of processes of other users needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH all along. What is not
 // permitted is no error; Stats tells.
 func New(cfg Config) (*Observer, error) {
 	cfg = cfg.withDefaults()

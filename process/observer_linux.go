@@ -48,7 +48,7 @@ func (o *Observer) report(s *Stats) {
 	if s.Sockets == nil && s.Denied > 0 {
 		s.Sockets = &Error{
 			Op: "observe sockets", Err: fmt.Errorf("the open files of %s may not be looked at", processes(s.Denied)),
-			Hint: "run perfd as the user of these processes, or give it CAP_SYS_PTRACE",
+			Hint: "run perfd as the user of these processes, or give it CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
 		}
 	}
 }

@@ -54,6 +54,7 @@ type Session struct {
 	Joined                      bool // no startup message was seen: the names below are empty until learned
 	Encrypted                   bool // TLS or GSS encryption was agreed: no statement will be seen
 	Replication                 bool
+	Logged                      bool  // its statements come from the server's log, which says nothing of results
 	Backend                     int32 // process id from BackendKeyData; 0 if not seen
 	Database, User, Application string
 

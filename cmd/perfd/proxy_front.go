@@ -151,7 +151,7 @@ func (d *doors) run(ctx context.Context) error {
 func (d *doors) between(now time.Time) {
 	d.lag.Store(int64(d.feed.Stats().Lag))
 	d.inbox.Do()
-	d.relay.Advance(now)
+	d.relay.Advance(d.known(now))
 	if d.w.health == nil { // of a report at the end
 		return
 	}

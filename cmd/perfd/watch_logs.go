@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,8 @@ func (w *watcher) logs(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.PGLog.Path != "" {
 		group.Go(func() error {
-			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll}).Run(ctx, errands{w.front.parts()}))
+			e := errands{w.front.parts()}
+			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll, Caught: e.caught}).Run(ctx, e))
 		})
 	}
 	if c.OdooLog.Path != "" {
@@ -43,12 +45,49 @@ func (s *stages) openLog(c config.PGLog) error {
 		}
 	}
 	var err error
-	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix}, s.pg, s.relay)
+	s.log, err = pglog.New(pglog.Config{Format: format, Prefix: c.LinePrefix, Server: s.database}, s.pg, s.relay)
 	var wrong *pglog.PrefixError
 	if errors.As(err, &wrong) {
 		return hinted{err, wrong.Hint}
 	}
 	return err
+}
+
+// database is the address of PostgreSQL that a client on this host most likely reached: the one that the application
+// servers use, or where a PostgreSQL listens here.
+func (s *stages) database(client netip.AddrPort) netip.AddrPort {
+	if s.observer == nil {
+		return netip.AddrPort{}
+	}
+	var used, listening []netip.AddrPort
+	for _, server := range s.observer.Servers() {
+		for _, l := range server.Databases {
+			if a, err := netip.ParseAddrPort(l.Address); err == nil && l.Network == "tcp" {
+				used = append(used, a)
+			}
+		}
+	}
+	for _, d := range s.observer.Databases() {
+		listening = append(listening, d.Listen...)
+	}
+	return reached(client, used, listening)
+}
+
+// reached picks the address that a client's connection goes to: one in use, on the client's own address rather than
+// on another, or else the port of one that listens, on the client's own address.
+func reached(client netip.AddrPort, used, listening []netip.AddrPort) netip.AddrPort {
+	for _, a := range used {
+		if a.Addr().Unmap() == client.Addr() {
+			return netip.AddrPortFrom(client.Addr(), a.Port())
+		}
+	}
+	if len(used) > 0 {
+		return used[0]
+	}
+	for _, a := range listening {
+		return netip.AddrPortFrom(client.Addr(), a.Port())
+	}
+	return netip.AddrPort{}
 }
 
 // errands take lines of PostgreSQL's log to the decoders' goroutine.
@@ -66,6 +105,22 @@ func (e errands) Lines(block []byte) {
 func (e errands) Idle() {
 	now := time.Now()
 	e.inbox.Put(1, func() { e.log.Idle(now) })
+}
+
+// caught notes up to when the log was read.
+func (e errands) caught(up time.Time) {
+	e.inbox.Put(1, func() { e.logged = up })
+}
+
+// known is up to when the statements are known: where a log tells of them, as far as it was read, unless it cannot be.
+func (s *stages) known(now time.Time) time.Time {
+	if s.log == nil || now.Before(s.logged) {
+		return now
+	}
+	if late := now.Add(-logPatience); s.logged.Before(late) {
+		return late
+	}
+	return s.logged
 }
 
 // reading reads lines of the server's own log where they arrive.

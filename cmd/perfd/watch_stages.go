@@ -61,6 +61,8 @@ type stages struct {
 	rpc   *rpclog.Decoder
 	pg    *sqltrace.Decoder
 	log   *pglog.Decoder // nil where no log is followed
+	// logged is up to when it was read. It is of the decoders' goroutine.
+	logged time.Time
 }
 
 // counts are what the stages of the decoding goroutine counted, copied for others to read.
@@ -107,9 +109,7 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 			cfg.Witness = witness{s.observer, o.witness(s.observer)}
 		}
 	}
-	if c.PGLog.Path != "" { // statements come later than the calls that they are of
-		cfg.Grace, cfg.Patience = logGrace, 2*logGrace
-	}
+	cfg.Late = c.PGLog.Path != ""
 	sink := analyzer.Sink(w.queue)
 	if o.sink != nil {
 		if sink, err = o.sink(s.pg.Dictionary()); err != nil {
@@ -184,7 +184,7 @@ func (s *stages) needed() (keep []privilege.Capability) {
 	if s.observer != nil {
 		keep = append(keep, privilege.SysPtrace, privilege.BPF, privilege.Perfmon)
 	}
-	if c := s.w.settings.Load(); c.PGLog.Path != "" || c.OdooLog.Path != "" {
+	if c := s.w.settings.Load(); s.observer != nil || c.PGLog.Path != "" || c.OdooLog.Path != "" {
 		keep = append(keep, privilege.DACReadSearch)
 	}
 	return keep

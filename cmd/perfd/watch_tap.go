@@ -16,10 +16,10 @@ import (
 	"github.com/perfd/perfd/sidecar"
 )
 
-// What a log is given to show a statement: logPoll until it is read again, and what the server takes to write it.
+// logPoll is how often PostgreSQL's log is looked at, logPatience how long calls wait for one that is not being read.
 const (
-	logPoll  = 50 * time.Millisecond
-	logGrace = 600 * time.Millisecond
+	logPoll     = 50 * time.Millisecond
+	logPatience = 5 * time.Second
 )
 
 const inboxBytes = 4 << 20 // of log lines that wait for the decoders
@@ -113,7 +113,7 @@ func (t *tap) runOnce(ctx context.Context, engine *capture.Engine) error {
 func (t *tap) between(now time.Time) {
 	t.lag.Store(int64(max(0, time.Since(now)+t.live.Load().Stats().ClockAhead)))
 	t.inbox.Do()
-	t.relay.Advance(now)
+	t.relay.Advance(t.known(now))
 	if t.again.CompareAndSwap(true, false) {
 		if t.next() != nil {
 			t.leave() // run goes on with other ports

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -219,6 +220,9 @@ func TestWatch(t *testing.T) {
 				if status, body := exact.get(path); status != http.StatusOK || body == "" {
 					t.Errorf("%s: status %d, %.300s", path, status, body)
 				}
+			}
+			if said := exact.stderr(); os.Geteuid() == 0 && strings.Contains(said, "may not be looked at") {
+				t.Errorf("who began as root keeps what it takes to see the processes of others, yet said:\n%s", said)
 			}
 			if n := exact.metric("tap_dropped_packets_total"); n != 0 {
 				t.Errorf("%v packets were dropped", n)

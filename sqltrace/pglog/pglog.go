@@ -55,8 +55,8 @@ type Config struct {
 	// Location is where names of time zones are looked up that are neither UTC nor an offset. Defaults to
 	// time.Local.
 	Location *time.Location
-	// Server is entered as the server's address of each session. Defaults to none.
-	Server netip.AddrPort
+	// Server tells which address of the server a client reached, which logs do not say. Defaults to not knowing.
+	Server func(client netip.AddrPort) netip.AddrPort
 	// MaxEntry bounds an entry of the log in bytes. Of a longer one the text is unknown. Defaults to 1 MiB.
 	MaxEntry int
 	// Sessions bounds the sessions known at once; those quiet longest are forgotten. Defaults to 4096.

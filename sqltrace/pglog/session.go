@@ -2,6 +2,7 @@ package pglog
 
 import (
 	"bytes"
+	"net/netip"
 	"time"
 
 	"github.com/perfd/perfd/capture"
@@ -61,7 +62,7 @@ func (d *Decoder) session(e *entry) *session {
 		s.Application = d.names.Intern(e.app)
 	}
 	if !s.Client.IsValid() && len(e.client) > 0 {
-		s.Client = clientAddr(e.client)
+		d.connect(s, clientAddr(e.client))
 	}
 	return s
 }
@@ -83,10 +84,22 @@ func (d *Decoder) newSession(e *entry) *session {
 	}
 	d.lastConn++
 	s := &session{id: string(e.id), last: e.at, Session: &sqltrace.Session{
-		Conn: capture.ConnID(connBase + d.lastConn), Client: clientAddr(e.client), Server: d.cfg.Server, Opened: e.at, Backend: e.pid,
+		Conn: capture.ConnID(connBase + d.lastConn), Opened: e.at, Backend: e.pid, Logged: true,
 	}}
+	d.connect(s, clientAddr(e.client))
 	d.sessions[e.pid] = s
 	return s
+}
+
+// connect notes the ends of a session's connection, if the client's is known.
+func (d *Decoder) connect(s *session, client netip.AddrPort) {
+	if !client.IsValid() {
+		return
+	}
+	s.Client = client
+	if d.cfg.Server != nil {
+		s.Server = d.cfg.Server(client)
+	}
 }
 
 // forget closes the sessions that were quiet longest, an eighth of them, so that it is rarely called.
@@ -133,9 +146,7 @@ func (d *Decoder) received(e *entry, text []byte) {
 	}
 	s := d.newSession(e)
 	host, port, _ := bytes.Cut(bytes.TrimPrefix(text, []byte("host=")), []byte(" port="))
-	if a := addrPort(host, port); a.IsValid() {
-		s.Client = a
-	}
+	d.connect(s, addrPort(host, port))
 }
 
 // authorized takes the line that ends a connection's start.

@@ -46,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "perfd.capabilities" -}}
 {{- $list := list "NET_RAW" -}}
-{{- if .Values.evidence.process }}{{ $list = append $list "SYS_PTRACE" }}{{ end -}}
+{{- if .Values.evidence.process }}{{ $list = concat $list (list "SYS_PTRACE" "DAC_READ_SEARCH") }}{{ end -}}
 {{- if .Values.evidence.threads }}{{ $list = concat $list (list "BPF" "PERFMON") }}{{ end -}}
 {{- toJson $list -}}
 {{- end -}}
