@@ -114,8 +114,8 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 			tell = warn
 		}
 		tell("They are listed as background; a shorter overlap of calls or a proxy recording tells more.",
-			"%s of %s (%.1f %%) may belong to a call, but to which could not be told.", count(s.unattributed),
-			plural(s.sum.Statements, "statement"), 100*share)
+			"%s of %s (%s) may belong to a call, but to which could not be told.", count(s.unattributed),
+			plural(s.sum.Statements, "statement"), shareFigure(share))
 	}
 	if rec.UnknownTexts > 0 {
 		say("Start the recording before the server, so that its prepared statements are seen.",

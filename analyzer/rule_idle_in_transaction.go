@@ -2,6 +2,8 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/sqltrace"
@@ -10,7 +12,7 @@ import (
 // idleInTransaction finds gaps inside an open transaction: locks and a connection are held while the
 // server does something else, often a request to another service. Only where the transaction had written
 // before, so that others may wait for its locks, does the gap count as a cost: moving it elsewhere does not
-// shorten the call itself.
+// shorten the call itself. What a login takes to hash a password, on purpose, is no such gap.
 type idleInTransaction struct {
 	cfg  RuleConfig
 	dict sqltrace.Dictionary
@@ -32,7 +34,7 @@ func (r idleInTransaction) Check(t *Trace) []Finding {
 		if j, ok := last[t.Spans[i].Lease]; ok {
 			before := t.Spans[j].Statement
 			gap := s.Start.Sub(before.End)
-			if gap > r.cfg.Idle && before.Tx == 'T' {
+			if gap > r.cfg.Idle && before.Tx == 'T' && !r.hashes(t, j, i) {
 				sum = plus(sum, gap)
 				longest = max(longest, gap)
 				proof = append(proof, j, i)
@@ -71,6 +73,30 @@ func (r idleInTransaction) wrote(t *Trace, j int) bool {
 		}
 		if s.SQLState == "" && locking(r.dict.Shape(s.Fingerprint)) {
 			return true
+		}
+	}
+	return false
+}
+
+// hashes reports whether the gap between spans j and i is the time that a password's hash takes: it follows the
+// statement that reads the hash to compare with, or comes before the one that stores a new one. Whatever the login's
+// route, that is what Odoo's and Tryton's users have in common. Odoo asks for the number of rounds in between.
+func (r idleInTransaction) hashes(t *Trace, j, i int) bool {
+	password := func(n int) (concerned, written bool) {
+		sh := r.dict.Shape(t.Spans[n].Statement.Fingerprint)
+		users := slices.Contains(sh.Tables, "res_users") || slices.Contains(sh.Tables, "res_user")
+		return users && (sh.Text == "" || strings.Contains(sh.Text, "password")), sh.Written != ""
+	}
+	if stored, written := password(i); stored && written {
+		return true
+	}
+	for n := j; n >= 0; n-- {
+		switch s := t.Spans[n]; {
+		case s.Lease != t.Spans[j].Lease:
+		case slices.Equal(r.dict.Shape(s.Statement.Fingerprint).Tables, []string{"ir_config_parameter"}):
+		default:
+			read, written := password(n)
+			return read && !written
 		}
 	}
 	return false

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -33,7 +34,7 @@ func (r largeResult) Check(t *Trace) []Finding {
 			Rule: r.Name(),
 			Title: fmt.Sprintf("%s returned %s rows, %s, in %s", describe(sh), count(max(s.Rows, 0)), bytesFigure(s.Out),
 				Figure(took(t.Spans[i]))),
-			Fix:   fmt.Sprintf("Read %s with a limit, fewer fields or a narrower domain, or count in the database.", tableOf(sh)),
+			Fix:   fmt.Sprintf("Read %s with a limit, fewer fields or a narrower domain, or count in the database.", cmp.Or(sh.Function(), tableOf(sh))),
 			Cost:  took(t.Spans[i]),
 			Spans: []int{i},
 		})

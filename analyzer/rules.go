@@ -32,7 +32,7 @@ type RuleConfig struct {
 	LargeBytes int64
 	// LockWait is the time in locks that is worth a finding. Defaults to 100 ms.
 	LockWait time.Duration
-	// WorkerWait is the wait for a worker that is worth a finding. Defaults to 200 ms.
+	// WorkerWait is the wait to be served that is worth a finding. Defaults to 200 ms.
 	WorkerWait time.Duration
 	// Idle is the gap inside an open transaction that is worth a finding. Defaults to 1 s.
 	Idle time.Duration
@@ -150,7 +150,7 @@ func reads(sh sqltrace.Shape) bool {
 	return sh.Kind == sqltrace.Query && sh.Written == "" && len(sh.Tables) > 0 && !locking(sh)
 }
 
-// describe names a shape in a few words: its verb and the table it is about.
+// describe names a shape in a few words: its verb and the table it is about, or the function if it is about none.
 func describe(sh sqltrace.Shape) string {
 	verb, _, _ := strings.Cut(strings.TrimLeft(sh.Text, " (\t\n"), " ")
 	verb = strings.ToUpper(verb)
@@ -164,7 +164,7 @@ func describe(sh sqltrace.Shape) string {
 	case len(verb) > 12 || verb == "":
 		return "a statement"
 	case table == "":
-		return verb
+		return strings.TrimSpace(verb + " " + sh.Function())
 	}
 	switch verb {
 	case "SELECT", "WITH":
@@ -235,6 +235,17 @@ func bytesFigure(n int64) string {
 	default:
 		return digits(x/1e9) + " GB"
 	}
+}
+
+// shareFigure words a share of which something was seen: <0.1 %, 4.2 %, >99.9 %.
+func shareFigure(x float64) string {
+	switch {
+	case x < 0.001:
+		return "<0.1 %"
+	case x > 0.999 && x < 1:
+		return ">99.9 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*x)
 }
 
 // count writes n with thousands separators.

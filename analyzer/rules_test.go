@@ -84,6 +84,7 @@ func TestRules(t *testing.T) {
 		{"duplicate-query", "locking reads", trace(100, twin(loop(selectForUpdate, 3, 5)...)...), "", 0},
 
 		{"slow-statement", "600 ms", trace(1000, stmt(selectOrder, 2, 602)), "SELECT … sale_order took 600 ms", ms(500)},
+		{"slow-statement", "a function", trace(1000, stmt(nextval, 2, 602)), "SELECT nextval took 600 ms", ms(500)},
 		{"slow-statement", "499 ms", trace(1000, stmt(selectOrder, 2, 501)), "", 0},
 		{"slow-statement", "two of one shape", trace(3000, stmt(selectOrder, 2, 602), stmt(selectOrder, 700, 1700)),
 			"2 × SELECT … sale_order took 1.60 s, the longest 1.00 s", ms(1400)},
@@ -114,7 +115,11 @@ func TestRules(t *testing.T) {
 		{"lock-wait", "400 ms", with(trace(1000, stmt(selectPartner, 2, 3), stmt(updateQuant, 3, 403)), func(t *Trace) { t.Time.Lock = ms(400) }),
 			"UPDATE stock_quant waited for a lock: 400 ms of 1.00 s", ms(400)},
 		{"worker-wait", "400 ms", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait = ms(400) }),
+			"waited 400 ms of 1.00 s before its first statement", ms(400)},
+		{"worker-wait", "prefork", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait, t.Serving = ms(400), ServingWorkers }),
 			"waited 400 ms of 1.00 s for a free worker", ms(400)},
+		{"worker-wait", "threads", with(trace(1000, stmt(selectPartner, 402, 403)), func(t *Trace) { t.Time.Wait, t.Serving = ms(400), ServingThreads }),
+			"took 400 ms of 1.00 s to come to its first statement, in a server of threads", ms(400)},
 		{"worker-wait", "190 ms", with(trace(1000, stmt(selectPartner, 192, 193)), func(t *Trace) { t.Time.Wait = ms(190) }), "", 0},
 		{"lock-wait", "90 ms", with(trace(1000, stmt(updateQuant, 3, 93)), func(t *Trace) { t.Time.Lock = ms(90) }), "", 0},
 
@@ -126,6 +131,15 @@ func TestRules(t *testing.T) {
 			control(sqltrace.Begin, 4, 5), stmt(selectPartner, 5, 6), stmt(selectPartner, 1506, 1507)),
 			"a transaction stood open for 1.50 s without a statement", 0},
 		{"idle-in-transaction", "0.9 s", trace(3000, stmt(selectPartner, 2, 3), stmt(updateQuant, 903, 904)), "", 0},
+		{"idle-in-transaction", "a password is checked", trace(3000, stmt(readHash, 2, 3), stmt(readUser, 1503, 1504)), "", 0},
+		{"idle-in-transaction", "a password is checked for the first time", trace(3000, stmt(readHash, 2, 3), stmt(readParameter, 4, 5), stmt(readUser, 1503, 1504)), "", 0},
+		{"idle-in-transaction", "a parameter is read", trace(3000, stmt(readUser, 2, 3), stmt(readParameter, 4, 5), stmt(readUser, 1505, 1506)),
+			"a transaction stood open for 1.50 s without a statement", 0},
+		{"idle-in-transaction", "a password is stored", trace(3000, stmt(readUser, 2, 3), stmt(storeHash, 1503, 1504)), "", 0},
+		{"idle-in-transaction", "after a password was stored", trace(3000, stmt(storeHash, 2, 3), stmt(readUser, 1503, 1504)),
+			"a transaction stood open for 1.50 s without a statement", ms(1500)},
+		{"idle-in-transaction", "a user is read", trace(3000, stmt(readUser, 2, 3), stmt(readHash, 1503, 1504)),
+			"a transaction stood open for 1.50 s without a statement", 0},
 		{"idle-in-transaction", "after a commit", trace(3000, control(sqltrace.Commit, 2, 3), stmt(updateQuant, 1503, 1504)), "", 0},
 		{"idle-in-transaction", "between leases", trace(3000, slices.Concat(inLease(0, stmt(selectPartner, 2, 3)),
 			inLease(1, stmt(updateQuant, 1503, 1504)))...), "", 0},
@@ -166,6 +180,29 @@ func TestRules(t *testing.T) {
 	}
 }
 
+func TestSlowStatementFix(t *testing.T) {
+	r := slowStatement{}
+	for text, want := range map[string]string{
+		"SELECT pg_sleep ( ? )":                 "Take the sleep out",
+		"SELECT pg_advisory_xact_lock ( ? )":    "pg_locks",
+		"SELECT compute ( ? )":                  "what compute does",
+		"SELECT ?":                              "It reads no table that an index could help: look at what it waits for",
+		"":                                      "Find its text",
+		"SELECT a FROM res_partner WHERE b = ?": "an index on res_partner",
+	} {
+		sh := sqltrace.Shape{Text: text}
+		if strings.Contains(text, "res_partner") {
+			sh.Tables = []string{"res_partner"}
+		}
+		if got := r.fix(sh); !strings.Contains(got, want) || sh.Tables == nil && strings.Contains(got, "index on") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := r.fix(sqltrace.Shape{Kind: sqltrace.Commit, Text: "COMMIT"}); !strings.Contains(got, "pg_wal") {
+		t.Errorf("commit: got %q", got)
+	}
+}
+
 func TestFigure(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 340 * time.Microsecond: "340 µs", 18 * time.Millisecond: "18.0 ms", 1240 * time.Millisecond: "1.24 s",
@@ -174,6 +211,14 @@ func TestFigure(t *testing.T) {
 	} {
 		if got := Figure(d); got != want {
 			t.Errorf("Figure(%d) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestShareFigure(t *testing.T) {
+	for x, want := range map[float64]string{4.0 / 34157: "<0.1 %", 0.001: "0.1 %", 0.5: "50.0 %", 0.9999: ">99.9 %", 1: "100.0 %"} {
+		if got := shareFigure(x); got != want {
+			t.Errorf("%v: got %q, want %q", x, got, want)
 		}
 	}
 }

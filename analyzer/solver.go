@@ -22,6 +22,7 @@ type solver struct {
 	shape  map[sqltrace.Fingerprint]shapeInfo
 	apps   map[string]*appInfo
 	split  *Splitter
+	crew   crew
 	held   []result
 	sieve  sieve
 	keys   []uint64 // room for tokensOf
@@ -95,6 +96,7 @@ func (s *solver) solve(j job) (left []*lease) {
 			s.split.Observe(st)
 		}
 	}
+	s.crew.observe(leases)
 	s.judge(leases)
 	owners, leases = s.past.add(owners, leases)
 	for _, l := range j.under {
@@ -273,8 +275,8 @@ func (s *solver) deliver(w *window) (left []*lease) {
 			}
 			continue
 		}
-		t := &Trace{Call: o.call, Front: s.fronts.of(o.call), Spans: []Span{}, Findings: []Finding{}}
 		w.collect(o)
+		t := &Trace{Call: o.call, Front: s.fronts.of(o.call), Serving: s.crew.serving(w, o), Spans: []Span{}, Findings: []Finding{}}
 		for _, li := range w.buf {
 			if w.leases[li].harmed {
 				o.call.Gaps |= rpclog.GapStatements

@@ -14,7 +14,7 @@ import (
 // TimeConfig bounds what the split of a call's time may conclude. Its zero value works.
 type TimeConfig struct {
 	// WaitFloor is the time from a complete request to its first statement that is taken for application
-	// start-up; only what exceeds it is a wait for a worker. Routing, session loading and argument parsing
+	// start-up; only what exceeds it is a wait for a worker, or for a turn among threads. Routing, session loading and argument parsing
 	// cannot be told from a short wait by packets alone. Defaults to 5 ms.
 	WaitFloor time.Duration
 	// LockFloor is the shortest statement that may be a lock wait without an error saying so.

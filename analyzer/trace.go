@@ -39,7 +39,7 @@ type Span struct {
 // Breakdown splits the time between a call's first request byte and last response byte. The parts do not
 // overlap and add up to the total; what cannot be told stands in Unknown.
 type Breakdown struct {
-	Wait        time.Duration // for a worker: request complete to first sign of work
+	Wait        time.Duration // for a worker, or a turn among threads: request complete to first sign of work
 	Application time.Duration
 	SQL         time.Duration // union of the intervals of the call's statements
 	Lock        time.Duration // statements' time that was most likely a lock wait
@@ -54,10 +54,21 @@ type Hop struct {
 	Start, End     time.Time
 }
 
+// Serving is how the process that ran a call's statements serves calls.
+type Serving uint8
+
+// Kinds of serving.
+const (
+	ServingUnknown Serving = iota
+	ServingWorkers         // one call at a time, beside other processes (Odoo: prefork)
+	ServingThreads         // several calls at once
+)
+
 // Trace is a call with everything that belongs to it. Slices are never nil.
 type Trace struct {
 	Call     *rpclog.Call
 	Front    *Hop // nil unless a reverse proxy was recorded too
+	Serving  Serving
 	Spans    []Span
 	Time     Breakdown
 	Findings []Finding

@@ -32,6 +32,10 @@ const (
 	selectForUpdate
 	nextval
 	insertLine
+	readHash
+	storeHash
+	readUser
+	readParameter
 )
 
 var testShapes = shapes{
@@ -41,6 +45,10 @@ var testShapes = shapes{
 	selectForUpdate: {Text: `SELECT id FROM ir_sequence WHERE id = ? FOR UPDATE NOWAIT`, Tables: []string{"ir_sequence"}},
 	nextval:         {Text: `SELECT nextval ( ? )`},
 	insertLine:      {Text: `INSERT INTO sale_order_line ( id ) VALUES ( ? )`, Tables: []string{"sale_order_line"}, Written: "sale_order_line"},
+	readHash:        {Text: `SELECT COALESCE ( password , ? ) FROM res_users WHERE id = ?`, Tables: []string{"res_users"}},
+	storeHash:       {Text: `UPDATE res_users SET password = ? WHERE id = ?`, Tables: []string{"res_users"}, Written: "res_users"},
+	readParameter:   {Text: `SELECT value FROM ir_config_parameter WHERE key = ?`, Tables: []string{"ir_config_parameter"}},
+	readUser:        {Text: `SELECT login FROM res_users WHERE id = ?`, Tables: []string{"res_users"}},
 }
 
 // callOf is an ordinary call over [0, end) ms whose request takes 1 ms and whose response 1 ms.

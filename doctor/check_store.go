@@ -21,7 +21,7 @@ type storeCheck struct {
 func (storeCheck) name() string { return "store" }
 
 func (c storeCheck) run(context.Context) []Finding {
-	path := c.settings.Store
+	path := full(c.settings.Store)
 	switch info, err := c.stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		dir := filepath.Dir(path)
@@ -49,6 +49,14 @@ func (c storeCheck) run(context.Context) []Finding {
 		return fail(fmt.Sprintf("%s cannot be written: %v", path, err), "Give perfd's user the file and its folder.")
 	}
 	return ok(path + " opens")
+}
+
+// full is a path as it can be found from anywhere.
+func full(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func openStore(path string) error {
@@ -80,7 +88,7 @@ const leastFree = 64 << 20
 func (diskCheck) name() string { return "disk" }
 
 func (c diskCheck) run(context.Context) []Finding {
-	dir := filepath.Dir(c.settings.Store)
+	dir := filepath.Dir(full(c.settings.Store))
 	free, err := c.free(dir)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):

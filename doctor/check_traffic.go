@@ -6,11 +6,13 @@ import (
 	"fmt"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/config"
 )
 
 // trafficCheck looks at packets for a moment.
 type trafficCheck struct {
-	tap func(context.Context) (Traffic, error)
+	settings *config.Config
+	tap      func(context.Context) (Traffic, error)
 }
 
 func (trafficCheck) name() string { return "traffic" }
@@ -43,6 +45,8 @@ func (c trafficCheck) run(ctx context.Context) []Finding {
 		out = append(out, ok(fmt.Sprintf("%s, %s", connections(t.HTTP, "HTTP"), plural(int(t.Calls), "call", "calls")))...)
 	}
 	switch {
+	case c.settings.PGLog.Path != "":
+		out = append(out, ok("statements come from PostgreSQL's log")...)
 	case t.EncryptedSQL > 0:
 		state := warn
 		if t.SQL <= t.EncryptedSQL {

@@ -132,7 +132,7 @@ func checks(c Config) []check {
 		{serverCheck{c.Settings, host, listening}, tapping},
 		{databaseCheck{c.Settings, host, listening}, tapping},
 		{poolerCheck{c.Settings, host}, tapping},
-		{trafficCheck{c.Tap}, tapping},
+		{trafficCheck{c.Settings, c.Tap}, tapping},
 		{relayCheck{c.Relays, host}, 0},
 		{clockCheck{clock}, 0},
 		{postgresCheck{c.Settings, askPostgres}, before},

@@ -176,15 +176,19 @@ func TestTraffic(t *testing.T) {
 		return func(context.Context) (Traffic, error) { return x, nil }
 	}
 	states{
-		{"both", trafficCheck{seen(Traffic{Packets: 9, HTTP: 1, Calls: 2, SQL: 1, Statements: 1})}, "ok 1 HTTP connection, 2 calls\nok 1 PostgreSQL connection, 1 statement"},
-		{"none", trafficCheck{seen(Traffic{})}, "warn no packet within 2s"},
-		{"TLS", trafficCheck{seen(Traffic{Packets: 9, EncryptedHTTP: 2, SQL: 1, EncryptedSQL: 1})},
+		{"both", trafficCheck{&config.Config{}, seen(Traffic{Packets: 9, HTTP: 1, Calls: 2, SQL: 1, Statements: 1})}, "ok 1 HTTP connection, 2 calls\nok 1 PostgreSQL connection, 1 statement"},
+		{"none", trafficCheck{&config.Config{}, seen(Traffic{})}, "warn no packet within 2s"},
+		{"TLS", trafficCheck{&config.Config{}, seen(Traffic{Packets: 9, EncryptedHTTP: 2, SQL: 1, EncryptedSQL: 1})},
 			"fail RPC traffic is encrypted: 2 TLS connections\nfail PostgreSQL traffic is encrypted: 1 TLS or GSS connection"},
-		{"some TLS", trafficCheck{seen(Traffic{Packets: 9, HTTP: 1, SQL: 3, EncryptedSQL: 1})},
+		{"some TLS", trafficCheck{&config.Config{}, seen(Traffic{Packets: 9, HTTP: 1, SQL: 3, EncryptedSQL: 1})},
 			"ok 1 HTTP connection, 0 calls\nwarn PostgreSQL traffic is encrypted: 1 TLS or GSS connection"},
-		{"quiet", trafficCheck{seen(Traffic{Packets: 9, Drops: 3})},
+		{"quiet", trafficCheck{&config.Config{}, seen(Traffic{Packets: 9, Drops: 3})},
 			"warn no HTTP connection was seen\nwarn no PostgreSQL connection was seen\nwarn 3 packets were dropped, 9 seen"},
-		{"denied", trafficCheck{func(context.Context) (Traffic, error) { return Traffic{}, errors.New("denied") }}, "fail packets cannot be tapped: denied"},
+		{"denied", trafficCheck{&config.Config{}, func(context.Context) (Traffic, error) { return Traffic{}, errors.New("denied") }}, "fail packets cannot be tapped: denied"},
+		{"a log", trafficCheck{&config.Config{PGLog: config.PGLog{Path: "pg.log"}}, seen(Traffic{Packets: 9, HTTP: 1, Calls: 2})},
+			"ok 1 HTTP connection, 2 calls\nok statements come from PostgreSQL's log"},
+		{"a log of a server that speaks TLS", trafficCheck{&config.Config{PGLog: config.PGLog{Path: "pg.log"}}, seen(Traffic{Packets: 9, HTTP: 1, SQL: 1, EncryptedSQL: 1})},
+			"ok 1 HTTP connection, 0 calls\nok statements come from PostgreSQL's log"},
 		{"not wanted", trafficCheck{}, ""},
 	}.run(t)
 }
@@ -236,6 +240,7 @@ func TestStoreAndDisk(t *testing.T) {
 	unbounded.Retention.Size = 0
 	states{
 		{"new", storeCheck{at(dir + "/new.db"), opens(nil), os.Stat}, "ok " + dir + "/new.db will be made"},
+		{"without a folder", storeCheck{at("new.db"), opens(nil), os.Stat}, "ok " + full("new.db") + " will be made"},
 		{"opens", storeCheck{at(file), opens(nil), os.Stat}, "ok " + file + " opens"},
 		{"does not open", storeCheck{at(file), opens(errors.New("damaged")), os.Stat}, "fail " + file + " cannot be opened: damaged"},
 		{"folder", storeCheck{at(dir), opens(nil), os.Stat}, "fail " + dir + " is a folder"},

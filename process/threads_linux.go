@@ -67,6 +67,10 @@ func explain(err error) error {
 	e := &Error{Op: "observe threads", Err: err}
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		var no unix.Errno
+		if errors.As(err, &no) { // without the library's advice about memory locks, which is not what is missing
+			e.Err = no
+		}
 		e.Hint = "give perfd CAP_BPF and CAP_PERFMON (systemd: AmbientCapabilities and CapabilityBoundingSet); without them statements of threaded servers are attributed by inference"
 	case errors.Is(err, unix.E2BIG):
 		e.Hint = fmt.Sprintf("at most %d processes are tapped", maxTapped)

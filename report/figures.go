@@ -22,7 +22,7 @@ type part struct {
 // parts lists the parts of b in the order in which they are drawn everywhere.
 func parts(b analyzer.Breakdown) []part {
 	return []part{
-		{"wait", "waiting for a worker", "214", "·", "wait", b.Wait},
+		{"wait", "waiting to be served", "214", "·", "wait", b.Wait},
 		{"application", "in the application", "75", "▒", "application", b.Application},
 		{"SQL", "in SQL", "37", "█", "sql", b.SQL},
 		{"lock", "in locks", "203", "×", "lock", b.Lock},
@@ -74,6 +74,9 @@ func plural(n int, noun string) string {
 	}
 	return thousands(int64(n)) + " " + noun + "s"
 }
+
+// Plural is a number of things, as 1 call or 1,695 calls.
+func Plural(n int64, noun string) string { return plural(int(n), noun) }
 
 // thousands writes n with separators.
 func thousands(n int64) string {

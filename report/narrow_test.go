@@ -71,9 +71,14 @@ func TestLabels(t *testing.T) {
 	for in, want := range map[string]string{
 		`UPDATE "sale_order" SET "state" = ?, "write_date" = ? WHERE "id" IN (?)`: "UPDATE sale_order set state, write_date",
 		`INSERT INTO "sale_order" ("a") VALUES (?)`:                               "INSERT sale_order",
-		"COMMIT":                        "",
-		"":                              "",
-		"DELETE FROM t WHERE t.id IN (": "DELETE t by id",
+		"SELECT ?, pg_sleep(?)":                                                   "SELECT pg_sleep",
+		"SELECT coalesce(nextval(?), ?)":                                          "SELECT nextval",
+		"SELECT ?":                                                                "SELECT",
+		"SELECT sum(a" + strings.Repeat(", a", 400) + ") FROM t":                  "SELECT",
+		"SELECT sum(a), b, c…":                                                    "SELECT",
+		"COMMIT":                                                                  "",
+		"":                                                                        "",
+		"DELETE FROM t WHERE t.id IN (":                                           "DELETE t by id",
 	} {
 		if got := shortName(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

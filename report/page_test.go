@@ -172,3 +172,14 @@ func TestHTML(t *testing.T) {
 		}
 	}
 }
+
+// What the server's own log says stands beside how surely statements were attributed.
+func TestTextAgreement(t *testing.T) {
+	cfg := TextConfig{Agreement: Agreement(812, 815)}
+	if got := text(t, testSummary(3), cfg); !strings.Contains(got, "in the background.\nOdoo's log counts the same statements in 812 of 815 calls (99.6 %).\n\n") {
+		t.Errorf("the agreement is not told:\n%s", got)
+	}
+	if got := text(t, testSummary(3), TextConfig{}); strings.Contains(got, "Odoo's log") {
+		t.Errorf("an agreement is told that nobody knows:\n%s", got)
+	}
+}

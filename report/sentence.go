@@ -55,6 +55,11 @@ func Attribution(s analyzer.Summary) string {
 	return fmt.Sprintf("%s: %s in calls (%s), %s in the background.", plural(int(s.Statements), "statement"), calls, doubt, background)
 }
 
+// Agreement says in one line in how many calls as many statements were seen as the server counts in its own log.
+func Agreement(equal, compared int64) string {
+	return fmt.Sprintf("Odoo's log counts the same statements in %s of %s (%s).", thousands(equal), plural(int(compared), "call"), percent(equal, compared))
+}
+
 // shares words n of total and the rest so that both make 100 %.
 func shares(n, total int64) (part, rest string) {
 	x := 100 * float64(n) / float64(max(total, 1))

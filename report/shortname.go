@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // shortToken matches what a short name is made of: quoted names, words, parameters and operators.
@@ -15,11 +17,12 @@ var shortToken = sync.OnceValue(func() *regexp.Regexp {
 // common are columns that Odoo names in nearly every statement: they come last.
 var common = []string{"active", "company_id", "partner_share", "write_date", "write_uid", "create_date", "create_uid"}
 
-// shortName tells a statement by its verb, its table and the columns it looks by or sets:
+// shortName tells a statement by its verb, its table or function and the columns it looks by or sets:
 // "SELECT res_partner count by comment, active". Empty where the text is of another kind. It is no parser:
 // it never fails, whatever the text.
 func shortName(text string) string {
-	t := shortToken().FindAllString(text, 400)
+	const most = 400 // tokens looked at
+	t := shortToken().FindAllString(text, most)
 	for i, w := range t {
 		if strings.HasPrefix(w, `"`) {
 			t[i] = strings.Trim(w, `"`)
@@ -33,6 +36,8 @@ func shortName(text string) string {
 	var words []string
 	if table := shortTable(t); table != "" {
 		words = append(words, table)
+	} else if function := (sqltrace.Shape{Text: text}).Function(); function != "" && len(t) < most && !strings.HasSuffix(text, "…") { // the table may come later
+		words = append(words, function)
 	}
 	columns := shortColumns(t, name)
 	switch {

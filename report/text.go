@@ -14,6 +14,8 @@ import (
 type TextConfig struct {
 	// Names of the files read, for the first line. Defaults to none.
 	Names []string
+	// Agreement is a sentence about how far the server's own log agrees. Defaults to none.
+	Agreement string
 	// Top is the number of rows of each list. Defaults to as many as keep the report within Lines.
 	Top int
 	// Lines of a screen. Defaults to 50.
@@ -36,7 +38,7 @@ const (
 func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 	width := min(max(cmp.Or(cfg.Width, textWidth), narrowWidth), textWidth)
 	p := &page{color: cfg.Color, width: width}
-	p.heading(s, cfg.Names)
+	p.heading(s, cfg)
 	p.parts(s.Total)
 	foot := &page{color: cfg.Color, width: width}
 	foot.notices(s.Notices, s.Serious)
@@ -125,7 +127,8 @@ const (
 	red  = "38;5;203"
 )
 
-func (p *page) heading(s analyzer.Summary, names []string) {
+func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
+	names := cfg.Names
 	var facts []string
 	if len(names) > 0 {
 		name := names[0]
@@ -171,6 +174,11 @@ func (p *page) heading(s analyzer.Summary, names []string) {
 	}
 	if s.Statements > 0 {
 		for _, l := range wrap(Attribution(s), p.width) {
+			p.line("%s", l)
+		}
+	}
+	for _, l := range wrap(cfg.Agreement, p.width) {
+		if l != "" {
 			p.line("%s", l)
 		}
 	}

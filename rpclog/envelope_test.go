@@ -37,9 +37,10 @@ func TestEnvelopes(t *testing.T) {
 	xml := func(body string) string {
 		return answer(asXML, `<?xml version="1.0"?><methodResponse>`+body+`</methodResponse>`)
 	}
-	fault := func(code string) string {
-		return xml(`<fault><value><struct><member><name>faultCode</name><value>` + code + `</value></member><member><name>faultString</name><value><string>some secret text</string></value></member></struct></value></fault>`)
+	explained := func(code, text string) string {
+		return xml(`<fault><value><struct><member><name>faultCode</name><value>` + code + `</value></member><member><name>faultString</name><value><string>` + text + `</string></value></member></struct></value></fault>`)
 	}
+	fault := func(code string) string { return explained(code, "some secret text") }
 	objectParams := param("db1") + param("<int>16</int>") + param("<string>pw</string>") + param("res.partner") + param("write") +
 		param("<array><data><value><array><data><value><int>7</int></value><value><i4>8</i4></value></data></array></value><value><struct><member><name>name</name><value>x</value></member><member><name>n</name><value><int>5</int></value></member></struct></value></data></array>") + param("<struct></struct>")
 	for name, tc := range map[string]struct {
@@ -115,6 +116,13 @@ func TestEnvelopes(t *testing.T) {
 		"XML-RPC fault in words": {
 			request("/xmlrpc/object", asXML, xmlCall("execute_kw", objectParams)), fault("some secret text"),
 			said{Transport: XMLRPC, Path: "/xmlrpc/object", Service: "object", Model: "res.partner", Method: "write", DB: "db1", IDs: 2, UID: 16, Error: "Fault"}},
+		"XML-RPC fault of another number": {
+			request("/xmlrpc/2/object", asXML, xmlCall("execute_kw", objectParams)), fault("<int>1</int>"),
+			said{Transport: XMLRPC, Path: "/xmlrpc/2/object", Service: "object", Model: "res.partner", Method: "write", DB: "db1", IDs: 2, UID: 16, Error: "Fault 1"}},
+		"XML-RPC fault with a traceback": {
+			request("/xmlrpc/2/object", asXML, xmlCall("execute_kw", objectParams)),
+			explained("<int>1</int>", "Traceback (most recent call last):\n  File &quot;x.py&quot;, line 3, in y\nValueError: some secret: text\n"),
+			said{Transport: XMLRPC, Path: "/xmlrpc/2/object", Service: "object", Model: "res.partner", Method: "write", DB: "db1", IDs: 2, UID: 16, Error: "ValueError"}},
 		"json/2": {
 			request("/json/2/res.partner/write", asJSON+"Authorization: bearer 0123456789abcdef\r\nX-Odoo-Database: db1\r\n", `{"ids":[1,2],"vals":{"a":3},"context":{"uid":4}}`), ok(`true`),
 			said{Transport: JSON2, Path: "/json/2/res.partner/write", Model: "res.partner", Method: "write", DB: "db1", IDs: 2, UID: 4}},

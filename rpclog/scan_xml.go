@@ -27,6 +27,7 @@ type xmlScanner struct {
 	dashes uint8
 	buf    [jsonBuf]byte // text of the element
 	n      int
+	fault  traceback // in a fault's text
 	ent    [10]byte
 	entN   int
 }
@@ -140,7 +141,15 @@ func (s *xmlScanner) text(b []byte) int {
 	return n
 }
 
-func (s *xmlScanner) keep(b []byte) { s.n += copy(s.buf[s.n:], b) }
+func (s *xmlScanner) keep(b []byte) {
+	s.n += copy(s.buf[s.n:], b)
+	if s.explains() {
+		s.fault.write(b)
+	}
+}
+
+// explains reports whether the text at hand is a fault's.
+func (s *xmlScanner) explains() bool { return s.now == kFaultString && s.base == path(kFault) }
 
 func (s *xmlScanner) entity(c byte) {
 	if c != ';' {
@@ -203,6 +212,7 @@ func (s *xmlScanner) element() {
 
 func (s *xmlScanner) begin(e xmlElement) {
 	s.elem, s.n = e, 0
+	s.fault.reset()
 }
 
 func (s *xmlScanner) open(name []byte) {
@@ -303,7 +313,14 @@ func (s *xmlScanner) typedValue(e xmlElement, v []byte) {
 	}
 }
 
-func (s *xmlScanner) emit(k kind, v []byte) { s.scalar(s.base, s.now, s.depth+1, k, v) }
+func (s *xmlScanner) emit(k kind, v []byte) {
+	s.scalar(s.base, s.now, s.depth+1, k, v)
+	if s.explains() && s.tokens.depth >= 2 {
+		if name := s.fault.found(); name != nil { // as if the fault had a member "name"
+			s.visit(s.x, at(kFault, kName), text, name)
+		}
+	}
+}
 
 func (s *xmlScanner) push(array bool) {
 	s.typed, s.elem = true, xmlNone

@@ -2,6 +2,7 @@ package rpclog
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 )
 
@@ -86,6 +87,8 @@ func xmlrpcAnswered(x *exchange, p path, k kind, v []byte) {
 		}
 	case at(kFault, kFaultString):
 		x.envelop |= sawError
+	case at(kFault, kName):
+		x.found[foundError].set(v)
 	case at(kParams, elem):
 		if n, ok := decimal(v); ok && k == number && n > 0 {
 			x.answer, x.answered = n, somebody
@@ -110,13 +113,17 @@ func (xmlrpc) answered(x *exchange) {
 	c := x.call
 	if x.envelop&sawError != 0 {
 		c.Error = "Fault"
-		switch string(x.found[foundFault].bytes()) { // as Odoo's rpc controller numbers them
+		switch code := string(x.found[foundFault].bytes()); code { // as Odoo's rpc controller numbers them
 		case "2":
 			c.Error = "UserError"
 		case "3":
 			c.Error = "AccessDenied"
 		case "4":
 			c.Error = "AccessError"
+		default:
+			if n, ok := integer([]byte(code)); ok {
+				c.Error = x.d.names.of(fmt.Appendf(nil, "Fault %d", n))
+			}
 		}
 		if name := x.found[foundError].bytes(); len(name) > 0 {
 			c.Error = x.d.names.of(name)

@@ -85,7 +85,7 @@ func TestRestarts(t *testing.T) {
 			t.Errorf("run %d ends with call %d", run, id)
 		}
 		if run == 0 {
-			check(t, w.Finish(store.Source{Files: []string{"lo"}}, analyzer.Summary{Packets: 7}))
+			check(t, w.Finish(store.Source{Files: []string{"lo"}, Agreement: &store.Agreement{Compared: 9, Equal: 8}}, analyzer.Summary{Packets: 7}))
 		}
 		check(t, r.Close(), w.Close())
 	}
@@ -94,7 +94,7 @@ func TestRestarts(t *testing.T) {
 	defer r.Close()
 	rec, err := r.Recording(t.Context())
 	check(t, err)
-	if c := rec.Counts; c.Calls != 270 || c.Background != int64(3*len(sample.Background)) || rec.Complete || len(rec.Files) != 1 {
+	if c := rec.Counts; c.Calls != 270 || c.Background != int64(3*len(sample.Background)) || rec.Complete || len(rec.Files) != 1 || rec.Agreement == nil || *rec.Agreement != (store.Agreement{Compared: 9, Equal: 8}) {
 		t.Errorf("three runs make %+v", rec)
 	}
 	users, err := store.Groups(t.Context(), r, store.Filter{}, store.ByUser)

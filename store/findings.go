@@ -21,7 +21,7 @@ type Finds struct {
 	Examples               []rpclog.CallID // costliest first
 }
 
-// subject is what kind of statement a finding is about: its verb and its table. It tells apart what
+// subject is what kind of statement a finding is about: its verb and its table or function. It tells apart what
 // analyzer.Summary tells apart, so that the report and the pages count the same groups.
 type subject struct{ verb, table string }
 
@@ -41,7 +41,7 @@ func subjectOf(s *sqltrace.Shape) subject {
 	case len(s.Tables) > 0:
 		return subject{verb, s.Tables[0]}
 	}
-	return subject{verb: verb}
+	return subject{verb, s.Function()}
 }
 
 // Findings sums up the findings of the matching calls by rule, method and kind of statement, costliest first,

@@ -100,6 +100,15 @@ func (c Config) orDefaults() Config {
 type Source struct {
 	Version string   `json:"version"` // of perfd, which made the store
 	Files   []string `json:"files"`   // base names of the captures
+	// Agreement is that with the application server's own log, of the last watch that followed one. Stores of
+	// before it was kept have none.
+	Agreement *Agreement `json:"agreement,omitempty"`
+}
+
+// Agreement says in how many calls as many statements were seen as the application server counts in its log.
+type Agreement struct {
+	Compared int64 `json:"compared"`
+	Equal    int64 `json:"equal"`
 }
 
 // Recording is what a store holds of a recording as a whole.

@@ -223,6 +223,7 @@ type results struct {
 	summarizer *analyzer.Summarizer
 	json       *report.JSON
 	recorder   *newStore // may be nil
+	agreement  string    // of a store with the server's log; empty if unknown
 }
 
 func (o *analyzeOptions) sinks(res *results, dict sqltrace.Dictionary, out io.Writer) (analyzer.Sink, error) {
@@ -256,7 +257,7 @@ func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, ou
 	case "html":
 		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
 	default:
-		cfg := report.TextConfig{Names: res.names, Top: o.top}
+		cfg := report.TextConfig{Names: res.names, Agreement: res.agreement, Top: o.top}
 		if o.output == "" || o.output == "-" {
 			cfg.Color, cfg.Width = hasColor(t.out), widthOf(t.out)
 		}

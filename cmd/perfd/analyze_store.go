@@ -87,6 +87,9 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, path strin
 	defer out.discard()
 	shapes := seenShapes{}
 	res := &results{names: stored.Files, summarizer: analyzer.NewSummarizer(analyzer.SummaryConfig{}, shapes)}
+	if a := stored.Agreement; a != nil {
+		res.agreement = report.Agreement(a.Equal, a.Compared)
+	}
 	sinks := fanout{res.summarizer}
 	if o.format == "json" {
 		res.json = report.NewJSON(out, shapes)

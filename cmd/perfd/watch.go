@@ -104,7 +104,11 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	if w.writer, err = openWriter(w); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.writer.close()) }()
+	defer func() {
+		if err = errors.Join(err, w.writer.close()); err == nil {
+			w.farewell(t.err)
+		}
+	}()
 	switch err := privilege.Drop(w.front.needed()...); {
 	case errors.Is(err, privilege.ErrCgo):
 		w.log.Debug("capabilities are kept", "why", err)
@@ -163,6 +167,9 @@ func (w *watcher) announce(t terminal, pages net.Listener) {
 	c := w.settings.Load()
 	for _, line := range w.front.describe() {
 		fmt.Fprintln(t.err, line)
+	}
+	if o := w.front.parts().observer; o != nil {
+		w.health.servers.note(o.Servers()) // described above
 	}
 	fmt.Fprintf(t.err, "perfd keeps calls for %s in %s\n", config.FormatDuration(c.Retention.Age), c.Store)
 	if pages != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +36,7 @@ type health struct {
 	packets, results int64     // lost, as told
 	steps            int64     // of the clock, as told
 	links            map[string]capture.LinkState
+	servers          roll
 }
 
 func newHealth(w *watcher) *health {
@@ -74,6 +77,7 @@ func (h *health) run(ctx context.Context) error {
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
+			h.servers.tell(h.w)
 		}
 	}
 }
@@ -103,17 +107,24 @@ func (h *health) tellClock() {
 	}
 }
 
-// tellLinks tells of interfaces that went down or came back.
+// tellLinks tells of interfaces that went down or came back. That one which nobody named is down from the start is
+// as it should be.
 func (h *health) tellLinks() {
+	var idle []string
 	for _, i := range h.w.front.links().Interfaces {
 		switch before, known := h.links[i.Name]; {
 		case known && before == i.State || !known && i.State == capture.LinkUp:
+		case !known && i.State == capture.LinkDown && !slices.Contains(h.w.settings.Load().Interfaces, i.Name):
+			idle = append(idle, i.Name)
 		case i.State == capture.LinkUp:
 			h.w.log.Info("interface is tapped again", "interface", i.Name)
 		default:
 			h.w.log.Warn("interface cannot be tapped", "interface", i.Name, "state", string(i.State))
 		}
 		h.links[i.Name] = i.State
+	}
+	if len(idle) > 0 {
+		h.w.log.Info("interfaces that are down are tapped when they come up", "interfaces", strings.Join(idle, ", "))
 	}
 }
 

@@ -73,7 +73,7 @@ func (t *tap) taps() (list []web.Tap) {
 	ports, live := t.ports.Load(), t.links()
 	for _, i := range live.Interfaces {
 		list = append(list, web.Tap{Name: i.Name, Kind: "interface", State: string(i.State), Packets: i.Packets,
-			Detail: "HTTP on " + portWords(ports.rpc) + ", PostgreSQL on " + portWords(ports.pg)})
+			Detail: ports.words(t.w.settings.Load().PGLog.Path)})
 	}
 	return append(list, web.Tap{Name: "ring", Kind: "interface", State: "up", Packets: live.Packets, Bytes: live.Bytes, Drops: live.Drops,
 		Freezes: live.Freezes, Detail: "of all interfaces"})

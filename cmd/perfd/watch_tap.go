@@ -123,17 +123,23 @@ func (t *tap) describe() []string {
 	if len(c.Interfaces) > 0 {
 		where = strings.Join(c.Interfaces, ", ")
 	}
-	lines := []string{fmt.Sprintf("perfd taps %s: HTTP on %s, PostgreSQL on %s", where, portWords(p.rpc), portWords(p.pg))}
+	lines := []string{fmt.Sprintf("perfd taps %s: %s", where, p.words(c.PGLog.Path))}
 	if t.observer != nil && !p.rpcKnown {
 		lines = append(lines, "perfd has found no Odoo or Tryton on this host yet: it taps the usual ports")
 	}
 	return append(lines, t.stages.describe()...)
 }
 
-func portWords(list []uint16) string {
-	if len(list) == 0 {
-		return "no port"
+// words says what the ports are tapped for. Where PostgreSQL's log is followed, statements come from it.
+func (p *ports) words(log string) string {
+	text := "HTTP on " + portWords(p.rpc)
+	if log != "" {
+		return text + "; statements come from PostgreSQL's log, " + log
 	}
+	return text + ", PostgreSQL on " + portWords(p.pg)
+}
+
+func portWords(list []uint16) string {
 	words := make([]string, len(list))
 	for i, p := range list {
 		words[i] = strconv.Itoa(int(p))

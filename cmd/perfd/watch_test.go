@@ -119,6 +119,9 @@ func (w *watch) end() {
 	if code := w.stop(syscall.SIGTERM); code != exitOK {
 		w.t.Errorf("perfd watch: exit %d, said %s", code, w.stderr())
 	}
+	if said := w.stderr(); !strings.Contains(said, "\nperfd watched for ") {
+		w.t.Errorf("perfd watch does not say what it came to:\n%s", said)
+	}
 }
 
 // delays is how long after its end each call was there to be seen, in ascending order.

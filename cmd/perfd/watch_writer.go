@@ -141,7 +141,7 @@ func (o *writer) Tick(now time.Time) {
 	begin := time.Now()
 	if now.Sub(o.described) >= describeEvery {
 		o.described = now
-		o.recorder.Describe(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
+		o.recorder.Describe(o.source(), o.summary.Summary(o.w.front.recording()))
 		if o.agreement != nil {
 			o.agreement.Advance(now)
 		}
@@ -195,6 +195,17 @@ func (o *writer) close() error {
 	if o.agreement != nil {
 		o.agreement.Flush()
 	}
-	err := o.recorder.Finish(store.Source{Version: version(false), Files: []string{"live"}}, o.summary.Summary(o.w.front.recording()))
+	err := o.recorder.Finish(o.source(), o.summary.Summary(o.w.front.recording()))
 	return errors.Join(err, o.recorder.Close())
+}
+
+// source says where the store's calls come from, and how far the server's own log agrees with them.
+func (o *writer) source() store.Source {
+	src := store.Source{Version: version(false), Files: []string{"live"}}
+	if o.agreement != nil {
+		if f := o.agreement.Figures(); f.Compared > 0 {
+			src.Agreement = &store.Agreement{Compared: f.Compared, Equal: f.Equal}
+		}
+	}
+	return src
 }

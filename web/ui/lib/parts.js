@@ -10,7 +10,7 @@ export const PARTS = ['wait', 'application', 'sql', 'lock', 'retry', 'transfer',
 
 /** @type {Record<Part, string>} */
 export const LABEL = {
-  wait: 'Wait for a worker',
+  wait: 'Wait to be served',
   application: 'Application',
   sql: 'SQL',
   lock: 'Lock',
@@ -21,7 +21,7 @@ export const LABEL = {
 
 /** @type {Record<Part, string>} how the overview's sentence says it */
 export const IN_WORDS = {
-  wait: 'waiting for a worker',
+  wait: 'waiting to be served',
   application: 'in the application',
   sql: 'in SQL',
   lock: 'in locks',

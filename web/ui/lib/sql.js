@@ -133,8 +133,11 @@ export function pretty(text) {
   return lines(text).map((l) => '  '.repeat(l.indent) + l.tokens.map((t, i) => (i && spaced(l.tokens[i - 1], t) ? ' ' : '') + t.text).join('')).join('\n');
 }
 
+/** What reads like a function but only chooses among values, as in sqltrace. */
+const CHOOSING = /^(call|greatest|least|nullif|row)$/i;
+
 /**
- * A name of at most a few words: "SELECT res_partner", "UPDATE sale_order", "COMMIT".
+ * A name of at most a few words: "SELECT res_partner", "UPDATE sale_order", "SELECT pg_sleep" of what reads no table, "COMMIT".
  * @param {string} text
  * @param {string[]} [tables]
  */
@@ -148,7 +151,10 @@ export function brief(text, tables = []) {
     const next = at >= 0 ? all[at + 1] : undefined;
     if (next && (next.kind === 'name' || next.kind === 'text')) table = next.text.replaceAll('"', '');
   }
-  if (/^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK)$/.test(verb)) return table ? `${verb} ${table}` : verb;
+  if (!table && /^(SELECT|CALL)$/i.test(verb)) {
+    table = all.find((t, i) => (t.kind === 'text' || t.kind === 'name') && all[i + 1]?.text === '(' && !CHOOSING.test(t.text) && all[i - 1]?.text !== '::')?.text.replaceAll('"', '').toLowerCase() ?? '';
+  }
+  if (/^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK|CALL)$/i.test(verb)) return table ? `${verb} ${table}` : verb;
   const second = all[1];
   return second && /^(SET|RESET|DISCARD|LISTEN|NOTIFY|CREATE|ALTER|DROP|CLOSE)$/.test(verb) && second.kind !== 'op' ? `${verb} ${second.text}` : verb;
 }

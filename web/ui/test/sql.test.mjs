@@ -33,6 +33,11 @@ test('short names', () => {
   assert.equal(brief('WITH x AS (SELECT 1) SELECT * FROM y', ['y']), 'SELECT y');
   assert.equal(brief('UPDATE sale_order SET a = 1'), 'UPDATE sale_order');
   assert.equal(brief('COMMIT'), 'COMMIT');
+  assert.equal(brief('SELECT pg_sleep(?)'), 'SELECT pg_sleep');
+  assert.equal(brief('SELECT COALESCE("public"."Compute"(?), ?)'), 'SELECT compute');
+  assert.equal(brief('SELECT ?::numeric(?), now()'), 'SELECT now');
+  assert.equal(brief('CALL refresh_all()'), 'CALL refresh_all');
+  assert.equal(brief('SELECT ?'), 'SELECT');
   assert.equal(brief('DISCARD ALL'), 'DISCARD ALL');
   assert.equal(brief('BEGIN ISOLATION LEVEL REPEATABLE READ'), 'BEGIN');
   assert.equal(brief(''), '');

@@ -115,7 +115,7 @@ function Sentence({ d }) {
   const c = d.call;
   const b = (/** @type {[string, string]} */ p) => html`<b>${join(p)}</b>`;
   const worst = [...d.findings].sort((x, y) => y.cost - x.cost)[0];
-  const parts = /** @type {[import('../lib/parts.js').Part, string][]} */ ([['wait', 'waiting for a worker'], ['sql', 'in SQL'], ['application', 'in the application'], ['lock', 'in locks'], ['retry', 'in retries'], ['transfer', 'in transfer'], ['unknown', 'unexplained']]);
+  const parts = /** @type {[import('../lib/parts.js').Part, string][]} */ ([['wait', 'waiting to be served'], ['sql', 'in SQL'], ['application', 'in the application'], ['lock', 'in locks'], ['retry', 'in retries'], ['transfer', 'in transfer'], ['unknown', 'unexplained']]);
   const [part, words] = [...parts].sort((x, y) => c.parts[y[0]] - c.parts[x[0]])[0];
   const run = worst && worst.spans.length > 1 ? d.shapes[d.spans[worst.spans[0]]?.shape] : undefined;
   return html`${c.user ? html`<b>${c.user}</b> called` : 'A client called'} <span class="mono">${c.name}</span>: ${b(duration(c.duration))}${c.statements > 0 && `, ${plural(c.statements, 'statement')}`}${

@@ -81,7 +81,7 @@ export function Calls({ source }) {
     { key: 'findings', label: 'Findings', width: '60px', num: true, title: 'Findings in this call', cell: (/** @type {Call} */ c) => (c.findings.length ? html`<span class="n" title=${c.findings.join(', ')}>${c.findings.length}</span>` : html`<span class="faint">·</span>`) },
     { key: 'statements', label: 'Stmts', width: '60px', num: true, title: 'SQL statements', cell: (/** @type {Call} */ c) => html`<${Count} n=${c.statements} />` },
     { key: 'sql', label: 'SQL', width: '74px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.sql} />` },
-    { key: 'wait', label: 'Wait', width: '74px', num: true, title: 'Wait for a worker', cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.wait} />` },
+    { key: 'wait', label: 'Wait', width: '74px', num: true, title: 'Wait to be served', cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.parts.wait} />` },
     { key: 'duration', label: 'Duration', width: '80px', num: true, cell: (/** @type {Call} */ c) => html`<${Dur} s=${c.duration} />` },
     { key: 'bar', label: html`<span class="bar-axis" aria-hidden="true">${barTicks(scale, min, max).map((t) => html`<i style=${{ left: `${t.at * 100}%` }}>${join(short(duration(t.value)))}</i>`)}</span>`, width: 'minmax(160px, 2fr)', sort: false, cell: (/** @type {Call} */ c) => html`<${PartsBar} parts=${c.parts} width=${position(scale, c.duration, min, max)} />` },
   ], [pins, scale, min, max, step, keep.sort, keep.order]);
@@ -140,7 +140,7 @@ function Pinned({ pins, scale }) {
     <div class="pinned-head"><h2>Compare ${pins.length === 1 ? 'one call' : `${pins.length} calls`}</h2><span class="dim">Shift-click a row to pin another</span>
       <button type="button" class="tool" onClick=${() => patch({ pin: null }, { replace: true })} aria-label="Unpin all" title="Unpin all"><${Icon} name="close" size="14" /></button></div>
     <div class="pinned-scroll"><table><thead><tr><th scope="col">Call</th><th scope="col" class="num">Duration</th><th scope="col" class="num">Stmts</th>
-      ${PARTS.filter((p) => calls.some((c) => c && c.parts[p] > 0)).map((p) => html`<th scope="col" class="num"><i class="chip p-${p}" /> ${LABEL[p].replace(' for a worker', '')}</th>`)}<th scope="col" class="wide" /><th /></tr></thead>
+      ${PARTS.filter((p) => calls.some((c) => c && c.parts[p] > 0)).map((p) => html`<th scope="col" class="num"><i class="chip p-${p}" /> ${LABEL[p].replace(' to be served', '')}</th>`)}<th scope="col" class="wide" /><th /></tr></thead>
     <tbody>${calls.map((c, i) => html`<tr key=${pins[i]}>
       <td>${c ? html`<a class="link" href=${link(`/calls/${c.id}`)}>${c.name}</a> <span class="dim">${c.user}</span>` : html`<span class="dim">call ${pins[i]}</span>`}</td>
       <td class="num"><${Dur} s=${c?.duration} /></td><td class="num"><${Count} n=${c?.statements} /></td>

@@ -101,7 +101,7 @@ export function Waterfall({ detail, fold, view, full, onView, selected, onSelect
       g.fillRect(x0, HEAD + TOP, x1 - x0 > 3 ? x1 - x0 - 0.5 : x1 - x0, BAR);
       if (x1 - x0 > 64) {
         g.font = `11px ${c.mono}`;
-        const text = fit(g, `${LABEL[p.part].replace(' for a worker', '')} ${durationText(p.end - p.start)}`, Math.min(x1, w) - Math.max(x0, gutter) - 12);
+        const text = fit(g, `${LABEL[p.part].replace(' to be served', '')} ${durationText(p.end - p.start)}`, Math.min(x1, w) - Math.max(x0, gutter) - 12);
         g.fillStyle = INK;
         if (text && p.part !== 'unknown') g.fillText(text, Math.max(x0, gutter) + 6, HEAD + TOP + BAR / 2 + 0.5);
       }
