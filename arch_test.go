@@ -21,6 +21,7 @@ const module = "github.com/perfd/perfd"
 // and for what is under it unless that has a line of its own. Tests may import anything but cmd/perfd.
 var below = map[string][]string{
 	".":              {},
+	"cache":          {},
 	"capture":        {},
 	"privilege":      {},
 	"config":         {},
@@ -66,6 +67,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx/v5":             {"doctor", "sqltrace"},
 	"github.com/klauspost/compress":       {"capture", "rpclog", "store"},
 	"github.com/prometheus/client_golang": {"metrics"},
+	"github.com/sony/gobreaker/v2":        {"cache", "client"},
 	"github.com/schollz/progressbar/v3":   {"cmd/perfd"},
 	"github.com/spf13/cobra":              {"cmd/perfd"},
 	"github.com/spf13/pflag":              {"cmd/perfd"},
