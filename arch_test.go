@@ -75,6 +75,7 @@ var owners = map[string][]string{
 	"golang.org/x/net":                    {"capture"},
 	"golang.org/x/sync":                   {"cmd/perfd"},
 	"golang.org/x/sys":                    {"capture", "doctor", "process", "privilege", "proxy"},
+	"golang.org/x/time":                   {"client"},
 	"golang.org/x/term":                   {"cmd/perfd", "report"},
 	"modernc.org/sqlite":                  {"store"},
 	"pgregory.net/rapid":                  nil,

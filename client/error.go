@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind says what went wrong, in terms that a program can act on. A Kind is an error itself, so that
@@ -47,6 +48,8 @@ const (
 	KindConnection
 	// KindTimeout is an answer that did not come in time.
 	KindTimeout
+	// KindCanceled is a call that its caller gave up.
+	KindCanceled
 	// KindUnavailable is an HTTP status 5xx: of a reverse proxy, or of a server that cannot answer.
 	KindUnavailable
 	// KindCircuitOpen is a request that was not made because the last ones to the server all failed.
@@ -62,7 +65,7 @@ const (
 var kindNames = [kinds]string{
 	"server error", "access denied", "multi-factor log-in", "access error", "validation error", "user error", "user warning",
 	"missing record", "redirect warning", "session expired", "not found", "serialization failure", "lock timeout",
-	"concurrent change", "too many requests", "connection error", "timeout", "server unavailable", "circuit open",
+	"concurrent change", "too many requests", "connection error", "timeout", "canceled", "server unavailable", "circuit open",
 	"protocol error", "argument error",
 }
 
@@ -94,7 +97,8 @@ type Error struct {
 	// Hint says what a person can do about it; often empty.
 	Hint string
 
-	cause error
+	cause      error
+	retryAfter time.Duration // what the server asks for
 }
 
 var _ error = (*Error)(nil)
