@@ -188,7 +188,7 @@ func (w *odooWriter) leaf(e Expr, depth int) error {
 		}
 		value = inner.out
 	} else {
-		value = wireOdoo(value)
+		value = plain(Odoo, value)
 	}
 	op := string(e.op)
 	if o.odoo != "" {

@@ -74,7 +74,7 @@ func trytonLeaf(e Expr, depth int) ([]any, error) {
 			value = "%" + v + "%"
 		}
 	default:
-		value = wireTryton(value)
+		value = plain(Tryton, value)
 	}
 	out := []any{e.field, o.tryton, value}
 	if e.target != "" {
