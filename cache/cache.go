@@ -79,7 +79,8 @@ type Entry struct {
 	Stored time.Time
 	// Fresh is until when the entry is or was a hit; zero is forever.
 	Fresh time.Time
-	// Generation is the one that the key is in, unless this is a hit. It goes to Set with what is loaded then.
+	// Generation is the one that the key is in, unless this is a hit. It goes to Set with what is loaded then. If it is
+	// empty the cache does not know, and what is loaded must not be set.
 	Generation Generation
 }
 
@@ -93,6 +94,8 @@ type Options struct {
 	TTL Lifetime
 	// Stale is how much longer it is there as a stale one. Defaults to not at all.
 	Stale time.Duration
+	// Stored is when the value was found out. Defaults to now.
+	Stored time.Time
 	// Generation is the one in which the value was found out, as Get gave it. If it is not current any more, the
 	// value is not stored, or stored where nobody finds it. Defaults to the current one.
 	Generation Generation

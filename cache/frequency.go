@@ -24,7 +24,7 @@ func newFrequencyTable(c MemoryConfig, gone func(*item, bool)) (*frequencyTable,
 			if e.Value.dead == 0 {
 				return math.MaxInt64
 			}
-			return max(time.Duration(e.Value.dead-e.Value.stored), 1)
+			return max(time.Until(time.Unix(0, e.Value.dead)), 1)
 		}),
 		OnAtomicDeletion: func(e otter.DeletionEvent[Key, *item]) { gone(e.Value, e.Cause == otter.CauseOverflow) },
 		Executor:         func(run func()) { run() }, // so that bounds hold when Set returns

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,8 +162,9 @@ func (l *Loader) Delete(ctx context.Context, keys ...Key) error {
 	return l.cache.Delete(ctx, keys...)
 }
 
-// Invalidate is Cache.Invalidate.
+// Invalidate is Cache.Invalidate. Whoever asks from now on does not get what a load finds that has begun.
 func (l *Loader) Invalidate(ctx context.Context, db string, models ...string) error {
+	l.forget(func(k Key) bool { return k.DB == db && (len(models) == 0 || slices.Contains(models, k.Model)) })
 	return l.cache.Invalidate(ctx, db, models...)
 }
 
@@ -242,7 +244,7 @@ func (l *Loader) fill(ctx context.Context, key Key, g Generation, f *flight, o L
 	if err != nil {
 		return nil, err
 	}
-	if f == nil || !f.outdated.Load() {
+	if g != "" && (f == nil || !f.outdated.Load()) {
 		_ = l.store(ctx, key, value, g, o) // counted by the back end; the answer is right without
 	}
 	if o.Related != nil {

@@ -162,6 +162,9 @@ func (m *Memory) Set(_ context.Context, key Key, value []byte, o Options) error 
 	}
 	now := time.Now().UnixNano()
 	i := &item{value: value, model: s, stored: now, generation: g, size: sizeOf(key, value)}
+	if !o.Stored.IsZero() {
+		i.stored = o.Stored.UnixNano()
+	}
 	if !ttl.Forever() {
 		i.fresh = after(now, ttl.Duration())
 		i.dead = after(i.fresh, max(o.Stale, 0))

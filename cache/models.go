@@ -19,6 +19,9 @@ type modelState struct {
 	database   *modelState
 	generation atomic.Uint64
 	counts     counters
+
+	seen     atomic.Pointer[Generation] // in Redis, when it was asked last
+	counters atomic.Pointer[[]string]   // the names of its counters there
 }
 
 type modelRef struct {

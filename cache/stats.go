@@ -1,9 +1,6 @@
 package cache
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 // Stats is what a cache did since it began.
 type Stats struct {
@@ -54,6 +51,8 @@ type TierStats struct {
 	Counts
 	// Items and Bytes are what a memory holds now.
 	Items, Bytes int64
+	// Bypassed says that an upper tier is not used, because it could not hear of what others forget.
+	Bypassed bool
 	// Circuit is closed, half-open or open, of a back end with a circuit breaker.
 	Circuit string
 	// Pending is how many invalidations the store has yet to be told of.
@@ -85,8 +84,3 @@ type LoadStats struct {
 
 // Model is the counts of one model.
 func (s Stats) Model(name string) Counts { return s.Models[name] }
-
-func (s Stats) clone() Stats {
-	s.Models = maps.Clone(s.Models)
-	return s
-}
