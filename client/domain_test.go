@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -257,16 +256,4 @@ func TestTrytonDomainMeansWhatTheExpressionMeans(t *testing.T) {
 			t.Fatalf("not idempotent:\n%v\n%v (%v)", again, third, err)
 		}
 	})
-}
-
-func wireText(t *testing.T, domain []any, err error) string {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(domain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

@@ -179,14 +179,7 @@ func perhaps(err error) bool {
 	if !errors.As(err, &e) {
 		return true
 	}
-	if !e.Sent {
-		return false
-	}
-	switch e.Kind {
-	case KindConnection, KindTimeout, KindUnavailable, KindProtocol:
-		return true
-	}
-	return false // the server says that it failed, and has rolled it back
+	return e.Sent && e.doubtful() // else the server says that it failed, and has rolled it back
 }
 
 // describe asks for the fields of a model, once.
