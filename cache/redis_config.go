@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -224,3 +225,12 @@ func withPort(host, port string) string {
 	}
 	return net.JoinHostPort(orString(strings.Trim(host, "[]"), "127.0.0.1"), port)
 }
+
+// QuietRedis keeps the Redis library from writing to standard error what this package counts and returns anyway. It
+// holds for the whole process, so it is for programs, at their start, and not for libraries.
+func QuietRedis() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+// Printf is of the library's logger.
+func (silence) Printf(context.Context, string, ...any) {}
