@@ -1,312 +1,170 @@
-package client
+package client_test
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/client"
 )
 
-// fake is a server with tables in memory, which knows either dialect and evaluates domains as eval_test.go does.
-type fake struct {
-	protocol Protocol
-	schema   map[string]map[string]fieldInfo
-	// before, if set, may refuse a call; after may lose its answer.
-	before, after func(model, method string, args []any) error
-
-	mu     sync.Mutex
-	tables map[string]map[int64]row
-	last   map[string]int64
-	calls  []string // "res.partner.read"
+// asked is a call as the fake server got it.
+type asked struct {
+	Model, Method string
+	Args          []any
+	Kwargs        map[string]any
 }
 
-var _ Caller = (*fake)(nil)
+// fakeOdoo is a server of the web protocol whose answers a test decides.
+type fakeOdoo struct {
+	*httptest.Server
+	Config client.Config // that logs in there
 
-func (f *fake) Protocol() Protocol { return f.protocol }
+	mu       sync.Mutex
+	sid      int
+	logins   int
+	calls    []asked
+	requests int
+	// answer says what a call gets: a result, or a failure.
+	answer func(asked) (any, *failure)
+	// before may answer a request itself.
+	before func(w http.ResponseWriter, r *http.Request) bool
+	// session is what the log-in yields over the usual.
+	session map[string]any
+}
 
-// newFake has partners and countries.
-func newFake(p Protocol) *fake {
-	f := &fake{protocol: p, tables: map[string]map[int64]row{}, last: map[string]int64{}}
-	country, partner, tag := "res.country", "res.partner", "res.tag"
-	f.schema = map[string]map[string]fieldInfo{
-		country: {"name": {Type: "char"}, "code": {Type: "char"}},
-		tag:     {"name": {Type: "char"}},
-		partner: {
-			"name": {Type: "char"}, "age": {Type: "integer"}, "active": {Type: "boolean"}, "country": {Type: "many2one", Relation: country},
-			"parent": {Type: "many2one", Relation: partner}, "tags": {Type: "many2many", Relation: tag},
-			"children": {Type: "one2many", Relation: partner}, "create_date": {Type: "datetime", ReadOnly: true},
-		},
-	}
-	for model := range f.schema {
-		f.tables[model] = map[int64]row{}
+// failure is what goes wrong at the server.
+type failure struct {
+	code          int
+	name, message string
+	debug         string
+}
+
+func newFake(t testing.TB, answer func(asked) (any, *failure)) *fakeOdoo {
+	t.Helper()
+	f := &fakeOdoo{answer: answer}
+	f.Server = httptest.NewServer(f)
+	t.Cleanup(f.Close)
+	f.Config = client.Config{
+		Servers: []string{f.URL}, Database: "db", Login: "me", Password: "a-secret",
+		Retry: client.Retry{Attempts: 3, Base: time.Millisecond, Multiplier: 1, Max: time.Millisecond, Total: time.Minute},
 	}
 	return f
 }
 
-func (f *fake) insert(model string, values row) int64 {
-	f.last[model]++
-	id := f.last[model]
-	r := row{"id": id}
-	f.tables[model][id] = r
-	f.set(model, r, values)
-	return id
-}
-
-func (f *fake) set(model string, r, values row) {
-	for name, v := range values {
-		info, ok := f.schema[model][name]
-		if !ok {
-			panic("no field " + name)
+func (f *fakeOdoo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.requests++
+	before := f.before
+	f.mu.Unlock()
+	if before != nil && before(w, r) {
+		return
+	}
+	var m struct {
+		Params struct {
+			asked
+			Password string
 		}
-		switch {
-		case info.Type == "many2many":
-			for _, c := range list(v) {
-				r[name] = link(list(r[name]), list(c))
-			}
-		case v == false && info.Type != "boolean":
-			r[name] = nil
-		default:
-			r[name] = v
+		ID int64
+	}
+	_ = json.NewDecoder(r.Body).Decode(&m)
+	var result any
+	var fail *failure
+	switch {
+	case r.URL.Path == "/web/session/authenticate":
+		result, fail = f.login(w, m.Params.Password)
+	case strings.HasPrefix(r.URL.Path, "/web/dataset/call_kw/"):
+		f.mu.Lock()
+		c, err := r.Cookie("session_id")
+		known := err == nil && c.Value == fmt.Sprint("sid", f.sid)
+		if known {
+			f.calls = append(f.calls, m.Params.asked)
 		}
+		f.mu.Unlock()
+		if !known {
+			fail = &failure{100, "odoo.http.SessionExpiredException", "Session expired", ""}
+			break
+		}
+		result, fail = f.answer(m.Params.asked)
 	}
+	reply := map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": result}
+	if fail != nil {
+		delete(reply, "result")
+		reply["error"] = map[string]any{"code": fail.code, "message": "Odoo Server Error", "data": map[string]any{
+			"name": fail.name, "message": fail.message, "debug": fail.debug, "arguments": []any{fail.message}, "context": map[string]any{},
+		}}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(reply)
 }
 
-// link applies a command of either dialect to a list of ids.
-func link(ids, command []any) []any {
-	ids = slices.DeleteFunc(ids, func(v any) bool { return v == nil })
-	arg := list(command[len(command)-1])
-	switch fmt.Sprint(command[0]) {
-	case "6":
-		return arg
-	case "4":
-		return append(ids, command[1])
-	case "add":
-		return append(ids, arg...)
-	case "remove":
-		return slices.DeleteFunc(ids, func(v any) bool { return slices.ContainsFunc(arg, func(w any) bool { return equal(v, w) }) })
-	}
-	panic(fmt.Sprint("no command ", command))
-}
-
-// wireform is v as it comes out of JSON, with whole numbers as int64.
-func wireform(v any) any {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	out, err := decodeAny(b, 0)
-	if err != nil {
-		panic(err)
-	}
-	return out
-}
-
-func (f *fake) Call(ctx context.Context, model, method string, args []any, kwargs map[string]any, _ ...CallOption) (json.RawMessage, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, &Error{Kind: KindTimeout, Model: model, Method: method, cause: err}
-	}
+func (f *fakeOdoo) login(w http.ResponseWriter, password string) (any, *failure) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls = append(f.calls, model+"."+method)
-	sent := wireform(args).([]any)
-	if f.before != nil {
-		if err := f.before(model, method, sent); err != nil {
-			return nil, err
-		}
+	f.logins++
+	if password != "a-secret" {
+		return nil, &failure{200, "odoo.exceptions.AccessDenied", "Access Denied", "Traceback with " + password}
 	}
-	kw := row{}
-	if kwargs != nil {
-		kw = wireform(kwargs).(row)
+	f.sid++
+	http.SetCookie(w, &http.Cookie{Name: "session_id", Value: fmt.Sprint("sid", f.sid), Path: "/", HttpOnly: true})
+	info := map[string]any{
+		"uid": 2, "username": "me", "server_version": "18.0", "user_context": map[string]any{"lang": "en_US", "tz": "UTC", "uid": 2},
+		"user_companies": map[string]any{"current_company": 3, "allowed_companies": map[string]any{"1": map[string]any{}, "3": map[string]any{}, "2": map[string]any{}}},
 	}
-	result, err := f.answer(model, method, sent, kw)
-	if err != nil {
-		return nil, err
+	for k, v := range f.session {
+		info[k] = v
 	}
-	if f.after != nil {
-		if err := f.after(model, method, sent); err != nil {
-			return nil, err
-		}
-	}
-	return json.Marshal(result)
+	return info, nil
 }
 
-func (f *fake) answer(model, method string, args []any, kw row) (any, error) {
-	if f.protocol == Tryton {
-		for i, name := range map[string][]string{"search": {"", "offset", "limit", "order"}, "search_read": {"", "offset", "limit", "order", "fields"}, "read": {"", "fields"}}[method] {
-			if i < len(args) {
-				kw[name] = args[i]
-			}
-		}
-	}
-	table, ok := f.tables[model]
-	if !ok {
-		return nil, &Error{Kind: KindNotFound, Model: model, Method: method, Sent: true}
-	}
-	switch method {
-	case "fields_get":
-		return f.schema[model], nil
-	case "search_count":
-		return len(f.search(model, list(args[0]), nil)), nil
-	case "search", "search_read":
-		ids := f.search(model, list(args[0]), kw["order"])
-		offset, _ := number(kw["offset"])
-		ids = ids[min(int(offset), len(ids)):]
-		if limit, ok := number(kw["limit"]); ok {
-			ids = ids[:min(int(limit), len(ids))]
-		}
-		if method == "search" {
-			return ids, nil
-		}
-		return f.read(model, ids, kw["fields"])
-	case "read":
-		return f.read(model, idsOfAny(args[0]), kw["fields"])
-	case "create":
-		ids := []int64{}
-		for _, v := range list(args[0]) {
-			ids = append(ids, f.insert(model, v.(row)))
-		}
-		return ids, nil
-	case "write":
-		for i := 0; i < len(args); i += 2 {
-			for _, id := range idsOfAny(args[i]) {
-				if table[id] == nil {
-					return nil, &Error{Kind: KindMissing, Model: model, Method: method, Sent: true}
-				}
-				f.set(model, table[id], args[i+1].(row))
-			}
-		}
-		return true, nil
-	case "unlink", "delete":
-		for _, id := range idsOfAny(args[0]) {
-			delete(table, id)
-		}
-		return true, nil
-	}
-	return nil, &Error{Kind: KindServer, Model: model, Method: method, Sent: true, Message: "no such method"}
-}
-
-func idsOfAny(v any) []int64 {
-	var out []int64
-	for _, item := range list(v) {
-		id, _ := number(item)
-		out = append(out, id)
-	}
-	return out
-}
-
-// linked is a record with those that it refers to in the place of their ids.
-func (f *fake) linked(model string, r row, depth int) row {
-	out := maps.Clone(r)
-	for name, info := range f.schema[model] {
-		if id, ok := number(r[name]); ok && info.Type == "many2one" {
-			out[name] = nil
-			if to := f.tables[info.Relation][id]; to != nil && depth > 0 {
-				out[name] = f.linked(info.Relation, to, depth-1)
-			}
-		}
-	}
-	return out
-}
-
-func (f *fake) search(model string, domain []any, order any) []int64 {
-	ids := []int64{}
-	for id, r := range f.tables[model] {
-		linked := f.linked(model, r, 3)
-		if f.protocol == Tryton && evalTryton(domain, linked) || f.protocol == Odoo && evalOdoo(domain, linked) {
-			ids = append(ids, id)
-		}
-	}
-	var terms []string
-	if s, ok := order.(string); ok {
-		terms = strings.Split(s, ", ")
-	}
-	for _, pair := range list(order) {
-		if p, ok := pair.([]any); ok {
-			terms = append(terms, fmt.Sprint(p[0], " ", p[1]))
-		}
-	}
-	slices.SortFunc(ids, func(a, b int64) int {
-		for _, term := range terms {
-			name, way, _ := strings.Cut(term, " ")
-			c := ascending(f.tables[model][a][name], f.tables[model][b][name])
-			if strings.EqualFold(way, "desc") {
-				c = -c
-			}
-			if c != 0 {
-				return c
-			}
-		}
-		return cmp.Compare(a, b)
-	})
-	return ids
-}
-
-func ascending(a, b any) int {
-	n, ok1 := number(a)
-	m, ok2 := number(b)
-	if ok1 && ok2 {
-		return cmp.Compare(n, m)
-	}
-	return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
-}
-
-func (f *fake) read(model string, ids []int64, fields any) (any, error) {
-	names := []string{}
-	for _, v := range list(fields) {
-		if s, ok := v.(string); ok {
-			names = append(names, s)
-		}
-	}
-	if len(names) == 0 {
-		names = slices.Collect(maps.Keys(f.schema[model]))
-	}
-	out := []row{}
-	for _, id := range ids {
-		r := f.tables[model][id]
-		if r == nil {
-			return nil, &Error{Kind: KindMissing, Model: model, Method: "read", Sent: true}
-		}
-		answer := row{"id": id}
-		for _, name := range names {
-			base, far, dotted := strings.Cut(name, ".")
-			info := f.schema[model][base]
-			v := r[base]
-			if v == nil && info.Type == "many2many" {
-				v = []any{}
-			}
-			to, isRef := number(v)
-			switch {
-			case name == "id":
-			case info.Type == "":
-				return nil, &Error{Kind: KindServer, Model: model, Method: "read", Sent: true, Message: "no field " + name}
-			case dotted && v != nil:
-				answer[base+"."] = row{"id": to, far: f.tables[info.Relation][to]["name"]}
-			case dotted:
-				answer[base+"."] = nil
-			case f.protocol == Tryton:
-				answer[name] = v
-			case info.Type == "many2one" && isRef:
-				answer[name] = []any{to, f.tables[info.Relation][to]["name"]}
-			case v == nil:
-				answer[name] = false
-			default:
-				answer[name] = v
-			}
-		}
-		out = append(out, answer)
-	}
-	return out, nil
-}
-
-// count is the number of calls of that method since the last take.
-func (f *fake) take() []string {
+// rotate changes the session's id, as Odoo does now and then, and tells it in the next answer.
+func (f *fakeOdoo) rotate(w http.ResponseWriter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	calls := f.calls
-	f.calls = nil
-	return calls
+	f.sid++
+	http.SetCookie(w, &http.Cookie{Name: "session_id", Value: fmt.Sprint("sid", f.sid), Path: "/", HttpOnly: true})
+}
+
+func (f *fakeOdoo) set(before func(w http.ResponseWriter, r *http.Request) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before = before
+}
+
+func (f *fakeOdoo) count() (calls, logins, requests int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.calls), f.logins, f.requests
+}
+
+func (f *fakeOdoo) last() asked {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[len(f.calls)-1]
+}
+
+// echo answers each call with its number.
+func echo() func(asked) (any, *failure) {
+	var mu sync.Mutex
+	n := 0
+	return func(asked) (any, *failure) {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return n, nil
+	}
+}
+
+func must(t testing.TB, k *client.Client, model, method string, args []any, opts ...client.CallOption) string {
+	t.Helper()
+	raw, err := k.Call(t.Context(), model, method, args, nil, opts...)
+	if err != nil {
+		t.Fatalf("%s.%s: %v", model, method, err)
+	}
+	return string(raw)
 }
