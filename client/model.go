@@ -134,6 +134,9 @@ func (p *plan) add(f reflect.StructField, name, flags string) error {
 			return fmt.Errorf("%w: no such flag %q", ErrModel, flag)
 		}
 	}
+	if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() >= reflect.Int && f.Type.Elem().Kind() <= reflect.Int64 {
+		pf.readOnly = true // a relation: servers take commands for those
+	}
 	if to, ok := comodel(f.Type, p.protocol); ok {
 		pf.to, pf.readOnly = to, true
 	}

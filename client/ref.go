@@ -33,12 +33,17 @@ func none(p Protocol) any {
 }
 
 // plain is v as the protocol's JSON has it. No value, a zero time or day, no decimal digits and a reference to nothing
-// are an empty field, and a reference is its id. What is not valid is left to the call, which refuses it.
+// are an empty field, a list that is nil is an empty list, and a reference is its id. What is not valid is left to the call, which refuses it.
 func plain(p Protocol, v any) any {
 	switch v := v.(type) {
 	case nil:
 		return none(p)
-	case bool, string, int, int64, float64, json.Number, []int64, []string, json.RawMessage:
+	case bool, string, int, int64, float64, json.Number, json.RawMessage:
+		return v
+	case []int64:
+		if v == nil {
+			return []int64{}
+		}
 		return v
 	case Ref:
 		if v.ID == 0 {
@@ -65,7 +70,10 @@ func plain(p Protocol, v any) any {
 		}
 		return out
 	case reflect.Map:
-		if r.Type().Key().Kind() != reflect.String {
+		switch {
+		case r.IsNil():
+			return none(p)
+		case r.Type().Key().Kind() != reflect.String:
 			return v
 		}
 		out := make(map[string]any, r.Len())

@@ -71,8 +71,9 @@ func Unlink(ctx context.Context, c Caller, model string, ids []int64, opts ...Ca
 }
 
 // Create makes records of the structs with one call and returns their ids. Every field with a tag is sent, so that a
-// zero is an empty field, but for the id, pointers to other models' structs, fields whose tag says readonly
-// (`odoo:"create_date,readonly"`) and zeros of fields whose tag says omitempty.
+// zero is an empty field, but for the id, pointers to other models' structs, lists of ids (relations are changed by
+// the servers' commands, with Write), fields whose tag says readonly (`odoo:"create_date,readonly"`) and zeros of fields
+// whose tag says omitempty.
 func (q Query[T]) Create(ctx context.Context, records ...T) ([]int64, error) {
 	if q.err != nil {
 		return nil, q.err
