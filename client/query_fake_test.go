@@ -167,13 +167,16 @@ func (f *fake) answer(model, method string, args []any, kw row) (any, error) {
 	case "create":
 		ids := []int64{}
 		for _, v := range list(args[0]) {
+			if f.dangling(model, v.(row)) {
+				return nil, &Error{Kind: KindMissing, Model: model, Method: method, Sent: true}
+			}
 			ids = append(ids, f.insert(model, v.(row)))
 		}
 		return ids, nil
 	case "write":
 		for i := 0; i < len(args); i += 2 {
 			for _, id := range idsOfAny(args[i]) {
-				if table[id] == nil {
+				if table[id] == nil || f.dangling(model, args[i+1].(row)) {
 					return nil, &Error{Kind: KindMissing, Model: model, Method: method, Sent: true}
 				}
 				f.set(model, table[id], args[i+1].(row))
@@ -181,12 +184,55 @@ func (f *fake) answer(model, method string, args []any, kw row) (any, error) {
 		}
 		return true, nil
 	case "unlink", "delete":
-		for _, id := range idsOfAny(args[0]) {
+		ids := idsOfAny(args[0])
+		if f.referred(model, ids) {
+			return nil, &Error{Kind: KindValidation, Model: model, Method: method, Sent: true, Message: "others refer to it"}
+		}
+		for _, id := range ids {
 			delete(table, id)
 		}
 		return true, nil
 	}
 	return nil, &Error{Kind: KindServer, Model: model, Method: method, Sent: true, Message: "no such method"}
+}
+
+// dangling tells whether values refer to a record that is not there.
+func (f *fake) dangling(model string, values row) bool {
+	for name, v := range values {
+		info := f.schema[model][name]
+		ids := list(v)
+		if info.Type == "many2many" {
+			ids = nil
+			for _, c := range list(v) {
+				if command := list(c); fmt.Sprint(command[0]) != "remove" {
+					ids = append(ids, list(command[len(command)-1])...)
+				}
+			}
+		}
+		for _, to := range ids {
+			if id, ok := number(to); ok && info.Relation != "" && f.tables[info.Relation][id] == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// referred tells whether other records than these refer to one of these.
+func (f *fake) referred(model string, ids []int64) bool {
+	for other, table := range f.tables {
+		for id, r := range table {
+			for name, info := range f.schema[other] {
+				for _, v := range list(r[name]) {
+					to, ok := number(v)
+					if ok && info.Relation == model && slices.Contains(ids, to) && !(other == model && slices.Contains(ids, id)) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
 }
 
 func idsOfAny(v any) []int64 {

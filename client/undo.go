@@ -145,11 +145,21 @@ func (l *UndoLog) undelete(ctx context.Context, s *step) error {
 			return err
 		}
 	}
+	info := l.fields[s.model]
+	gone := make(map[int64]bool, len(s.ids)) // and not yet there again
+	for _, id := range s.ids {
+		gone[id] = true
+	}
 	for len(s.ids) > 0 {
 		n := min(len(s.ids), 100)
 		values := make([]Record, n)
+		var later []Change
 		for i := range values {
-			values[i] = l.restore(l.fields[s.model], s.old[i], nil)
+			first, second := apart(info, s.model, s.old[i], gone)
+			values[i] = l.restore(info, first, nil)
+			if len(second) > 0 {
+				later = append(later, Change{s.ids[i], second})
+			}
 		}
 		ids, err := Create(ctx, l.caller, s.model, values, l.options...)
 		if err != nil {
@@ -158,9 +168,32 @@ func (l *UndoLog) undelete(ctx context.Context, s *step) error {
 		for i, id := range ids {
 			l.became(s.model, s.ids[i], id)
 		}
-		s.ids, s.old = s.ids[n:], s.old[n:]
+		s.ids, s.old, s.later = s.ids[n:], s.old[n:], append(s.later, later...)
 	}
-	return nil
+	changes := make([]Change, len(s.later))
+	for i, c := range s.later {
+		changes[i] = Change{l.now(s.model, c.ID), l.restore(info, c.Values, nil)}
+	}
+	b := Batch{Caller: l.caller, Concurrency: 1, StopOnError: true, Options: l.options}
+	return Failed(b.Write(ctx, s.model, changes))
+}
+
+// apart takes those fields out of what a record had that refer to records which do not exist yet.
+func apart(info map[string]fieldInfo, model string, old Record, gone map[int64]bool) (first, second Record) {
+	first, second = make(Record, len(old)), Record{}
+	for name, v := range old {
+		ids := []int64{refOf(v)}
+		if info[name].Type == "many2many" {
+			ids = idsIn(v)
+		}
+		relation := info[name].Type == "many2one" || info[name].Type == "many2many"
+		if relation && info[name].Relation == model && slices.ContainsFunc(ids, func(id int64) bool { return gone[id] }) {
+			second[name] = v
+		} else {
+			first[name] = v
+		}
+	}
+	return first, second
 }
 
 // leaveThere takes out of a step what was not deleted after all.

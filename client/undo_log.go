@@ -61,6 +61,7 @@ type step struct {
 	ids   []int64
 	old   []Record // of a write and a deletion: what the records had, as the server gave it; in the order of ids
 	maybe bool     // nobody knows whether it happened
+	later []Change // of a deletion that is being undone: references among what was deleted, by the old ids
 }
 
 type stepKind uint8
