@@ -98,22 +98,30 @@ func (l *Loader) forget(which func(Key) bool) {
 	}
 }
 
-// renew loads a value anew behind a stale one, unless somebody does already.
-func (l *Loader) renew(ctx context.Context, key Key, g Generation, o LoadOptions, load Source) {
-	k := flightKey{key, g}
-	landed := l.landed.Load()
+// renew loads a value anew behind a stale one, unless somebody does already or too many do. landed is how many flights
+// had ended before the stale one was found.
+func (l *Loader) renew(ctx context.Context, k flightKey, landed uint64, o LoadOptions, load Source) {
 	l.mu.Lock()
-	_, flying := l.flights[k]
-	l.mu.Unlock()
-	if flying {
+	defer l.mu.Unlock()
+	if l.flights[k] != nil || l.life.Err() != nil {
 		return
 	}
-	l.background(ctx, func(ctx context.Context) {
-		if e := l.cache.Get(ctx, key); e.State == Hit {
-			return
+	select {
+	case l.behind <- struct{}{}:
+	default:
+		return
+	}
+	l.refreshes.Add(1)
+	f := l.begin(ctx, k, landed, o, load)
+	l.working.Go(func() {
+		defer func() { <-l.behind }()
+		ctx, cancel := context.WithTimeout(l.life, l.config.RefreshTimeout)
+		defer cancel()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			l.leave(f, k)
 		}
-		l.refreshes.Add(1)
-		_, _ = l.join(ctx, key, g, landed, o, load)
 	})
 }
 

@@ -132,7 +132,7 @@ func (l *Loader) Load(ctx context.Context, key Key, o LoadOptions, load Source) 
 		return e.Value, nil
 	case e.State == Stale && time.Since(e.Fresh) < l.config.StaleWhileRevalidate:
 		l.staleServes.Add(1)
-		l.renew(ctx, key, e.Generation, o, load)
+		l.renew(ctx, flightKey{key, e.Generation}, landed, o, load)
 		return e.Value, nil
 	}
 	value, err := l.join(ctx, key, e.Generation, landed, o, load)

@@ -32,6 +32,7 @@ type Redis struct {
 	life    context.Context
 	end     context.CancelFunc
 	mu      sync.Mutex // of who begins or ends work behind
+	chasing bool       // somebody catches up
 	working sync.WaitGroup
 }
 
@@ -162,7 +163,7 @@ func (r *Redis) Set(ctx context.Context, key Key, value []byte, o Options) error
 	}
 	r.failed(s, err)
 	if o.Generation == "" { // what is there now is known to be wrong
-		r.pending.add(modelRef{db: key.DB, model: key.Model})
+		r.missed(modelRef{db: key.DB, model: key.Model})
 		r.substitute(ctx, key, value, o)
 	}
 	return fmt.Errorf("store in Redis: %w", unavailable(err))
@@ -242,7 +243,7 @@ func (r *Redis) Delete(ctx context.Context, keys ...Key) error {
 		return nil
 	}
 	for _, k := range keys { // coarser, but it can be caught up on
-		r.pending.add(modelRef{db: k.DB, model: k.Model})
+		r.missed(modelRef{db: k.DB, model: k.Model})
 	}
 	r.failed(nil, err)
 	return fmt.Errorf("delete from Redis: %w", unavailable(err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -51,6 +52,37 @@ func (r *Redis) catchUp(ctx context.Context) error {
 	}
 	r.pending.settled(refs, seq)
 	return nil
+}
+
+// missed keeps what Redis has to be told of. It is told by the next operation, or behind, if there is none soon.
+func (r *Redis) missed(refs ...modelRef) {
+	r.pending.add(refs...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.chasing || r.life.Err() != nil {
+		return
+	}
+	r.chasing = true
+	r.working.Go(r.chase)
+}
+
+// chase tries again and again to tell Redis what it missed.
+func (r *Redis) chase() {
+	for pause := r.config.Backoff; ; pause = min(2*pause, r.config.Heartbeat) {
+		select {
+		case <-r.life.Done():
+			return
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		_ = r.do(r.life, func(context.Context) error { return nil })
+		r.mu.Lock()
+		if r.pending.count() == 0 {
+			r.chasing = false
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+	}
 }
 
 // failed notes what went wrong.

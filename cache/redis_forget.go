@@ -38,7 +38,7 @@ func (r *Redis) forget(ctx context.Context, refs []modelRef, fallback func(*Memo
 	if err == nil {
 		return nil
 	}
-	r.pending.add(refs...)
+	r.missed(refs...)
 	r.failed(nil, err)
 	return fmt.Errorf("invalidate in Redis: %w", unavailable(err))
 }
@@ -61,7 +61,7 @@ func (r *Redis) InvalidateMatching(ctx context.Context, pattern string) (int, er
 	if err == nil {
 		return n, nil
 	}
-	r.pending.add(everything)
+	r.missed(everything)
 	r.failed(nil, err)
 	return n, fmt.Errorf("invalidate %q in Redis: %w", pattern, unavailable(err))
 }
