@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,15 +37,20 @@ type language struct {
 // counted counts the calls that reach a client.
 type counted struct {
 	*client.Client
+	mu    sync.Mutex
 	calls []string
 }
 
 func (c *counted) Call(ctx context.Context, model, method string, args []any, kwargs map[string]any, opts ...client.CallOption) (json.RawMessage, error) {
+	c.mu.Lock()
 	c.calls = append(c.calls, model+"."+method)
+	c.mu.Unlock()
 	return c.Client.Call(ctx, model, method, args, kwargs, opts...)
 }
 
 func (c *counted) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	calls := c.calls
 	c.calls = nil
 	return calls
@@ -65,8 +71,9 @@ func TestQueriesOnTrytond(t *testing.T) {
 	t.Run("read", func(t *testing.T) { readOnTrytond(t, c) })
 	t.Run("domains", func(t *testing.T) { domainsOnTrytond(t, c) })
 	t.Run("write", func(t *testing.T) { writeOnTrytond(t, c) })
-	t.Run("batch", func(t *testing.T) { batchOnTrytond(t, core) })
+	t.Run("batch", func(t *testing.T) { batchOnTrytond(t, c) })
 	t.Run("undo", func(t *testing.T) { undoOnTrytond(t, c) })
+	t.Run("cached", func(t *testing.T) { cachedOnTrytond(t, s) })
 }
 
 func readOnTrytond(t *testing.T, c *counted) {
