@@ -61,7 +61,7 @@ func canonical(b []byte, v any, depth int) ([]byte, error) {
 	case []int:
 		return list(b, v, depth)
 	case Unordered:
-		s := slices.Clone(v)
+		s := slices.Clone([]string(v))
 		slices.Sort(s)
 		return list(b, s, depth)
 	case map[string]any:
@@ -113,13 +113,16 @@ func number(b []byte, f float64) ([]byte, error) {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return b, errNotFinite
-	case f == math.Trunc(f) && math.Abs(f) < 1<<53:
+	case f == math.Trunc(f) && math.Abs(f) <= 1<<53:
 		return strconv.AppendInt(b, int64(f), 10), nil
 	}
 	return strconv.AppendFloat(b, f, 'g', -1, 64), nil
 }
 
 func list[T any](b []byte, items []T, depth int) ([]byte, error) {
+	if items == nil { // as encoding/json sends it
+		return append(b, "null"...), nil
+	}
 	b = append(b, '[')
 	var err error
 	for i, item := range items {
@@ -134,6 +137,9 @@ func list[T any](b []byte, items []T, depth int) ([]byte, error) {
 }
 
 func object(b []byte, m map[string]any, depth int) ([]byte, error) {
+	if m == nil {
+		return append(b, "null"...), nil
+	}
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

@@ -53,6 +53,9 @@ func (k Key) Named(name string) Key {
 // NewScope makes the scope of a user and a context. Each key of the context is part of it. Odoo's
 // allowed_company_ids is a set but for its first, the company that the user works in.
 func NewScope(uid int64, context map[string]any) (Scope, error) {
+	if context == nil {
+		context = map[string]any{}
+	}
 	if ids, ok := context["allowed_company_ids"]; ok {
 		c := make(map[string]any, len(context))
 		for k, v := range context {
@@ -64,9 +67,6 @@ func NewScope(uid int64, context map[string]any) (Scope, error) {
 	b, err := canonical(make([]byte, 0, 256), context, 0)
 	if err != nil {
 		return "", fmt.Errorf("make cache scope of user %d: %w", uid, err)
-	}
-	if context == nil {
-		b = append(b[:0], "{}"...)
 	}
 	sum := hash(strconv.AppendInt(append(b, ' '), uid, 10))
 	return Scope("u" + strconv.FormatInt(uid, 10) + "." + text(sum)), nil

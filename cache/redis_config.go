@@ -173,6 +173,7 @@ func (c RedisConfig) String() string {
 // The forms with sentinels and clusters take rediss, too. The errors do not show the password.
 func ParseRedisURL(s string) (RedisConfig, error) {
 	var c RedisConfig
+	s, hosts := cutHosts(s)
 	u, err := url.Parse(s)
 	if err != nil {
 		return c, fmt.Errorf("read Redis URL: %w: its form is redis://user:password@host:6379/0", errRedisConfig)
@@ -210,12 +211,26 @@ func ParseRedisURL(s string) (RedisConfig, error) {
 		}
 	}
 	if scheme != "unix" {
-		for host := range strings.SplitSeq(u.Host, ",") {
+		for host := range strings.SplitSeq(hosts, ",") {
 			c.Addresses = append(c.Addresses, withPort(host, port))
 		}
 	}
 	_, err = c.withDefaults()
 	return c, err
+}
+
+// cutHosts takes the hosts out of a URL, which are more than one to the URLs of net/url.
+func cutHosts(s string) (rest, hosts string) {
+	scheme, after, ok := strings.Cut(s, "://")
+	if !ok {
+		return s, ""
+	}
+	end := strings.IndexAny(after, "/?#")
+	if end < 0 {
+		end = len(after)
+	}
+	begin := strings.LastIndexByte(after[:end], '@') + 1
+	return scheme + "://" + after[:begin] + after[end:], after[begin:end]
 }
 
 // withPort completes an address that lacks a host or a port.

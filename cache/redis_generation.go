@@ -180,6 +180,9 @@ func (r *Redis) greet(ctx context.Context, c *redis.Conn) error {
 		}
 		return err
 	}
+	if strings.Contains(info, "redis_mode:sentinel") {
+		return nil
+	}
 	_, rest, _ := strings.Cut(info, "run_id:")
 	id, _, _ := strings.Cut(rest, "\r\n")
 	if known := r.runID.Load(); id == "" || known != nil && *known == id {
