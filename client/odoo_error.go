@@ -41,6 +41,9 @@ func odooKind(x *exchange, name, message string, code int) Kind {
 	if code == codeSessionExpired {
 		return KindSessionExpired
 	}
+	if x.model == "" && (message == "Database not found." || strings.Contains(message, `database "`) && strings.Contains(message, "does not exist")) {
+		return KindNotFound
+	}
 	if k, ok := odooNames[name]; ok {
 		return k
 	}
@@ -63,8 +66,12 @@ func (w *wire) odooError(x *exchange, d exception, code int, message string) *Er
 	if e.Message == "" {
 		e.Message = message
 	}
-	if e.Kind == KindAccessDenied && x.model == "" {
+	switch {
+	case x.model != "":
+	case e.Kind == KindAccessDenied:
 		e.Hint = "check database, login and password"
+	case e.Kind == KindNotFound:
+		e.Hint = "check the name of the database"
 	}
 	return e
 }

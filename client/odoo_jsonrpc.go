@@ -82,6 +82,9 @@ func jsonRPC(ctx context.Context, w *wire, x *exchange, params any) (json.RawMes
 // service calls a method of one of the three services.
 func (odooJSONRPC) service(ctx context.Context, w *wire, x *exchange, service, method string, args ...any) (json.RawMessage, error) {
 	x.path = "/jsonrpc"
+	if args == nil {
+		args = []any{}
+	}
 	return jsonRPC(ctx, w, x, struct {
 		Service string `json:"service"`
 		Method  string `json:"method"`

@@ -109,7 +109,9 @@ func (w *wire) faultError(x *exchange, f *xmlrpc.Fault) *Error {
 		} else {
 			e.Message = last
 		}
-		e.Kind = odooKind(x, e.Name, e.Message, 0)
+		if e.Kind = odooKind(x, e.Name, f.String, 0); e.Kind == KindServer {
+			e.Kind = odooKind(x, e.Name, e.Message, 0)
+		}
 	}
 	if f.Text != "" {
 		e.Message = f.Text
