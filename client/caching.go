@@ -212,6 +212,14 @@ func (c *Client) forget(ctx context.Context, r *request, o *options, sure bool) 
 	}
 }
 
+// CacheStats is what the default cache did; zero if there is none.
+func (c *Client) CacheStats() cache.Stats {
+	if c.config.Cache == nil {
+		return cache.Stats{}
+	}
+	return c.config.Cache.Stats()
+}
+
 // Invalidate makes the caches forget all answers of models, of all models if none is named.
 func (c *Client) Invalidate(ctx context.Context, models ...string) error {
 	var first error
