@@ -58,6 +58,7 @@ func TestMemory(t *testing.T) {
 }
 
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	addr := lab.Redis(t).String()
 	secured, pool := lab.RedisTLS(t)
 	protected := lab.StartRedis(t, "--requirepass", "sesame", "--unixsocket", "redis.sock").Addr.String()
@@ -79,6 +80,7 @@ func TestRedis(t *testing.T) {
 }
 
 func TestRedisCluster(t *testing.T) {
+	t.Parallel()
 	var c cache.RedisConfig
 	c.Cluster = true
 	for _, node := range lab.RedisCluster(t) {
@@ -92,6 +94,7 @@ func TestRedisCluster(t *testing.T) {
 }
 
 func TestTiered(t *testing.T) {
+	t.Parallel()
 	addr := lab.Redis(t).String()
 	var s spaces
 	cachetest.Run(t, func(t testing.TB) cache.Cache {

@@ -108,15 +108,17 @@ func quote(b []byte, s string) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// number writes whole numbers as integers are written, so that 1 from Go and 1 from JSON are one.
+// number writes whole numbers as integers are written, so that 1 from Go and 1 from JSON are one, and others as
+// encoding/json does.
 func number(b []byte, f float64) ([]byte, error) {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return b, errNotFinite
-	case f == math.Trunc(f) && math.Abs(f) <= 1<<53:
+	case f == math.Trunc(f) && math.Abs(f) <= 1<<53 && !(f == 0 && math.Signbit(f)):
 		return strconv.AppendInt(b, int64(f), 10), nil
 	}
-	return strconv.AppendFloat(b, f, 'g', -1, 64), nil
+	text, err := json.Marshal(f)
+	return append(b, text...), err
 }
 
 func list[T any](b []byte, items []T, depth int) ([]byte, error) {

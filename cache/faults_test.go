@@ -254,6 +254,7 @@ func TestWrongPassword(t *testing.T) {
 
 // TestHalfOpen: of many who find the circuit half open, as few as configured ask Redis.
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	w := newWeakLink(t, lab.Redis(t).String())
 	r := newRedis(t, cache.RedisConfig{
 		Addresses: []string{w.addr}, Timeout: 200 * time.Millisecond, Attempts: 1, Failures: 2, Open: 300 * time.Millisecond, Probes: 2,

@@ -125,8 +125,9 @@ func TestCancelledCaller(t *testing.T) {
 		ctx, all := context.WithCancel(t.Context())
 		a, b = ask(ctx), ask(ctx)
 		all()
-		<-a
-		<-b
+		if err := errors.Join(<-a, <-b); !errors.Is(err, context.Canceled) {
+			t.Errorf("who gave up got %v", err)
+		}
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("the load ended with %v", err)
 		}

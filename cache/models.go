@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"hash/maphash"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -24,51 +25,64 @@ type modelState struct {
 	counters atomic.Pointer[[]string]   // the names of its counters there
 }
 
+// modelRef is a model of a database, the database itself (whole), or everything (the zero value).
 type modelRef struct {
 	db, model string
-	whole     bool // the database itself
+	whole     bool
 }
 
-// models finds the state of a model without a lock: there are few, and soon all of them have been seen.
+// models finds the state of a model without a lock: there are few, and soon all of them have been seen. Each shard is
+// copied when it grows.
 type models struct {
-	known atomic.Pointer[map[modelRef]*modelState]
-	mu    sync.Mutex // of who adds one
-	other modelState
+	shards    [64]atomic.Pointer[map[modelRef]*modelState]
+	mu        sync.Mutex // of who adds one
+	count     int
+	databases map[string]*modelState
+	other     modelState
 }
+
+func (m *models) shard(model string) *atomic.Pointer[map[modelRef]*modelState] {
+	return &m.shards[maphash.String(seed, model)%uint64(len(m.shards))]
+}
+
+var seed = maphash.MakeSeed()
 
 func (m *models) of(db, model string) *modelState {
-	if known := m.known.Load(); known != nil {
+	shard := m.shard(model)
+	if known := shard.Load(); known != nil {
 		if s := (*known)[modelRef{db: db, model: model}]; s != nil {
 			return s
 		}
 	}
-	return m.add(db, model)
+	return m.add(shard, modelRef{db: db, model: model})
 }
 
-func (m *models) add(db, model string) *modelState {
+func (m *models) add(shard *atomic.Pointer[map[modelRef]*modelState], ref modelRef) *modelState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.other.database == nil {
+	if m.databases == nil {
+		m.databases = map[string]*modelState{}
 		m.other.name, m.other.database = OtherModels, &modelState{}
 	}
 	known := map[modelRef]*modelState{}
-	if k := m.known.Load(); k != nil {
-		if s := (*k)[modelRef{db: db, model: model}]; s != nil {
+	if k := shard.Load(); k != nil {
+		if s := (*k)[ref]; s != nil {
 			return s
 		}
-		if len(*k) >= MaxModels {
-			return &m.other
-		}
-		known = maps.Clone(*k)
+		known = *k
 	}
-	database := known[modelRef{db: db, whole: true}]
-	if database == nil {
-		database = &modelState{}
-		known[modelRef{db: db, whole: true}] = database
+	if m.count >= MaxModels {
+		return &m.other
 	}
-	s := &modelState{name: model, database: database}
-	known[modelRef{db: db, model: model}] = s
-	m.known.Store(&known)
+	m.count++
+	s := &modelState{name: ref.model, database: m.databases[ref.db]}
+	if s.database == nil {
+		s.database = &modelState{}
+		m.databases[ref.db] = s.database
+	}
+	known = maps.Clone(known)
+	known[ref] = s
+	shard.Store(&known)
 	return s
 }
 
@@ -77,18 +91,16 @@ func (m *models) next(db string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.other.generation.Add(1)
-	if k := m.known.Load(); k != nil {
-		if s := (*k)[modelRef{db: db, whole: true}]; s != nil {
-			s.generation.Add(1)
-		}
+	if d := m.databases[db]; d != nil {
+		d.generation.Add(1)
 	}
 }
 
 func (m *models) stats() map[string]Counts {
 	out := map[string]Counts{}
-	if k := m.known.Load(); k != nil {
-		for ref, s := range *k {
-			if !ref.whole {
+	for i := range m.shards {
+		if k := m.shards[i].Load(); k != nil {
+			for _, s := range *k {
 				out[s.name] = out[s.name].plus(s.counts.load())
 			}
 		}

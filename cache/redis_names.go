@@ -52,7 +52,7 @@ func (n names) logical(name string) (string, bool) {
 // counter is where the generation of a model, of a database or, for the zero ref, of everything is counted.
 func (n names) counter(ref modelRef) string {
 	switch {
-	case ref.db == "" && ref.model == "" && !ref.whole:
+	case ref == everything:
 		return n.epoch
 	case ref.whole:
 		return n.epoch + ":" + escape(ref.db)

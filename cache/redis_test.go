@@ -20,6 +20,7 @@ import (
 
 // TestTwoCaches: each sees at once what the other invalidates in Redis, and a tiered one as soon as it is told.
 func TestTwoCaches(t *testing.T) {
+	t.Parallel()
 	addr := lab.Redis(t).String()
 	for _, kind := range []string{"redis", "tiered"} {
 		t.Run(kind, func(t *testing.T) {
@@ -74,6 +75,7 @@ func TestTwoCaches(t *testing.T) {
 
 // TestTwoProcesses: another program that shares the Redis forgets, and this one sees it.
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	c := cache.RedisConfig{Addresses: []string{lab.Redis(t).String()}}
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestOtherProcess$")
 	cmd.Env = append(os.Environ(), otherProcess+"="+c.Addresses[0])
@@ -150,6 +152,7 @@ func TestOtherProcess(t *testing.T) {
 
 // TestTieredWithoutNews: as long as a tiered cache cannot hear of others, it does not answer from above.
 func TestTieredWithoutNews(t *testing.T) {
+	t.Parallel()
 	addr := lab.Redis(t).String()
 	w := newWeakLink(t, addr)
 	here := newTiered(t, cache.RedisConfig{Addresses: []string{w.addr}, Heartbeat: 30 * time.Millisecond, Timeout: 200 * time.Millisecond, Open: 10 * time.Millisecond})
@@ -182,6 +185,7 @@ func TestTieredWithoutNews(t *testing.T) {
 // TestSentinel: when the master dies, the cache goes on with the replica that the sentinels choose, and serves nothing
 // that the replica may have missed the end of.
 func TestSentinel(t *testing.T) {
+	t.Parallel()
 	master := lab.StartRedis(t)
 	replica := lab.StartRedis(t, "--replicaof", master.Addr.Addr().String()+" "+fmt.Sprint(master.Addr.Port()))
 	within(t, "replicate", func() bool { return strings.Contains(command(t, replica, "INFO replication"), "master_link_status:up") })

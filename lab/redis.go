@@ -35,7 +35,12 @@ type RedisServer struct {
 // StartRedis starts a Redis server with settings as on its command line ("--maxmemory", "10mb").
 func StartRedis(t testing.TB, settings ...string) *RedisServer {
 	t.Helper()
-	s := &RedisServer{Addr: loopback(FreePort(t)), account: servant(t, "nobody", "base-passwd")}
+	return startRedis(t, loopback(FreePort(t)), settings...)
+}
+
+func startRedis(t testing.TB, addr netip.AddrPort, settings ...string) *RedisServer {
+	t.Helper()
+	s := &RedisServer{Addr: addr, account: servant(t, "nobody", "base-passwd")}
 	s.Dir = folder(t, s.account)
 	s.argv = append([]string{
 		program(t, "redis-server", "redis-server"),
@@ -131,13 +136,56 @@ func RedisCluster(t testing.TB) []netip.AddrPort {
 	var nodes []netip.AddrPort
 	argv := []string{program(t, "redis-cli", "redis-tools"), "--cluster", "create"}
 	for range 3 {
-		s := StartRedis(t, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000")
+		s := startRedis(t, clusterPort(t), "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000")
 		nodes = append(nodes, s.Addr)
 		argv = append(argv, s.Addr.String())
 	}
 	dir := folder(t, nil)
 	do(t, dir, nil, nil, append(argv, "--cluster-yes")...)
+	limit := time.After(startLimit)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for _, n := range nodes {
+		for !strings.Contains(asked(n, "CLUSTER INFO"), "cluster_state:ok") {
+			select {
+			case <-again.C:
+			case <-limit:
+				t.Fatalf("start a Redis cluster: not ready after %v: %s", startLimit, asked(n, "CLUSTER INFO"))
+			}
+		}
+	}
 	return nodes
+}
+
+// asked is the beginning of what a Redis answers to a command.
+func asked(addr netip.AddrPort, command string) string {
+	c, err := net.DialTimeout("tcp", addr.String(), time.Second)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Second))
+	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
+		return err.Error()
+	}
+	b := make([]byte, 4096)
+	n, _ := c.Read(b)
+	return string(b[:n])
+}
+
+// clusterPort finds a port that is free and of which the node's second one, 10000 above, is too.
+func clusterPort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	for range 100 {
+		addr := loopback(FreePort(t))
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback(addr.Port()+10000)))
+		if err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("find two free ports: 100 attempts failed")
+	return netip.AddrPort{}
 }
 
 // RedisSentinel starts a sentinel that watches s under a name and, when s has been away for half a second, makes
