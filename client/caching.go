@@ -103,13 +103,9 @@ func (c *Client) shows(result []byte) bool {
 }
 
 // key is what a call's answer is kept under.
-func (c *Client) key(s *session, r *request, o *options) (cache.Key, error) {
-	scope, err := cache.NewScope(s.user.UID, r.context)
-	if err != nil {
-		return cache.Key{}, cannot(r.model, r.method, err)
-	}
+func (c *Client) key(r *request, o *options) (cache.Key, error) {
 	if o.key != "" {
-		k, err := cache.NewKey(c.database, r.model, r.method, scope, nil)
+		k, err := cache.NewKey(c.database, r.model, r.method, r.scope, nil)
 		if err != nil {
 			return cache.Key{}, cannot(r.model, r.method, err)
 		}
@@ -123,7 +119,7 @@ func (c *Client) key(s *session, r *request, o *options) (cache.Key, error) {
 	if c.config.Transport == TransportXMLRPC { // whose numbers and dates may be written otherwise
 		args = append(args, "xmlrpc")
 	}
-	k, err := cache.NewKey(c.database, r.model, r.method, scope, args)
+	k, err := cache.NewKey(c.database, r.model, r.method, r.scope, args)
 	if err != nil {
 		return k, cannot(r.model, r.method, err)
 	}

@@ -134,8 +134,7 @@ func (c *Client) Call(ctx context.Context, model, method string, args []any, kwa
 	if err != nil {
 		return nil, err
 	}
-	r.context = c.contextOf(s, &o)
-	if r.context, err = wireContext(c.protocol, r); err != nil {
+	if err := c.surround(s, r, &o); err != nil {
 		return nil, err
 	}
 	if !r.safe {
@@ -153,7 +152,7 @@ func (c *Client) Call(ctx context.Context, model, method string, args []any, kwa
 	if l == nil {
 		return c.ask(ctx, r, &o)
 	}
-	key, err := c.key(s, r, &o)
+	key, err := c.key(r, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +251,34 @@ func (c *Client) request(model, method string, args []any, kwargs map[string]any
 	}
 	r.kwargs, _ = v.(map[string]any)
 	return r, nil
+}
+
+// ambience is the context of a session's calls that have none of their own, and the scope that it makes.
+type ambience struct {
+	context map[string]any // which nobody changes
+	scope   cache.Scope
+}
+
+// surround gives a request its context and its scope.
+func (c *Client) surround(s *session, r *request, o *options) error {
+	if o.context == nil {
+		if a := s.ambience.Load(); a != nil {
+			r.context, r.scope = a.context, a.scope
+			return nil
+		}
+	}
+	r.context = c.contextOf(s, o)
+	var err error
+	if r.context, err = wireContext(c.protocol, r); err != nil {
+		return err
+	}
+	if r.scope, err = cache.NewScope(s.user.UID, r.context); err != nil {
+		return cannot(r.model, r.method, err)
+	}
+	if o.context == nil {
+		s.ambience.Store(&ambience{r.context, r.scope})
+	}
+	return nil
 }
 
 // contextOf is the context of a call: the user's, over it the configuration's, over it the call's.

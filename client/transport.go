@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/perfd/perfd/cache"
 )
 
 // rpc is a way of calling servers: what goes into a request and what an answer means. It keeps nothing.
@@ -35,7 +37,8 @@ type request struct {
 	model, method string
 	args          []any
 	kwargs        map[string]any // without the context
-	context       map[string]any
+	context       map[string]any // which nobody changes
+	scope         cache.Scope    // for whom the answer is
 	attempt       int
 	safe          bool
 }
@@ -53,6 +56,8 @@ type session struct {
 	user    User
 	version string
 	jar     http.CookieJar
+
+	ambience atomic.Pointer[ambience]
 
 	mu     sync.RWMutex
 	header http.Header // for those who send it with every call, as is
