@@ -89,22 +89,26 @@ func stringEnd(b []byte) int {
 	return len(b)
 }
 
-// each calls f for every element of a list.
-func (c *cursor) each(f func([]byte) error) error {
+// elements calls f for every element of a list, which f reads.
+func (c *cursor) elements(f func() error) error {
 	if !c.take('[') {
 		return errShape
 	}
 	for !c.take(']') {
-		v := c.value()
-		if len(v) == 0 {
+		if c.peek() == 0 {
 			return errShape
 		}
-		if err := f(v); err != nil {
+		if err := f(); err != nil {
 			return err
 		}
 		c.take(',')
 	}
 	return nil
+}
+
+// each calls f for every element of a list.
+func (c *cursor) each(f func([]byte) error) error {
+	return c.elements(func() error { return f(c.value()) })
 }
 
 // members calls f for every member of an object. The key is valid during the call alone.

@@ -18,14 +18,14 @@ func decodeAll[T any](raw json.RawMessage, p *plan) ([]T, error) {
 	}
 	out := []T{}
 	c := cursor{raw}
-	err := c.each(func(v []byte) error {
+	err := c.elements(func() error {
 		out = append(out, *new(T))
 		if p == nil {
-			r, err := decodeRecord(v)
+			r, err := decodeRecord(&c)
 			reflect.ValueOf(&out[len(out)-1]).Elem().Set(reflect.ValueOf(r))
 			return err
 		}
-		return p.decode(v, reflect.ValueOf(&out[len(out)-1]).Elem())
+		return p.decode(&c, reflect.ValueOf(&out[len(out)-1]).Elem())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("decode records: %w", err)
@@ -40,10 +40,10 @@ func (p *plan) decodeList(raw json.RawMessage) ([]reflect.Value, error) {
 	}
 	var out []reflect.Value
 	c := cursor{raw}
-	err := c.each(func(v []byte) error {
+	err := c.elements(func() error {
 		at := reflect.New(p.typ)
 		out = append(out, at)
-		return p.decode(v, at.Elem())
+		return p.decode(&c, at.Elem())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("decode records: %w", err)
@@ -52,8 +52,7 @@ func (p *plan) decodeList(raw json.RawMessage) ([]reflect.Value, error) {
 }
 
 // decode reads one record into the struct v.
-func (p *plan) decode(raw []byte, v reflect.Value) error {
-	c := cursor{raw}
+func (p *plan) decode(c *cursor, v reflect.Value) error {
 	return c.members(func(key, value []byte) error {
 		i, ok := p.byName[string(key)]
 		if !ok {

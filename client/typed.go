@@ -185,9 +185,8 @@ func setPointer(to reflect.Type, p Protocol) setter {
 }
 
 // decodeRecord reads a record whose fields nobody knows.
-func decodeRecord(v []byte) (Record, error) {
+func decodeRecord(c *cursor) (Record, error) {
 	r := Record{}
-	c := cursor{v}
 	err := c.members(func(key, value []byte) error {
 		x, err := decodeAny(value, 0)
 		r[string(key)] = x
