@@ -33,7 +33,7 @@ var below = map[string][]string{
 	"follow":            {},
 	"rpclog":            {"capture", "evidence"},
 	"sqltrace":          {"capture", "evidence"},
-	"client":            {"cache"},
+	"client":            {"cache", "client/xmlrpc"},
 	"client/clienttest": {"capture", "client/xmlrpc"},
 	"client/xmlrpc":     {},
 	"odoolog":           {"analyzer", "rpclog", "sqltrace"},

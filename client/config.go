@@ -120,7 +120,7 @@ type Config struct {
 // FromEnv reads ODOO_URL, REDIS_URL, CACHE_TTL and MAX_CONNECTIONS. ODOO_URL is one address or several with commas;
 // user, password and database may stand in it, as https://login:password@host/?db=name. The caches have no part in
 // Config: the second value says what REDIS_URL and CACHE_TTL (seconds, or a duration as 5m) ask for.
-func FromEnv() (Config, CacheEnv, error) { return fromEnv(os.Getenv) }
+func FromEnv() (Config, CacheEnv, error) { return FromVariables(os.Getenv) }
 
 // CacheEnv is what the environment says of the cache.
 type CacheEnv struct {
@@ -128,7 +128,8 @@ type CacheEnv struct {
 	TTL   *time.Duration // CACHE_TTL; nil if it is unset
 }
 
-func fromEnv(get func(string) string) (Config, CacheEnv, error) {
+// FromVariables is FromEnv with variables from elsewhere; get gives an empty text for what is not set.
+func FromVariables(get func(string) string) (Config, CacheEnv, error) {
 	var c Config
 	var e CacheEnv
 	var problems []error
