@@ -93,10 +93,10 @@ func (e Expr) trytonAt(depth int) ([]any, error) {
 
 // trytonNot writes the complement of e.
 func trytonNot(e Expr, depth int) ([]any, error) {
-	switch {
-	case e.kind == not:
+	switch e.kind {
+	case not:
 		return writeTryton(e.args[0], depth)
-	case e.kind == all, e.kind == anyOf:
+	case all, anyOf:
 		args := make([]Expr, len(e.args))
 		for i, a := range e.args {
 			args[i] = Not(a)

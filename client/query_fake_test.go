@@ -225,7 +225,7 @@ func (f *fake) referred(model string, ids []int64) bool {
 			for name, info := range f.schema[other] {
 				for _, v := range list(r[name]) {
 					to, ok := number(v)
-					if ok && info.Relation == model && slices.Contains(ids, to) && !(other == model && slices.Contains(ids, id)) {
+					if ok && info.Relation == model && slices.Contains(ids, to) && (other != model || !slices.Contains(ids, id)) {
 						return true
 					}
 				}
