@@ -131,18 +131,26 @@ func (k Key) String() string {
 // reserved are the characters that have a meaning in keys or in patterns.
 const reserved = ":*?[]\\%#{}|"
 
+// plain are the bytes that stand in keys as they are.
+var plain = func() (p [256]bool) {
+	for c := '!'; c < 0x7f; c++ {
+		p[c] = !strings.ContainsRune(reserved, c)
+	}
+	return p
+}()
+
 // escape makes a part of a key free of what separates parts: reserved and unprintable bytes become %XX.
 func escape(s string) string {
-	plain := true
-	for i := 0; i < len(s) && plain; i++ {
-		plain = s[i] > ' ' && s[i] < 0x7f && strings.IndexByte(reserved, s[i]) < 0
+	i := 0
+	for i < len(s) && plain[s[i]] {
+		i++
 	}
-	if plain {
+	if i == len(s) {
 		return s
 	}
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; c > ' ' && c < 0x7f && strings.IndexByte(reserved, c) < 0 {
+		if c := s[i]; plain[c] {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)

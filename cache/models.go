@@ -21,8 +21,8 @@ type modelState struct {
 	generation atomic.Uint64
 	counts     counters
 
-	seen     atomic.Pointer[Generation] // in Redis, when it was asked last
-	counters atomic.Pointer[[]string]   // the names of its counters there
+	seen     atomic.Pointer[seenGeneration] // in Redis, when it was asked last
+	counters atomic.Pointer[[]string]       // the names of its counters there
 }
 
 // modelRef is a model of a database, the database itself (whole), or everything (the zero value).

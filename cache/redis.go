@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
@@ -101,34 +102,35 @@ func (r *Redis) Get(ctx context.Context, key Key) Entry {
 
 // get asks for the generations and the entry that was current last time, at once. Mostly it still is.
 func (r *Redis) get(ctx context.Context, key Key, s *modelState) (Entry, error) {
-	guess := s.last()
+	guess := s.seen.Load()
 	name := ""
-	if guess != "" {
-		name = r.names.entry(key, guess)
+	if guess != nil {
+		name = entryIn(guess.prefix, key)
 	}
 	current, value, err := r.read(ctx, key, s, name)
-	if err != nil || current == "" {
-		return Entry{Generation: current}, err
+	if err != nil || current == nil {
+		return Entry{}, err
 	}
-	if current != guess {
-		name = r.names.entry(key, current)
+	miss := Entry{Generation: current.generation}
+	if guess == nil || current.generation != guess.generation {
+		name = entryIn(current.prefix, key)
 		if value, err = r.client.Get(ctx, name).Result(); errors.Is(err, redis.Nil) {
-			return Entry{Generation: current}, nil
+			return miss, nil
 		} else if err != nil {
 			return Entry{}, err
 		}
 	}
 	if value == "" {
-		return Entry{Generation: current}, nil
+		return miss, nil
 	}
-	v, err := r.codec.decode(name, []byte(value))
-	if err != nil { // what cannot be read is not there; the next value replaces it
+	v, err := r.codec.decode(name, unsafe.Slice(unsafe.StringData(value), len(value))) // which nobody changes
+	if err != nil {                                                                    // what cannot be read is not there; the next value replaces it
 		r.failed(s, fmt.Errorf("read entry: %w", err))
-		return Entry{Generation: current}, nil
+		return miss, nil
 	}
 	e := Entry{State: Hit, Value: v.value, Stored: at(v.stored * 1e6), Fresh: at(v.fresh * 1e6)}
 	if v.fresh != 0 && time.Now().UnixMilli() >= v.fresh {
-		e.State, e.Generation = Stale, current
+		e.State, e.Generation = Stale, current.generation
 	}
 	return e, nil
 }
@@ -184,7 +186,7 @@ func (r *Redis) set(ctx context.Context, key Key, s *modelState, value []byte, t
 	g := o.Generation
 	if g == "" {
 		var err error
-		if g, _, err = r.read(ctx, key, s, ""); err != nil {
+		if g, err = r.current(ctx, key, s); err != nil {
 			return err
 		}
 		if g == "" {
@@ -257,7 +259,7 @@ func (r *Redis) unlink(ctx context.Context, keys []Key) (int64, error) {
 		g, ok := known[ref]
 		if !ok {
 			var err error
-			if g, _, err = r.read(ctx, k, r.models.of(k.DB, k.Model), ""); err != nil {
+			if g, err = r.current(ctx, k, r.models.of(k.DB, k.Model)); err != nil {
 				return 0, err
 			}
 			known[ref] = g
@@ -278,7 +280,7 @@ func (r *Redis) Generation(ctx context.Context, key Key) Generation {
 	s := r.models.of(key.DB, key.Model)
 	var g Generation
 	err := r.do(ctx, func(ctx context.Context) (err error) {
-		g, _, err = r.read(ctx, key, s, "")
+		g, err = r.current(ctx, key, s)
 		return err
 	})
 	if err == nil {

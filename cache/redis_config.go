@@ -139,8 +139,8 @@ func (c RedisConfig) options() *redis.UniversalOptions {
 		Username: c.Username, Password: c.Password,
 		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 		TLSConfig: c.TLS, Protocol: 2, DisableIdentity: true,
-		MaxRetries: c.Attempts - 1, MinRetryBackoff: c.Backoff, MaxRetryBackoff: c.Timeout / 2,
-		DialTimeout: c.Timeout, DialerRetries: 1, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout,
+		MaxRetries: c.Attempts - 1, MinRetryBackoff: c.Backoff, MaxRetryBackoff: max(c.Timeout/4, time.Millisecond),
+		DialTimeout: c.Timeout, DialerRetries: 1, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout / time.Duration(c.Attempts),
 		ContextTimeoutEnabled: true, PoolSize: c.PoolSize, MinIdleConns: c.MinIdle,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

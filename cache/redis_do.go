@@ -24,8 +24,7 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 	}
 	_, err := r.breaker.Execute(func() (struct{}, error) {
 		began := time.Now()
-		limited, cancel := context.WithTimeout(ctx, r.config.Timeout)
-		defer cancel()
+		limited := deadline{ctx, began.Add(r.config.Timeout)}
 		err := r.catchUp(limited)
 		if err == nil {
 			err = run(limited)
@@ -39,6 +38,20 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 		_ = r.fallback.Clear(ctx)
 	}
 	return err
+}
+
+// deadline is a context with a deadline that needs no timer: connections keep to it.
+type deadline struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline is the earlier one.
+func (d deadline) Deadline() (time.Time, bool) {
+	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
+		return at, true
+	}
+	return d.at, true
 }
 
 // catchUp tells Redis what it missed.

@@ -83,11 +83,14 @@ func (r *Redis) Sweep(ctx context.Context) (int, error) {
 		if !ok {
 			_ = r.do(ctx, func(ctx context.Context) (err error) {
 				var v []any
-				v, err = r.mget(ctx, []string{r.names.epoch, r.names.epoch + ":" + parts[0], r.names.epoch + ":" + model})
-				if err == nil {
-					g, _ = r.generation(&modelState{}, v) // none if a counter is missing, and then nothing is current
+				v, err = r.mget(ctx, []string{r.names.epoch, r.names.epoch + ":" + parts[0], r.names.epoch + ":" + model}, "")
+				if err != nil {
+					return err
 				}
-				return err
+				if seen, err := r.generation(Key{}, &modelState{}, v); err == nil { // or a counter is missing
+					g = seen.generation
+				}
+				return nil
 			})
 			current[model] = g
 		}

@@ -14,12 +14,11 @@ import (
 // errNoGeneration says that Redis has no room to count a generation in.
 var errNoGeneration = errors.New("no generation")
 
-// last is the generation that a model had when Redis was asked last.
-func (s *modelState) last() Generation {
-	if g := s.seen.Load(); g != nil {
-		return *g
-	}
-	return ""
+// seenGeneration is a generation as Redis told it, and what the names of its entries begin with.
+type seenGeneration struct {
+	counters   [3]string
+	generation Generation
+	prefix     string
 }
 
 // counterNames are the three keys that count a model's generations.
@@ -36,58 +35,79 @@ func (r *Redis) counterNames(key Key, s *modelState) []string {
 
 // read asks for a model's generation, and for one more key with it. Counters that are missing are begun. There is no
 // generation if that is not possible, because Redis is full.
-func (r *Redis) read(ctx context.Context, key Key, s *modelState, also string) (Generation, string, error) {
+func (r *Redis) read(ctx context.Context, key Key, s *modelState, also string) (*seenGeneration, string, error) {
 	counters := r.counterNames(key, s)
-	asked := counters
-	if also != "" {
-		asked = append(counters[:3:3], also)
-	}
-	values, err := r.mget(ctx, asked)
+	values, err := r.mget(ctx, counters, also)
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	if values[0] == nil || values[1] == nil || values[2] == nil {
 		if values, err = r.begin(ctx, counters); err != nil || values == nil {
-			return "", "", err
+			return nil, "", err
 		}
 	}
 	value := ""
 	if len(values) > 3 {
 		value, _ = values[3].(string)
 	}
-	g, err := r.generation(s, values)
+	g, err := r.generation(key, s, values)
 	return g, value, err
 }
 
-// generation is the mark of three counters. If it is the one that was seen last, that is reused.
-func (r *Redis) generation(s *modelState, values []any) (Generation, error) {
-	var buf [64]byte
-	b := buf[:0]
-	for i, v := range values[:3] {
-		text, _ := v.(string)
+// current is the generation alone.
+func (r *Redis) current(ctx context.Context, key Key, s *modelState) (Generation, error) {
+	g, _, err := r.read(ctx, key, s, "")
+	if err != nil || g == nil {
+		return "", err
+	}
+	return g.generation, nil
+}
+
+// generation is what three counters say. If it is what was seen last, that is reused.
+func (r *Redis) generation(key Key, s *modelState, values []any) (*seenGeneration, error) {
+	var g seenGeneration
+	for i := range g.counters {
+		g.counters[i], _ = values[i].(string)
+	}
+	if last := s.seen.Load(); last != nil && last.counters == g.counters {
+		return last, nil
+	}
+	var b []byte
+	for i, text := range g.counters {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return "", fmt.Errorf("read generation: %w", err)
+			return nil, fmt.Errorf("read generation: %w", err)
 		}
 		if i > 0 {
 			b = append(b, '.')
 		}
 		b = strconv.AppendInt(b, n, 36)
 	}
-	if last := s.seen.Load(); last != nil && string(*last) == string(b) {
-		return *last, nil
-	}
-	g := Generation(b)
+	g.generation = Generation(b)
+	g.prefix = r.names.entries(key.DB, key.Model, g.generation)
 	if s != &r.models.other {
 		s.seen.Store(&g)
 	}
-	return g, nil
+	return &g, nil
 }
 
-// mget asks for keys that may be on several nodes of a cluster.
-func (r *Redis) mget(ctx context.Context, keys []string) ([]any, error) {
+// mget asks for keys that may be on several nodes of a cluster, and for one more if there is one.
+func (r *Redis) mget(ctx context.Context, keys []string, also string) ([]any, error) {
 	if !r.config.Cluster {
-		return r.client.MGet(ctx, keys...).Result()
+		args := make([]any, 1, 5)
+		args[0] = "mget"
+		for i := range keys {
+			args = append(args, &keys[i]) // which makes no copy
+		}
+		if also != "" {
+			args = append(args, also)
+		}
+		cmd := redis.NewSliceCmd(ctx, args...)
+		_ = r.client.Process(ctx, cmd) // whose error is the command's
+		return cmd.Result()
+	}
+	if also != "" {
+		keys = append(keys[:len(keys):len(keys)], also)
 	}
 	p := r.client.Pipeline()
 	cmds := make([]*redis.StringCmd, len(keys))
@@ -118,7 +138,7 @@ func (r *Redis) begin(ctx context.Context, counters []string) ([]any, error) {
 	if _, err := p.Exec(ctx); err != nil && !isFull(err) {
 		return nil, err
 	}
-	values, err := r.mget(ctx, counters)
+	values, err := r.mget(ctx, counters, "")
 	if err != nil || values[0] == nil || values[1] == nil || values[2] == nil {
 		return nil, err
 	}

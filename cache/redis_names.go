@@ -2,6 +2,7 @@ package cache
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/binary"
 	"strconv"
 	"strings"
@@ -27,13 +28,20 @@ func newNames(namespace string, db int) names {
 	return names{prefix: p, epoch: p + "#", run: p + "#run", channel: p + "#" + strconv.Itoa(db)}
 }
 
-func (n names) entry(k Key, g Generation) string {
-	b := make([]byte, 0, len(n.prefix)+len(k.DB)+len(k.Model)+len(g)+len(k.Op)+len(k.Scope)+32)
-	b = append(b, n.prefix...)
-	for _, part := range [...]string{escape(k.DB), escape(k.Model), string(g), escape(k.Op), escape(string(k.Scope))} {
-		b = append(append(b, part...), ':')
-	}
-	return string(append(b, text(k.Hash)...))
+func (n names) entry(k Key, g Generation) string { return entryIn(n.entries(k.DB, k.Model, g), k) }
+
+// entries is what the names of a generation's entries begin with.
+func (n names) entries(db, model string, g Generation) string {
+	return n.prefix + escape(db) + ":" + escape(model) + ":" + string(g) + ":"
+}
+
+// entryIn is the name of an entry whose beginning is known.
+func entryIn(prefix string, k Key) string {
+	op, scope := escape(k.Op), escape(string(k.Scope))
+	b := make([]byte, 0, 128)
+	b = append(append(b, prefix...), op...)
+	b = append(append(append(b, ':'), scope...), ':')
+	return string(base64.RawURLEncoding.AppendEncode(b, k.Hash[:]))
 }
 
 // logical is Key.String of an entry's name, from which the generation is taken away; false of other names.
