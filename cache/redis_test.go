@@ -360,3 +360,37 @@ func TestNobodyThere(t *testing.T) {
 		t.Errorf("without a memory to stand in: asked %d times", n-2)
 	}
 }
+
+// TestSamples: one name has one kind, one help and one set of labels, and no series comes twice.
+func TestSamples(t *testing.T) {
+	c := newTiered(t, cache.RedisConfig{Addresses: []string{lab.Redis(t).String()}})
+	l := cache.NewLoader(c, cache.LoaderConfig{})
+	for i := range 3 {
+		load(t, l, cachetest.Key(t, "m", i%2), cache.LoadOptions{}, (&answer{value: "v"}).load, "v")
+	}
+	shapes, series := map[string]string{}, map[string]bool{}
+	for s := range l.Stats().Samples() {
+		shape := fmt.Sprint(s.Kind, s.Help)
+		for _, label := range s.Labels {
+			shape += label[0]
+		}
+		if old, ok := shapes[s.Name]; ok && old != shape {
+			t.Errorf("%s has two shapes: %s and %s", s.Name, old, shape)
+		}
+		shapes[s.Name] = shape
+		id := fmt.Sprint(s.Name, s.Labels)
+		if series[id] {
+			t.Errorf("%s comes twice", id)
+		}
+		series[id] = true
+		if (s.Kind == cache.Durations) != (s.Histogram != nil) {
+			t.Errorf("%s: %s with histogram %v", s.Name, s.Kind, s.Histogram)
+		}
+	}
+	if len(shapes) < 8 {
+		t.Errorf("%d metrics", len(shapes))
+	}
+	for range l.Stats().Samples() { // may be left early
+		break
+	}
+}
