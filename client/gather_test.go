@@ -22,6 +22,15 @@ func TestPrefetchMakesOneCallForAModel(t *testing.T) {
 			Country *country `odoo:"country" tryton:"country"`
 			Parent  *parent  `odoo:"parent" tryton:"parent"`
 		}
+		f.before = func(model, method string, args []any) error {
+			if method != "read" {
+				return nil
+			}
+			if ids := idsOfAny(args[0]); !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) != len(ids) {
+				return fmt.Errorf("reads %s %v", model, ids)
+			}
+			return nil
+		}
 		all, err := Model[wide](f).Prefetch("country", "parent", "parent.country", "parent.parent.country").OrderBy("id").All(t.Context())
 		must(t, all, err)
 		want := []string{"res.partner.search_read", "res.country.read", "res.partner.read", "res.country.read", "res.partner.read", "res.country.read"}
