@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -118,8 +119,9 @@ type Config struct {
 }
 
 // FromEnv reads ODOO_URL, REDIS_URL, CACHE_TTL and MAX_CONNECTIONS. ODOO_URL is one address or several with commas;
-// user, password and database may stand in it, as https://login:password@host/?db=name. The caches have no part in
-// Config: the second value says what REDIS_URL and CACHE_TTL (seconds, or a duration as 5m) ask for.
+// user, password and database may stand in it, as https://login:password@host/?db=name, and what does not is read
+// from ODOO_DATABASE, ODOO_LOGIN and ODOO_PASSWORD. The caches have no part in Config: the second value says what
+// REDIS_URL and CACHE_TTL (seconds, or a duration as 5m) ask for.
 func FromEnv() (Config, CacheEnv, error) { return FromVariables(os.Getenv) }
 
 // CacheEnv is what the environment says of the cache.
@@ -159,6 +161,8 @@ func FromVariables(get func(string) string) (Config, CacheEnv, error) {
 		e.TTL = &ttl
 	}
 	e.Redis = get("REDIS_URL")
+	c.Database, c.Login = cmp.Or(c.Database, get("ODOO_DATABASE")), cmp.Or(c.Login, get("ODOO_LOGIN"))
+	c.Password = cmp.Or(c.Password, Secret(get("ODOO_PASSWORD")))
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, CacheEnv{}, fmt.Errorf("read environment: %w", err)
 	}

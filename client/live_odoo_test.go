@@ -4,18 +4,15 @@ package client_test
 
 // The contract against a real Odoo, which the environment names:
 //
-//	ODOO_TEST_URL=http://127.0.0.1:8069 ODOO_TEST_DB=odoo ODOO_TEST_LOGIN=admin ODOO_TEST_PASSWORD=admin \
-//		go test -tags odoo -run TestOdoo ./client
+//	ODOO_URL=http://admin:admin@127.0.0.1:8069/?db=odoo go test -tags odoo -run Odoo ./client
 //
-// The user has to be an administrator. The database gets a few partners, tags, an API key and a user, which are deleted again where
+// or with ODOO_DATABASE, ODOO_LOGIN and ODOO_PASSWORD beside ODOO_URL. The user has to be an administrator. The database gets a few partners, tags, an API key and a user, which are deleted again where
 // Odoo permits that.
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,15 +24,12 @@ import (
 // odooConfig is the server's, for a transport; the second value is its major version.
 func odooConfig(t *testing.T, transport client.Transport) client.Config {
 	t.Helper()
-	address := os.Getenv("ODOO_TEST_URL")
-	if address == "" {
-		t.Fatal("ODOO_TEST_URL names no server")
+	c, _, err := client.FromEnv()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return client.Config{
-		Servers: []string{address}, Transport: transport, Database: cmp.Or(os.Getenv("ODOO_TEST_DB"), "odoo"),
-		Login: cmp.Or(os.Getenv("ODOO_TEST_LOGIN"), "admin"), Password: client.Secret(cmp.Or(os.Getenv("ODOO_TEST_PASSWORD"), "admin")),
-		Retry: client.RetryNone, Timeout: time.Minute,
-	}
+	c.Transport, c.Retry, c.Timeout = transport, client.RetryNone, time.Minute
+	return c
 }
 
 // odooTransports are those that the server has: /json/2 came with 19.
@@ -76,7 +70,7 @@ func odooKey(t *testing.T, k *client.Client) string {
 		t.Fatalf("%v: %s", err, raw)
 	}
 	if action.Model == "res.users.identitycheck" { // the password again
-		password := string(odooConfigPassword())
+		password := string(odooConfig(t, client.TransportWeb).Password)
 		if _, err := k.Call(t.Context(), action.Model, "write", []any{[]any{action.ID}, map[string]any{"password": password}}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -90,10 +84,6 @@ func odooKey(t *testing.T, k *client.Client) string {
 		t.Fatalf("no key in %s", raw)
 	}
 	return key
-}
-
-func odooConfigPassword() client.Secret {
-	return client.Secret(cmp.Or(os.Getenv("ODOO_TEST_PASSWORD"), "admin"))
 }
 
 func TestOdooLoginContextAndLogout(t *testing.T) {
@@ -121,7 +111,7 @@ func TestOdooLoginContextAndLogout(t *testing.T) {
 		if _, err := open(t, c).Login(t.Context()); !errors.Is(err, client.KindAccessDenied) {
 			t.Errorf("%s: a wrong password: %v", name, err)
 		}
-		c.Password, c.Database = odooConfigPassword(), "no-such-database"
+		c.Password, c.Database = odooConfig(t, name).Password, "no-such-database"
 		if _, err := open(t, c).Login(t.Context()); !errors.Is(err, client.KindNotFound) {
 			t.Errorf("%s: a database that does not exist: %v", name, err)
 		}

@@ -20,8 +20,9 @@ import (
 const clientHelp = `Client calls the methods of an Odoo or Tryton server, as a program would that uses package client.
 
 The server, the database and the user come from flags or from the environment: ODOO_URL
-(https://login:password@host/?db=name), ODOO_PASSWORD, REDIS_URL, CACHE_TTL, MAX_CONNECTIONS. Without a password in
-any of them it is read from the file of --password-file, or from standard input, unseen on a terminal.`
+(https://login:password@host/?db=name), ODOO_DATABASE, ODOO_LOGIN, ODOO_PASSWORD, REDIS_URL, CACHE_TTL,
+MAX_CONNECTIONS. Without a password in any of them it is read from the file of --password-file, or from standard
+input, unseen on a terminal.`
 
 // clientFlags is whom to call.
 type clientFlags struct {
@@ -78,7 +79,7 @@ func (f *clientFlags) config(t terminal) (client.Config, client.CacheEnv, error)
 	if c.Login == "" && c.Transport != client.TransportJSON2 {
 		return c, e, hinted{usagef("no user is named"), "give --login"}
 	}
-	password := os.Getenv("ODOO_PASSWORD")
+	var password string
 	switch {
 	case f.passwordFile != "":
 		b, err := os.ReadFile(f.passwordFile)
@@ -86,7 +87,7 @@ func (f *clientFlags) config(t terminal) (client.Config, client.CacheEnv, error)
 			return c, e, fmt.Errorf("read password: %w", err)
 		}
 		password = strings.TrimRight(string(b), "\r\n")
-	case password == "" && c.Password == "":
+	case c.Password == "":
 		if password, err = readPassword(t); err != nil {
 			return c, e, err
 		}
