@@ -35,18 +35,11 @@ type nation struct {
 }
 
 // TestQueriesOnOdoo asks, changes and restores records of a real server: contacts, which it makes and deletes.
-// ODOO_URL says where, as https://login:password@host/?db=name.
 func TestQueriesOnOdoo(t *testing.T) {
-	config, _, err := client.FromEnv()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, transport := range map[string]client.Transport{"call_kw": client.TransportWeb, "jsonrpc": client.TransportJSONRPC, "xmlrpc": client.TransportXMLRPC} {
-		t.Run(name, func(t *testing.T) {
-			config := config
-			config.Transport = transport
+	for transport, config := range odooTransports(t) {
+		t.Run(string(transport), func(t *testing.T) {
 			c := &counted{Client: open(t, config)}
-			mark := fmt.Sprintf("perfd %d %s", time.Now().UnixNano(), name)
+			mark := fmt.Sprintf("perfd %d %s", time.Now().UnixNano(), transport)
 			t.Run("records", func(t *testing.T) { recordsOnOdoo(t, c, mark) })
 			t.Run("domains", func(t *testing.T) { domainsOnOdoo(t, c, mark) })
 			t.Run("undo", func(t *testing.T) { undoOnOdoo(t, c, mark) })
