@@ -173,6 +173,31 @@ func TestKeyChange(t *testing.T) {
 	}
 }
 
+// TestForeignJSON: other programs may write the members of an envelope in any order, and more of them.
+func TestForeignJSON(t *testing.T) {
+	c := codecs(t)["json"]
+	for text, want := range map[string]string{
+		`{"stored":1,"fresh":2,"value":{"a":[1]}}`:            `{"a":[1]}`,
+		` { "fresh" : 2, "value": [1, 2], "stored": 1 } `:     `[1, 2]`,
+		`{"stored":1,"fresh":2,"value":1,"other":2}`:          `1`,
+		`{"stored":1,"fresh":2,"bytes":"AAE="}`:               "\x00\x01",
+		`{"stored":1,"fresh":2,"value":null}`:                 `null`,
+		`{"stored":1,"fresh":2,"value":}`:                     "?",
+		`{"stored":1,"fresh":2}`:                              "?",
+		`{"stored":99999999999999999999,"fresh":2,"value":1}`: "?",
+		`{"stored":1,"fresh":2,"value":1`:                     "?",
+		`{"stored":1,"fresh":2,"value":`:                      "?",
+	} {
+		e, err := c.decode("k", []byte(strings.TrimSpace(text)))
+		if want == "?" && err == nil {
+			t.Errorf("%s is %+v", text, e)
+		}
+		if want != "?" && (err != nil || string(e.value) != want || e.stored != 1 || e.fresh != 2) {
+			t.Errorf("%s is %+v, %v", text, e, err)
+		}
+	}
+}
+
 func FuzzEnvelope(f *testing.F) {
 	all := codecs(f)
 	for _, c := range all {
