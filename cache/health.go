@@ -21,7 +21,7 @@ func (l *Loader) Health() Health {
 	for _, t := range l.cache.Stats().Tiers {
 		switch t.Circuit {
 		case circuitNames[1], circuitNames[2]:
-			h.Problems = append(h.Problems, fmt.Sprintf("%s: the circuit is %s since %s", t.Name, t.Circuit, t.LastError))
+			h.Problems = append(h.Problems, fmt.Sprintf("%s: the circuit is %s: %s", t.Name, t.Circuit, t.LastError))
 		}
 		if t.Pending > 0 {
 			h.Problems = append(h.Problems, fmt.Sprintf("%s: %d invalidations wait for it to come back", t.Name, t.Pending))
