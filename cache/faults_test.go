@@ -87,7 +87,7 @@ func (o *office) work(t testing.TB, l *cache.Loader, rounds int, limit time.Dura
 const (
 	opTimeout = 60 * time.Millisecond
 	// A load is a lookup and a store, each within the time-out; the rest is for a busy machine.
-	callLimit = 2*opTimeout + 400*time.Millisecond
+	callLimit = 2*opTimeout + 700*time.Millisecond
 )
 
 // TestRedisFaults: whatever happens to Redis, no answer is wrong, no call is lost and none takes long; and afterwards
