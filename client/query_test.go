@@ -97,6 +97,9 @@ func TestQueryReadsWhatItAsksFor(t *testing.T) {
 		if n2, err := q.Offset(2).Limit(3).Count(ctx); must(t, n2, err) != min(3, n-2) {
 			t.Errorf("counted %d within offset 2 and limit 3, of %d", n2, n)
 		}
+		if last, err := q.Offset(n - 1).Count(ctx); must(t, last, err) != 1 {
+			t.Errorf("counted %d from the last on", last)
+		}
 		if yes, err := q.Exists(ctx); !must(t, yes, err) {
 			t.Error("does not exist")
 		}
@@ -115,7 +118,7 @@ func TestQueryReadsWhatItAsksFor(t *testing.T) {
 			t.Errorf("values %v", values)
 		}
 		// One call each, and none besides.
-		want := []string{"search_count", "search", "search_count", "search", "search", "search_read", "search_read", "search_read"}
+		want := []string{"search_count", "search", "search_count", "search_count", "search", "search", "search_read", "search_read", "search_read"}
 		for i := range want {
 			want[i] = "res.partner." + want[i]
 		}
@@ -135,7 +138,7 @@ func TestGetWantsExactlyOne(t *testing.T) {
 		for want, q := range map[error]Query[partner]{ErrNoRecord: q.Filter(F("name").Eq("nobody")), ErrManyRecords: q} {
 			_, err := q.Get(t.Context())
 			var count *CountError
-			if !errors.Is(err, want) || !errors.As(err, &count) || count.Model != "res.partner" || count.Many != (want == ErrManyRecords) {
+			if !errors.Is(err, want) || !errors.As(err, &count) || count.Model != "res.partner" || count.Many != errors.Is(want, ErrManyRecords) {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		}
@@ -155,7 +158,8 @@ func TestQueriesAreImmutable(t *testing.T) {
 		"defer":    func(q Query[partner]) Query[partner] { return q.Defer("age") },
 		"context":  func(q Query[partner]) Query[partner] { return q.InContext(map[string]any{"lang": "nl_BE"}) },
 		"prefetch": func(q Query[partner]) Query[partner] { return q.Prefetch("parent") },
-		"options":  func(q Query[partner]) Query[partner] { return q.With(NoCache()) },
+		"options":  func(q Query[partner]) Query[partner] { return q.With(CacheKey("a")) },
+		"others":   func(q Query[partner]) Query[partner] { return q.With(CacheKey("b")) },
 		"error":    func(q Query[partner]) Query[partner] { return q.Limit(-1) },
 	}
 	names := []string{}
@@ -164,9 +168,9 @@ func TestQueriesAreImmutable(t *testing.T) {
 	}
 	slices.Sort(names)
 	picture := func(q Query[partner]) string {
-		return fmt.Sprint(q.where, q.order, q.limit, q.offset, q.only, q.without, q.context, len(q.options), q.prefetch, q.err)
+		return fmt.Sprint(q.where, q.order, q.limit, q.offset, q.only, q.without, q.context, gather(q.options).key, q.prefetch, q.err)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	thoroughly(t, func(t *rapid.T) {
 		q := Model[partner](f)
 		for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 6).Draw(t, "steps") {
 			q = steps[name](q)

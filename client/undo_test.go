@@ -59,7 +59,7 @@ func (f *fake) picture(newIDs map[string]map[int64]int64) map[string]string {
 // TestUndoRestores: whatever was made, written and deleted, also what was made or written before it was deleted, and
 // references among what was: all is as it was but for the ids of what was deleted, which Undone tells.
 func TestUndoRestores(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	thoroughly(t, func(t *rapid.T) {
 		f := populate(newFake(rapid.SampledFrom([]Protocol{Odoo, Tryton}).Draw(t, "protocol")), 4)
 		for _, name := range []string{"a", "b", "c"} {
 			f.insert("res.tag", row{"name": name})
@@ -152,6 +152,34 @@ func TestUndoReadsBeforeItWrites(t *testing.T) {
 		l.Forget()
 		if u, err := l.Undo(t.Context()); err != nil || u.Steps != 0 || len(f.take()) != 0 {
 			t.Errorf("undone %+v, %v", u, err)
+		}
+	})
+}
+
+// TestUndoFollowsNewIDs: what referred to a record before that was deleted refers to it under its new id.
+func TestUndoFollowsNewIDs(t *testing.T) {
+	both(t, 2, func(t *testing.T, f *fake) {
+		tag := f.insert("res.tag", row{"name": "a"})
+		other := f.insert("res.country", row{"code": "DE"})
+		add, remove := []any{[]any{6, 0, []any{tag}}}, []any{[]any{6, 0, []any{}}}
+		if f.protocol == Tryton {
+			add, remove = []any{[]any{"add", []any{tag}}}, []any{[]any{"remove", []any{tag}}}
+		}
+		f.set("res.partner", f.tables["res.partner"][1], wireform(row{"tags": add, "country": other}).(row))
+		l := NewUndoLog(f)
+		if err := errors.Join(
+			l.Write(t.Context(), "res.partner", []int64{1}, Record{"tags": remove, "country": nil}),
+			l.Unlink(t.Context(), "res.tag", []int64{tag}), l.Unlink(t.Context(), "res.country", []int64{other}),
+		); err != nil {
+			t.Fatal(err)
+		}
+		u, err := l.Undo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, newTag, newOther := f.tables["res.partner"][1], u.NewIDs["res.tag"][tag], u.NewIDs["res.country"][other]
+		if newTag == tag || newOther == other || len(list(r["tags"])) != 1 || !equal(list(r["tags"])[0], newTag) || !equal(r["country"], newOther) {
+			t.Errorf("partner %v, new ids %v", r, u.NewIDs)
 		}
 	})
 }
