@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -172,16 +171,6 @@ func must(t testing.TB, k *client.Client, model, method string, args []any, opts
 }
 
 func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
-
-type (
-	contextContext = context.Context
-	httpHeader     = http.Header
-)
-
-// counting counts the requests that ended.
-func counting(n *int) func(context.Context, *client.Request, *client.Response) {
-	return func(context.Context, *client.Request, *client.Response) { *n++ }
-}
 
 // httpTransport lets a test change the headers of requests on their way.
 func httpTransport(change func(http.Header)) http.RoundTripper {

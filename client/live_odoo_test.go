@@ -10,9 +10,11 @@ package client_test
 // Odoo permits that.
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -291,18 +293,23 @@ func TestOdooCache(t *testing.T) {
 	}
 }
 
+// counting counts the requests that ended.
+func counting(n *int) func(context.Context, *client.Request, *client.Response) {
+	return func(context.Context, *client.Request, *client.Response) { *n++ }
+}
+
 // TestOdooSessionExpiry: a session that the server has forgotten is renewed, and the call is made.
 func TestOdooSessionExpiry(t *testing.T) {
 	logins := 0
 	c := odooConfig(t, client.TransportWeb)
 	expire := false
-	c.Hooks = []client.Hook{{Before: func(ctx contextContext, r *client.Request) contextContext {
+	c.Hooks = []client.Hook{{Before: func(ctx context.Context, r *client.Request) context.Context {
 		if r.Method == "login" {
 			logins++
 		}
 		return ctx
 	}}}
-	jarless := httpTransport(func(h httpHeader) {
+	jarless := httpTransport(func(h http.Header) {
 		if expire {
 			expire = false
 			h.Set("Cookie", "session_id="+strings.Repeat("x", 84))

@@ -196,11 +196,13 @@ func TestBreaker(t *testing.T) {
 
 func TestMaxConnectionsBoundsCallsAtOnce(t *testing.T) {
 	var now, most atomic.Int64
+	entered, release := make(chan struct{}, 60), make(chan struct{})
 	f := newFake(t, func(asked) (any, *failure) {
 		n := now.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(time.Millisecond) // long enough for others to come, if they could
+		entered <- struct{}{}
+		<-release
 		now.Add(-1)
 		return 1, nil
 	})
@@ -210,8 +212,15 @@ func TestMaxConnectionsBoundsCallsAtOnce(t *testing.T) {
 	for range 60 {
 		wg.Go(func() { must(t, k, "m", "search", nil) })
 	}
+	for range 3 { // that many get in without one being let out
+		<-entered
+	}
+	if n := k.Servers()[0].InFlight; n < 3 {
+		t.Errorf("%d in flight", n)
+	}
+	close(release)
 	wg.Wait()
-	if n := most.Load(); n > 3 || n < 2 {
+	if n := most.Load(); n != 3 {
 		t.Errorf("%d calls at once", n)
 	}
 }

@@ -3,6 +3,7 @@ package client_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func TestCoreOnTrytond(t *testing.T) {
 		must(t, other, "party.party", "search_count", []any{[]any{}}, client.NoCache())
 		forget := config()
 		stale := false
-		forget.HTTP = httpTransport(func(h httpHeader) {
+		forget.HTTP = httpTransport(func(h http.Header) {
 			if stale && h.Get("Authorization") != "" { // as if the server had forgotten it
 				stale = false
 				h.Set("Authorization", "Session YWRtaW46MTowMDAw")
