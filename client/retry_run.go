@@ -68,7 +68,9 @@ func (c *Client) try(ctx context.Context, r *request, o *options, op func(ctx co
 		wait := policy.pause(attempt, rand.Float64)
 		var asked *Error
 		if errors.As(err, &asked) && asked.retryAfter > wait {
-			wait = asked.retryAfter
+			if wait = asked.retryAfter; policy.Max > 0 && wait > policy.Max {
+				return c.scrub(err) // later than the policy wants to wait
+			}
 		}
 		if policy.Total > 0 && time.Since(start)+wait > policy.Total {
 			return c.scrub(err)

@@ -166,3 +166,27 @@ func TestReadOnlyAndUnsafeSayWhatAMethodIs(t *testing.T) {
 		t.Errorf("an unsafe one was tried %d times", n)
 	}
 }
+
+// TestRetryAfterIsKeptTo: a server that asks for a pause gets it, if the policy has that much time.
+func TestRetryAfterIsKeptTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for ask, want := range map[string]time.Duration{"7": 7 * time.Second, "9999": 0, "soon": 500 * time.Millisecond} {
+			requests := 0
+			c := client.Config{Servers: []string{"one"}, Transport: client.TransportTryton, Database: "db", Login: "me", Password: "p", BareLogin: true}
+			c.HTTP = tripper(func(*http.Request) (*http.Response, error) {
+				requests++
+				if requests == 2 { // after the log-in
+					return &http.Response{StatusCode: http.StatusTooManyRequests, Body: readCloser(""), Header: http.Header{"Retry-After": {ask}}}, nil
+				}
+				body := `{"id":1,"result":[1,"key"]}`
+				return &http.Response{StatusCode: http.StatusOK, Body: readCloser(body), Header: http.Header{}, ContentLength: int64(len(body))}, nil
+			})
+			start := time.Now()
+			_, err := open(t, c).Call(t.Context(), "m", "search", nil, nil)
+			took := time.Since(start)
+			if (err == nil) != (want > 0) || took < want || took > want*2 || err != nil && !errors.Is(err, client.KindTooMany) {
+				t.Errorf("%s: %v after %v", ask, err, took)
+			}
+		}
+	})
+}
