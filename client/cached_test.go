@@ -259,7 +259,7 @@ func TestNeverCached(t *testing.T) {
 		{"shows.iban", nil}, {"shows.password", nil},
 	} {
 		args, _ := x[1].([]any)
-		if must(t, k, x[0].(string), "read", args) == must(t, k, x[0].(string), "read", args) {
+		if twice(func() string { return must(t, k, x[0].(string), "read", args) }) {
 			t.Errorf("%v is cached", x)
 		}
 	}
