@@ -170,6 +170,20 @@ func TestQueriesAreImmutable(t *testing.T) {
 	picture := func(q Query[partner]) string {
 		return fmt.Sprint(q.where, q.order, q.limit, q.offset, q.only, q.without, q.context, gather(q.options).key, q.prefetch, q.err)
 	}
+	for _, name := range names { // also when a list has room for one more
+		q := Model[partner](f)
+		for range 8 {
+			a := steps[name](q)
+			before := picture(a)
+			for _, other := range names {
+				_ = steps[other](q)
+			}
+			if picture(a) != before {
+				t.Errorf("%s: %s became %s", name, before, picture(a))
+			}
+			q = a
+		}
+	}
 	thoroughly(t, func(t *rapid.T) {
 		q := Model[partner](f)
 		for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 6).Draw(t, "steps") {
