@@ -6,7 +6,7 @@ BENCH ?= .
 UI := web/ui
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench compare load bench-proxy golden ui-check deploy-check browser demo ci clean
+.PHONY: help build test race lint fuzz bench compare load bench-proxy bench-cache golden ui-check deploy-check browser demo ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ load: ## what the tap costs beside tcpdump, and what it costs the traffic (needs
 
 bench-proxy: ## what the HTTP proxy costs, by wrk
 	@scripts/proxy.sh
+
+bench-cache: ## what the cache costs, beside go-redis and otter (needs redis-server)
+	@scripts/ensure.sh go lab
+	go test -run '^$$' -bench 'Memory|Tiered|Loader|New|Redis' -benchmem -count 3 ./cache
+	go test -run '^$$' -bench HitRatio -benchtime 1x ./cache
 
 golden: ## rewrite the golden files; read the diff afterwards
 	@go test -count=1 $$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -r -n1 dirname | sort -u) -update

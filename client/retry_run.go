@@ -1,0 +1,128 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+const maxAttempts = 100
+
+func (r Retry) validate() error {
+	if r.Attempts < 0 || r.Attempts > maxAttempts || r.Base < 0 || r.Max < 0 || r.Total < 0 || !(r.Multiplier >= 0 && r.Multiplier <= 100) {
+		return fmt.Errorf("retry %+v: want 1 to %d attempts and nothing negative", r, maxAttempts)
+	}
+	return nil
+}
+
+// pause is how long to wait after the attempt of that number: from half of it to all of it, so that those who
+// failed together do not come back together.
+func (r Retry) pause(attempt int, random func() float64) time.Duration {
+	d := float64(r.Base)
+	if r.Multiplier > 0 {
+		d *= math.Pow(r.Multiplier, float64(attempt-1))
+	}
+	if r.Max > 0 {
+		d = min(d, float64(r.Max))
+	}
+	return time.Duration(d * (0.5 + random()/2))
+}
+
+// repeatable tells whether a call that failed may be made again. One that may change something may not once any of
+// it was sent, whatever the server says.
+func repeatable(err error, safe bool) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Sent && !safe {
+		return false
+	}
+	switch e.Kind { //nolint:exhaustive // the others would fail again
+	case KindConnection, KindTimeout, KindUnavailable, KindTooMany, KindSerialization, KindLockTimeout:
+		return true
+	case KindCircuitOpen:
+		return false
+	}
+	return false
+}
+
+// try makes attempts until one succeeds, fails for good, or the policy ends it.
+func (c *Client) try(ctx context.Context, r *request, o *options, op func(ctx context.Context, e *endpoint, s *session, attempt int) error) error {
+	policy := c.config.Retry
+	if o.retry != nil {
+		policy = *o.retry
+	}
+	start := time.Now()
+	var failed *endpoint
+	for attempt := 1; ; attempt++ {
+		e := c.pick(failed)
+		err := c.attempt(ctx, r, o, e, attempt, op)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || attempt >= policy.Attempts || !repeatable(err, r.safe) {
+			return c.scrub(err)
+		}
+		failed = e
+		wait := policy.pause(attempt, rand.Float64)
+		var asked *Error
+		if errors.As(err, &asked) && asked.retryAfter > wait {
+			if wait = asked.retryAfter; policy.Max > 0 && wait > policy.Max {
+				return c.scrub(err) // later than the policy wants to wait
+			}
+		}
+		if policy.Total > 0 && time.Since(start)+wait > policy.Total {
+			return c.scrub(err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return c.scrub(err)
+		case <-timer.C:
+		}
+	}
+}
+
+// attempt is one try on one server, with a log-in if there is no session or the server has forgotten it.
+func (c *Client) attempt(
+	ctx context.Context, r *request, o *options, e *endpoint, attempt int, op func(ctx context.Context, e *endpoint, s *session, attempt int) error,
+) (err error) {
+	timeout := c.config.Timeout
+	if o.timeout != 0 {
+		timeout = o.timeout
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	done, err := e.acquire(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer func() { done(err) }()
+	s, err := c.sessionOf(ctx, e, nil)
+	if err != nil {
+		return notSent(err)
+	}
+	err = op(ctx, e, s, attempt)
+	if !errors.Is(err, KindSessionExpired) {
+		return err
+	}
+	// The server refused the call at the door, before any method ran: to log in and call again repeats nothing.
+	if s, err = c.sessionOf(ctx, e, s); err != nil {
+		return notSent(err)
+	}
+	return op(ctx, e, s, attempt)
+}
+
+// notSent marks the error of a log-in: nothing of the call itself was sent.
+func notSent(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Sent {
+		e.Sent = false
+	}
+	return err
+}
