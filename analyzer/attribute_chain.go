@@ -15,6 +15,7 @@ import (
 // server is threaded, and every lease is a unit of its own.
 func (w *window) chain() {
 	workers, ok := w.workers()
+	w.served(workers, ok)
 	w.units = make([]unit, 0, len(w.leases))
 	if !ok {
 		for i := range w.leases {
@@ -62,6 +63,21 @@ func (w *window) chain() {
 			s := w.single(l)
 			s.before, s.after = u.before, u.after
 			w.units = append(w.units, s)
+		}
+	}
+}
+
+// served notes how the server was seen to serve: by several workers that take no part in each other's leases, or by
+// connections that would have made one worker do two things at once.
+func (w *window) served(workers map[capture.ConnID]int, ok bool) {
+	switch {
+	case !ok:
+		w.serving = ServingThreads
+	case len(workers) > 0:
+		for _, worker := range workers {
+			if worker > 0 { // they are numbered from 0
+				w.serving = ServingWorkers
+			}
 		}
 	}
 }

@@ -144,3 +144,20 @@ func (u *unit) bound(r route) int64 {
 	}
 	return u.before
 }
+
+// groupOf names the source of a lease that no call owns.
+func groupOf(l *lease, o *owner) string {
+	switch {
+	case l.foreign:
+		return l.group
+	case o.group != "":
+		return o.group
+	case l.kind == leaseListen:
+		return "listen"
+	case l.kind == leaseCron:
+		return "cron"
+	case l.kind == leaseBus:
+		return "bus"
+	}
+	return "unattributed"
+}

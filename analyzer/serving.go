@@ -19,6 +19,7 @@ type crew struct {
 	members map[int32]*member
 	last    int32            // that worked last
 	order   []int32          // room for observe: leases by start
+	seen    [servings]int    // windows that found the server to serve so
 	pids    map[string]int32 // by application_name
 }
 
@@ -32,6 +33,13 @@ const (
 	crewMost = 4096                 // processes, and names, that are remembered; all are forgotten beyond
 	atOnce   = 2 * time.Millisecond // by which statements must overlap: what clocks and a log's milliseconds may blur
 )
+
+// judge learns how a solved window found the server to serve.
+func (c *crew) judge(w *window) {
+	if w.serving != ServingUnknown {
+		c.seen[w.serving]++
+	}
+}
 
 // observe learns from leases of one window.
 func (c *crew) observe(leases []lease) {
@@ -119,13 +127,24 @@ func together(a, b []*sqltrace.Statement) bool {
 func (c *crew) serving(w *window, o *owner) Serving {
 	pid := o.worker.pid
 	for _, li := range w.buf {
+		pid = cmp.Or(pid, w.leases[li].worker.pid)
+	}
+	named := pid == 0
+	for _, li := range w.buf {
 		pid = cmp.Or(pid, c.process(&w.leases[li]))
 	}
-	switch m := c.members[pid]; {
-	case m == nil:
-	case m.threads:
+	var threads, turns bool
+	if m := c.members[pid]; m != nil {
+		threads, turns = m.threads, m.turns
+	}
+	if named { // the workers of a prefork server may all bear their master's name
+		threads = threads && c.seen[ServingThreads] >= c.seen[ServingWorkers] && c.seen[ServingThreads] != 1 // one may be mistaken
+		turns = turns || c.seen[ServingWorkers] > c.seen[ServingThreads]
+	}
+	switch {
+	case threads:
 		return ServingThreads
-	case m.turns:
+	case turns:
 		return ServingWorkers
 	}
 	return ServingUnknown

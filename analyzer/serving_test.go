@@ -27,7 +27,7 @@ func TestServing(t *testing.T) {
 			}
 		}
 		var list []Serving
-		for _, tr := range s.play(Config{}).traces {
+		for _, tr := range s.play(Config{Leases: 2}).traces {
 			if len(tr.Spans) == 0 {
 				continue // given to the other one, or to none: of no matter here
 			}
@@ -47,6 +47,32 @@ func TestServing(t *testing.T) {
 	}
 	if got := last(serve(t, 20, 100, "mine", "mine")); got != ServingUnknown {
 		t.Errorf("a name without a process: got %v, want unknown", got)
+	}
+}
+
+// TestServingOfOneName has the workers of a prefork server bear their master's name: that two statements of that name
+// were under way at once says nothing then.
+func TestServingOfOneName(t *testing.T) {
+	l := lease{session: &sqltrace.Session{Application: "odoo-7"}}
+	w := &window{leases: []lease{l}, buf: []int32{0}}
+	for _, tt := range []struct {
+		workers, threads int
+		pid              int32
+		want             Serving
+	}{
+		{0, 0, 0, ServingThreads},
+		{0, 5, 0, ServingThreads},
+		{0, 1, 0, ServingUnknown},
+		{3, 0, 0, ServingWorkers},
+		{3, 1, 0, ServingWorkers},
+		{3, 0, 7, ServingThreads}, // the operating system says that it is one process
+	} {
+		c := crew{members: map[int32]*member{7: {threads: true}}, pids: map[string]int32{}}
+		c.seen[ServingWorkers], c.seen[ServingThreads] = tt.workers, tt.threads
+		w.leases[0].worker.pid = tt.pid
+		if got := c.serving(w, &owner{}); got != tt.want {
+			t.Errorf("%+v: got %v", tt, got)
+		}
 	}
 }
 

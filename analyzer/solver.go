@@ -107,6 +107,7 @@ func (s *solver) solve(j job) (left []*lease) {
 	w := newWindow(owners, leases, s.known)
 	w.hurry = j.hurry
 	w.solve()
+	s.crew.judge(w)
 	left = s.deliver(w)
 	if s.cfg.Live {
 		left = s.shed(left)
@@ -346,23 +347,6 @@ func (s *solver) shed(left []*lease) []*lease {
 		left = left[1:]
 	}
 	return left
-}
-
-// groupOf names the source of a lease that no call owns.
-func groupOf(l *lease, o *owner) string {
-	switch {
-	case l.foreign:
-		return l.group
-	case o.group != "":
-		return o.group
-	case l.kind == leaseListen:
-		return "listen"
-	case l.kind == leaseCron:
-		return "cron"
-	case l.kind == leaseBus:
-		return "bus"
-	}
-	return "unattributed"
 }
 
 // release delivers what starts before hold, in order of start.

@@ -62,6 +62,7 @@ const (
 	ServingUnknown Serving = iota
 	ServingWorkers         // one call at a time, beside other processes (Odoo: prefork)
 	ServingThreads         // several calls at once
+	servings
 )
 
 // Trace is a call with everything that belongs to it. Slices are never nil.

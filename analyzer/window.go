@@ -15,7 +15,8 @@ type window struct {
 	leases []lease // by start
 	units  []unit  // by start
 
-	hurry   bool // the first answer has to do
+	hurry   bool    // the first answer has to do
+	serving Serving // how the server seems to serve
 	timing  *timing
 	learned *knowledge
 	content *content
