@@ -62,6 +62,7 @@ func watchStepped(t *testing.T, name string, cfg Config, step time.Duration) (*l
 		if step > 0 && i == len(recording.Packets)/2 {
 			stepped = p.At.Add(step)
 			engine.Step(step)
+			r.await()
 			out.now = out.now.Add(step)
 			engine.Advance(out.now)
 			r.await()
