@@ -82,10 +82,8 @@ function on(name, e) {
   last = e.last;
   if (name === 'hello') {
     hello = e;
-    if (e.anew) {
-      forgetAll();
-      tick();
-    }
+    if (e.anew) forgetAll();
+    tick(); // what was asked for before may be older than where the stream begins
     for (const l of [...listeners]) l.hello?.(e);
     return;
   }

@@ -3,7 +3,7 @@
 import { clock, count, join, lasting, percent, plural, sentence, size } from '../lib/format.js';
 import { rounded } from '../lib/live.js';
 import { callRate, serverNow, togglePause, useLive } from '../live.js';
-import { html, useEffect, useRef, useState } from './html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from './html.js';
 import { Icon } from './icons.js';
 import { Count, Percent } from './num.js';
 
@@ -25,7 +25,7 @@ export function LiveChip() {
     const timer = setInterval(() => bump((n) => n + 1), 1000); // silence lowers the rate too
     return () => clearInterval(timer);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: who opens it may press Escape before the next frame
     if (!open) return undefined;
     const away = (/** @type {Event} */ e) => e.target instanceof Node && !box.current?.contains(e.target) && setOpen(false);
     const key = (/** @type {KeyboardEvent} */ e) => e.key === 'Escape' && setOpen(false);
