@@ -1,18 +1,28 @@
-// Package perfd is the root of a performance analyzer for Odoo and Tryton: it reads a recording of their HTTP
-// and PostgreSQL traffic and says which SQL statements each RPC call caused and where its time went.
+// Package perfd is the root of a performance analyzer for Odoo and Tryton: it reads their HTTP
+// and PostgreSQL traffic, live or recorded, and says which SQL statements each RPC call caused and where its time went.
 //
 // The folders, in the direction of the flow:
 //
-//	capture/    files and packets → TCP byte streams
+//	capture/    files, interfaces and relayed bytes → TCP byte streams
+//	proxy/      HTTP and PostgreSQL relays, where a tap sees nothing
+//	follow/     log files as they grow
 //	rpclog/     HTTP streams → RPC calls
-//	sqltrace/   PostgreSQL streams → statements
+//	sqltrace/   PostgreSQL streams and logs → statements
+//	odoolog/    the server's own log → what it says of its requests
+//	process/    which process and thread used which connection
 //	evidence/   hashes by which rpclog and sqltrace are compared
 //	analyzer/   calls and statements → traces, findings, summaries
 //	report/     traces → text, JSON lines, HTML
 //	store/      traces in an embedded database
 //	web/        the JSON API and the pages
+//	sidecar/    the queue and the limits of a perfd beside a server
+//	config/     settings; doctor/ diagnosis; privilege/ rights; metrics/, profile/ what others are told of perfd
 //	cmd/perfd/  the command, which wires them
+//	cache/      keeps answers of calls in memory and Redis; a package of its own
+//	client/     calls methods of Odoo and Tryton servers; a package of its own
+//	deploy/     systemd, Docker, Kubernetes, Helm
 //	fixtures/   real recordings with their ground truth, and a generator of hostile ones
+//	lab/        real servers for tests
 //	docs/       formats, privacy, decisions
 //	scripts/    what the Makefile and .ci/run call
 //
