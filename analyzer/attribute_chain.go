@@ -70,14 +70,13 @@ func (w *window) chain() {
 // served notes how the server was seen to serve: by several workers that take no part in each other's leases, or by
 // connections that would have made one worker do two things at once.
 func (w *window) served(workers map[capture.ConnID]int, ok bool) {
-	switch {
-	case !ok:
+	if !ok {
 		w.serving = ServingThreads
-	case len(workers) > 0:
-		for _, worker := range workers {
-			if worker > 0 { // they are numbered from 0
-				w.serving = ServingWorkers
-			}
+		return
+	}
+	for _, worker := range workers {
+		if worker > 0 { // they are numbered from 0, so there are several
+			w.serving = ServingWorkers
 		}
 	}
 }

@@ -51,6 +51,12 @@ func BenchmarkCall(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer k.Close()
+	callAgain(b, k)
+}
+
+// callAgain makes one call again and again.
+func callAgain(b *testing.B, k *client.Client) {
+	b.Helper()
 	args, kwargs := []any{[]any{1}}, map[string]any{"fields": []any{"name", "email"}}
 	defer processor(b)()
 	for b.Loop() {
@@ -99,23 +105,11 @@ func BenchmarkOverhead(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer k.Close()
-	args, kwargs := []any{[]any{1}}, map[string]any{"fields": []any{"name", "email"}}
-	defer processor(b)()
-	for b.Loop() {
-		if _, err := k.Call(b.Context(), "res.partner", "read", args, kwargs); err != nil {
-			b.Fatal(err)
-		}
-	}
+	callAgain(b, k)
 }
 
 // BenchmarkCachedCall is a call that the memory answers.
 func BenchmarkCachedCall(b *testing.B) {
 	_, k := cached(b)
-	args, kwargs := []any{[]any{1}}, map[string]any{"fields": []any{"name", "email"}}
-	defer processor(b)()
-	for b.Loop() {
-		if _, err := k.Call(b.Context(), "res.partner", "read", args, kwargs); err != nil {
-			b.Fatal(err)
-		}
-	}
+	callAgain(b, k)
 }
