@@ -36,7 +36,7 @@ func (w *window) verdict(ui int32) (Evidence, float64) {
 	var odds float64
 	rival := w.none
 	best := math.Inf(-1)
-	for _, x := range w.options(ui, nil) {
+	for _, x := range w.options(ui) {
 		odds += math.Exp(math.Min(x.delta/temperature, 0))
 		if x.delta > best {
 			best, rival = x.delta, x.to

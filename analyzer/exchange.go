@@ -1,5 +1,7 @@
 package analyzer
 
+import "math"
+
 // option is one way to change the owner of a unit.
 type option struct {
 	to    int32
@@ -14,28 +16,40 @@ const (
 	withTheRest    int32 = -3 // both owners exchange what starts with the unit or later
 )
 
-// options lists the ways to give a unit another owner. What was computed for a candidate holds until
-// either of the two owners changes.
-func (w *window) options(ui int32, out []option) []option {
-	u := &w.units[ui]
-	from := &w.owners[u.owner]
-	fresh := max(from.changed, u.moved, w.weighed)
-	for i := range u.cands {
-		c := &u.cands[i]
-		if c.owner == u.owner {
-			continue
-		}
-		if c.judged < max(fresh, w.owners[c.owner].changed) || c.judged == 0 {
-			c.options = w.judge(ui, c, c.options[:0])
-			c.judged = w.tick
-		}
-		out = append(out, c.options...)
+// options lists the ways to give a unit another owner.
+func (w *window) options(ui int32) (out []option) {
+	w.consider(ui)
+	for _, o := range w.units[ui].offers {
+		out = append(out, o.options...)
 	}
 	return out
 }
 
+// consider sees to it that a unit's offers are as things are. What was computed for a candidate holds until either of the
+// two owners changes.
+func (w *window) consider(ui int32) {
+	u := &w.units[ui]
+	from := &w.owners[u.owner]
+	fresh := max(from.changed, u.moved, w.weighed)
+	for i, c := range u.cands {
+		o := &u.offers[i]
+		if c.owner == u.owner {
+			*o = offer{options: o.options[:0], best: math.Inf(-1)}
+			continue
+		}
+		if o.judged < max(fresh, w.owners[c.owner].changed) || o.judged == 0 {
+			o.options = w.judge(ui, c, o.options[:0])
+			o.best = math.Inf(-1)
+			for i := range o.options {
+				o.best = max(o.best, o.options[i].delta)
+			}
+			o.judged = w.tick
+		}
+	}
+}
+
 // judge lists the ways to give a unit to one candidate.
-func (w *window) judge(ui int32, c *candidate, out []option) []option {
+func (w *window) judge(ui int32, c candidate, out []option) []option {
 	w.effort++
 	u := &w.units[ui]
 	from, to := &w.owners[u.owner], &w.owners[c.owner]
@@ -45,7 +59,7 @@ func (w *window) judge(ui int32, c *candidate, out []option) []option {
 		return out
 	}
 	if u.owner == w.none {
-		out = append(out, option{c.owner, withNothing, gain + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		out = append(out, option{c.owner, withNothing, gain + w.scoreChanged(to, -1, ui) - to.score})
 		for _, vi := range to.units { // take its place; the other becomes unowned
 			v := &w.units[vi]
 			if v.fixed || v.kind != u.kind {
@@ -53,22 +67,22 @@ func (w *window) judge(ui int32, c *candidate, out []option) []option {
 			}
 			alone, _ := v.weight(w.none)
 			was, _ := v.weight(c.owner)
-			out = append(out, option{c.owner, vi, gain + alone - was + w.scoreOf(to, w.variant(to, vi, ui)) - to.score})
+			out = append(out, option{c.owner, vi, gain + alone - was + w.scoreChanged(to, vi, ui) - to.score})
 		}
 		return out
 	}
 	if u.left < max(from.changed, u.moved) || u.left == 0 {
-		u.without, u.left = w.scoreOf(from, w.variant(from, ui, -1)), w.tick
+		u.without, u.left = w.scoreChanged(from, ui, -1), w.tick
 	}
 	if c.owner == w.none {
 		return append(out, option{w.none, withNothing, gain + u.without - from.score})
 	}
 	if !w.crowded(to, u.kind) {
-		out = append(out, option{c.owner, withNothing, gain + u.without - from.score + w.scoreOf(to, w.variant(to, -1, ui)) - to.score})
+		out = append(out, option{c.owner, withNothing, gain + u.without - from.score + w.scoreChanged(to, -1, ui) - to.score})
 	}
 	if len(from.units) > 2 && len(to.units) > 2 {
 		if gain, ok := w.splice(ui, c.owner); ok && gain > hopeless {
-			out = append(out, option{c.owner, withTheRest, gain - from.score - to.score + w.scoreOf(from, w.spliced[0]) + w.scoreOf(to, w.spliced[1])})
+			out = append(out, option{c.owner, withTheRest, gain - from.score - to.score + w.scored(from, w.setOf(w.spliced[0]), w.spliced[0]) + w.scored(to, w.setOf(w.spliced[1]), w.spliced[1])})
 		}
 	}
 	all := len(to.units) > 0 && len(from.units) > 1
@@ -86,7 +100,7 @@ func (w *window) judge(ui int32, c *candidate, out []option) []option {
 			continue
 		}
 		delta := gain + back - was - from.score - to.score +
-			w.scoreOf(from, w.variant(from, ui, vi)) + w.scoreOf(to, w.variant(to, vi, ui))
+			w.scoreChanged(from, ui, vi) + w.scoreChanged(to, vi, ui)
 		out = append(out, option{c.owner, vi, delta})
 	}
 	for _, mi := range from.units {
@@ -100,7 +114,7 @@ func (w *window) judge(ui int32, c *candidate, out []option) []option {
 		allGain += there - was
 	}
 	if all {
-		out = append(out, option{c.owner, withEverything, allGain - from.score - to.score + w.scoreOf(from, to.units) + w.scoreOf(to, from.units)})
+		out = append(out, option{c.owner, withEverything, allGain - from.score - to.score + w.scored(from, to.set, to.units) + w.scored(to, from.set, from.units)})
 	}
 	return out
 }

@@ -121,7 +121,7 @@ func (w *window) rivals() map[int32][]reached {
 		if u.fixed || len(u.cands) == 1 || u.owner == w.none {
 			continue
 		}
-		for _, o := range w.options(int32(i), nil) {
+		for _, o := range w.options(int32(i)) {
 			if cost := max(-o.delta, 0); cost < reach && o.to != w.none {
 				rivals[u.owner] = append(rivals[u.owner], reached{o.to, cost})
 				rivals[o.to] = append(rivals[o.to], reached{u.owner, cost})

@@ -38,6 +38,7 @@ func (w *window) weigh(counted bool) {
 		u.cands[len(u.cands)-1].weight = u.alone(w)
 		u.judged = 0
 	}
+	w.scores.forget(len(w.units))
 	w.tick++
 	w.weighed = w.tick
 }
@@ -143,8 +144,7 @@ func (w *window) patience(round int) int {
 // it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
 // a falling temperature. The last sweeps take the best.
 func (w *window) search(temperatures []float64, patience int) {
-	rng := rand.New(rand.NewPCG(0x70657266, 0x64)) // a fixed seed: the same file gives the same answer
-	var options []option
+	rng := rand.New(rand.NewPCG(0x70657266, 0x64))             // a fixed seed: the same file gives the same answer
 	repeat := patience * min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
 	for n := range repeat * len(temperatures) {
 		if n%repeat != 0 && w.effort > patience*effort*len(w.units) {
@@ -157,18 +157,23 @@ func (w *window) search(temperatures []float64, patience int) {
 			if len(u.cands) == 1 || u.fixed || w.frozen(u, temperature) {
 				continue
 			}
-			options = w.options(int32(i), options[:0])
+			w.consider(int32(i))
 			best, bestScore := option{}, noise(rng, temperature)
 			found := false
 			u.judged, u.margin = w.tick, math.Inf(-1)
-			for _, o := range options {
-				s := o.delta
-				u.margin = max(u.margin, s)
-				if temperature > 0 {
-					s += noise(rng, temperature)
+			for n := range u.offers {
+				offer := &u.offers[n]
+				u.margin = max(u.margin, offer.best)
+				if offer.best+luck*temperature <= bestScore {
+					continue
 				}
-				if s > bestScore+1e-9 {
-					best, bestScore, found = o, s, true
+				for _, o := range offer.options {
+					if o.delta+luck*temperature <= bestScore {
+						continue
+					}
+					if s := o.delta + noise(rng, temperature); s > bestScore+1e-9 {
+						best, bestScore, found = o, s, true
+					}
 				}
 			}
 			if found {
@@ -204,6 +209,9 @@ func noise(rng *rand.Rand, temperature float64) float64 {
 	}
 	return temperature * gumbel[rng.Uint32()%uint32(len(gumbel))]
 }
+
+// luck is more than the greatest of these values.
+const luck = 9.02
 
 // gumbel holds equally likely values of the standard Gumbel distribution.
 var gumbel = func() (table [4096]float64) {

@@ -45,7 +45,9 @@ type owner struct {
 	requestLimit, responseLimit uint32
 	worker                      worker // that served the call
 
+	key     uint64
 	units   []int32 // current assignment
+	set     uint64  // its key
 	score   float64
 	changed int32 // tick of the last change
 }
@@ -109,30 +111,34 @@ type unit struct {
 	left       int32       // tick at which without was computed
 	without    float64     // score of its owner without it
 	cands      []candidate // by owner, ascending; the last is always none
+	offers     []offer     // by candidate
+	key        uint64
 }
 
 // candidate is an owner a unit could have, with the evidence that does not depend on other units.
 type candidate struct {
 	owner  int32
 	weight float64
+}
 
+// offer is what it comes to that a candidate is given the unit.
+type offer struct {
 	judged  int32    // tick at which options were computed
 	options []option // ways to give it the unit
+	best    float64  // the greatest gain of them
 }
 
 // weight returns the weight of an owner among the unit's candidates; ok is false if it is none of them.
 func (u *unit) weight(owner int32) (w float64, ok bool) {
-	lo, hi := 0, len(u.cands)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if u.cands[mid].owner < owner {
-			lo = mid + 1
-		} else {
-			hi = mid
+	at := len(u.cands) - 1
+	if owner < u.cands[at].owner { // candidates are close together: count from the first, and step back over gaps
+		at = min(int(owner-u.cands[0].owner), at)
+		for at >= 0 && u.cands[at].owner > owner {
+			at--
 		}
 	}
-	if lo < len(u.cands) && u.cands[lo].owner == owner {
-		return u.cands[lo].weight, true
+	if at >= 0 && u.cands[at].owner == owner {
+		return u.cands[at].weight, true
 	}
 	return 0, false
 }

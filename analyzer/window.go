@@ -28,6 +28,7 @@ type window struct {
 	effort   int         // candidates judged so far
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
+	scores   memo
 	spliced  [2][]int32
 }
 
@@ -64,6 +65,9 @@ func (w *window) solve() {
 	w.chain()
 	w.candidates()
 	w.want()
+	for i := range w.owners {
+		w.owners[i].key = mix(^uint64(i))
+	}
 	w.content = newContent(w)
 	w.meetings = make([][]meeting, len(w.leases))
 	w.learned.anticipate(w)
@@ -134,7 +138,9 @@ func (w *window) candidates() {
 // add appends a unit; none is always a candidate.
 func (w *window) add(u unit) {
 	u.cands = append(u.cands, candidate{owner: w.none})
+	u.offers = make([]offer, len(u.cands))
 	u.owner = w.none
+	u.key = mix(uint64(len(w.units)))
 	w.units = append(w.units, u)
 }
 
@@ -237,7 +243,8 @@ func (w *window) place(u, to int32) {
 }
 
 func (w *window) rescore(o *owner) {
-	o.score = w.scoreOf(o, o.units)
+	o.set = w.setOf(o.units)
+	o.score = w.scored(o, o.set, o.units)
 	w.tick++
 	o.changed = w.tick
 }
@@ -258,87 +265,6 @@ func (w *window) gather(units []int32) {
 			w.buf[i] = l
 		}
 	}
-}
-
-// scoreOf is the log likelihood of an owner having exactly these units, as far as time and order tell.
-func (w *window) scoreOf(o *owner, units []int32) float64 {
-	t := w.timing
-	if o.route == routeCron {
-		return w.scoreOfScheduler(units)
-	}
-	if len(units) == 0 {
-		return t.pattern(o.route, 0, 0)
-	}
-	w.gather(units)
-	gaps := &t.gaps[o.route]
-	var p pattern
-	var sum float64
-	end := o.head
-	for n, id := range w.buf {
-		l := &w.leases[id]
-		if n == 0 {
-			sum += gaps[gapHead].score(l.start - o.head)
-			p = p.with(l.kind, false)
-			end = l.end
-			continue
-		}
-		nested := l.start < end-slack
-		p = p.with(l.kind, nested)
-		if nested {
-			depth := 0
-			for _, before := range w.buf[:n] {
-				if b := &w.leases[before]; b.end > l.start+slack {
-					sum += w.overlap(before, id, o.route)
-					depth++
-				}
-			}
-			if depth > 1 {
-				sum -= 8 * float64(depth-1)
-			}
-		}
-		if prev := &w.leases[w.buf[n-1]]; prev.end <= l.start+slack {
-			kind := gapOther
-			if l.conn() == prev.conn() {
-				sum += t.same
-				kind = gapSame
-			} else {
-				sum += t.other
-			}
-			if !nested {
-				sum += gaps[kind].score(l.start - end)
-			}
-		}
-		end = max(end, l.end)
-	}
-	if o.answer {
-		sum += gaps[gapLast].score(o.until - end)
-	}
-	return sum + t.pattern(o.route, p, len(w.buf))
-}
-
-// scoreOfScheduler judges the leases of a scheduled action: one thread runs them within the lease that
-// reads ir_cron, one after the other.
-func (w *window) scoreOfScheduler(units []int32) (sum float64) {
-	const usual = 8 // leases of one action
-	w.gather(units)
-	var end int64
-	last := int32(-1)
-	for n, id := range w.buf {
-		l := &w.leases[id]
-		if n > usual {
-			sum--
-		}
-		if l.kind == leaseCron {
-			continue
-		}
-		if last >= 0 && l.start < end-slack {
-			sum += w.overlap(last, id, routeCron) - 6
-		}
-		if l.end > end {
-			end, last = l.end, id
-		}
-	}
-	return sum
 }
 
 // sameChance is the probability that two random consecutive leases share a connection.
