@@ -48,6 +48,7 @@ func newHouseWith(c analyzer.Config, sink analyzer.Sink) *house {
 	var h house
 	h.calls = rpclog.New(rpclog.Config{}, &h.relay)
 	h.sql = sqltrace.New(sqltrace.Config{}, &h.relay)
+	c.Disordered = func() bool { return h.engine.Stats().Disordered() }
 	h.relay.Analyzer = analyzer.New(c, h.sql.Dictionary(), h.calls.Identify, sink)
 	h.engine = capture.NewEngine(capture.Config{}, h.calls, h.sql)
 	return &h

@@ -90,22 +90,32 @@ func TestDegraded(t *testing.T) {
 			known[identity(c.Call)][statementsOf(c)] = true
 		}
 		for _, v := range []struct {
-			name string
-			rec  synth.Recording
+			name     string
+			rec      synth.Recording
+			costs    float64 // at most, of the attribution
+			disorder bool
 		}{
-			{"drop 1", r.Drop(1, 0.01)}, {"drop 2", r.Drop(2, 0.01)}, {"drop 3", r.Drop(3, 0.01)}, {"reorder", r.Reorder(1, 3)},
+			{"drop 1", r.Drop(1, 0.01), 0.05, false}, {"drop 2", r.Drop(2, 0.01), 0.05, false}, {"drop 3", r.Drop(3, 0.01), 0.05, false},
+			{"reorder 3", r.Reorder(1, 3), 0.05, true}, {"reorder 8", r.Reorder(1, 8), 0.1, true},
 		} {
 			t.Run(name+"/"+v.name, func(t *testing.T) {
 				t.Parallel()
 				got := run(t, v.rec.Pcap())
 				after := judge(t, name, got)
-				if before.Attributed.Rate()-after.Attributed.Rate() > 0.05 {
+				if before.Attributed.Rate()-after.Attributed.Rate() > v.costs {
 					t.Errorf("attributed %.2f %%, of the whole recording %.2f %%", 100*after.Attributed.Rate(), 100*before.Attributed.Rate())
 				}
 				differ := 0
 				for _, c := range got.traces {
-					if c.Call.Gaps != 0 || v.name == "reorder" { // nothing is lost there, but every time is doubtful
-
+					if c.Call.Gaps&rpclog.GapOrder != 0 != v.disorder {
+						t.Fatalf("gaps %b of %s: packets were given times after their order was lost: %v", c.Call.Gaps, identity(c.Call), v.disorder)
+					}
+					for _, s := range c.Spans {
+						if v.disorder && s.By.Exact() {
+							t.Fatalf("%s has a statement that is said to be beyond doubt where no time is", identity(c.Call))
+						}
+					}
+					if c.Call.Gaps != 0 {
 						continue
 					}
 					answers := known[identity(c.Call)]

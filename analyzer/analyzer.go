@@ -37,6 +37,9 @@ type Config struct {
 	Late bool
 	// Witness is asked which threads used which connections. Defaults to none.
 	Witness Witness
+	// Disordered is asked, by the goroutine that hands over calls and statements, whether packets were given their times
+	// after their order was lost: nothing is beyond doubt then, and every call is marked. Defaults to no.
+	Disordered func() bool
 	// Time bounds what the split of a call's time may conclude.
 	Time TimeConfig
 }
@@ -47,6 +50,9 @@ func (c Config) withDefaults() Config {
 	c.LeaseStatements = cmp.Or(c.LeaseStatements, 20_000)
 	c.Patience = cmp.Or(c.Patience, 700*time.Millisecond)
 	c.Grace = cmp.Or(c.Grace, 250*time.Millisecond)
+	if c.Disordered == nil {
+		c.Disordered = func() bool { return false }
+	}
 	return c
 }
 
@@ -88,6 +94,7 @@ type job struct {
 	sockets []rpclog.Message
 	leases  []*lease
 	under   []*lease  // copies of those still under way; for a server that is being watched
+	doubted bool      // packets were given times after their order was lost
 	hurry   bool      // more comes than can be solved well
 	now     time.Time // of the cut; zero for a file
 	hold    int64     // results that start later wait: an older call may still end
@@ -293,7 +300,7 @@ func (a *Analyzer) hand(j job, keep []*rpclog.Call) {
 			}
 		}
 	}
-	j.sockets, j.leases, j.hold = a.sockets, a.leases, math.MaxInt64
+	j.sockets, j.leases, j.hold, j.doubted = a.sockets, a.leases, math.MaxInt64, a.cfg.Disordered()
 	open := func(c *rpclog.Call) {
 		copied := *c
 		copied.Request, copied.Response = c.Request.Clone(), c.Response.Clone()

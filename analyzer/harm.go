@@ -39,6 +39,9 @@ const reach = 30
 // while one is left over, and those whose leases could as well be a marked one's, over any number of steps
 // that together are likely enough.
 func (w *window) warn() {
+	if w.doubted {
+		return // every call is marked
+	}
 	q := spread{cost: make([]float64, len(w.owners))}
 	for i := range q.cost {
 		q.cost[i] = reach

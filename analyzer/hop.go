@@ -173,6 +173,7 @@ func joinHarmed(calls []*rpclog.Call, fronts map[*rpclog.Call]*Hop, matched map[
 			}
 			if c == outer || matched[c] || fronts[c] != nil || outer.Gaps|c.Gaps == 0 || !within(c, outer) ||
 				!behind[[2]uint16{outer.Server.Port(), c.Server.Port()}] ||
+				outer.BodyHash != c.BodyHash && outer.BodyHash != 0 && c.BodyHash != 0 ||
 				!samePath(outer, c) ||
 				outer.Session != c.Session && outer.Session != 0 && c.Session != 0 {
 				continue
@@ -223,9 +224,12 @@ const joined = 50 * time.Millisecond
 
 // within reports whether the inner exchange lies within the outer one, give or take capture order.
 func within(inner, outer *rpclog.Call) bool {
-	start := outer.Start
-	if outer.Gaps&(rpclog.GapJoined|rpclog.GapRequest) != 0 {
+	start, first := outer.Start, outer.First
+	if outer.Gaps&(rpclog.GapJoined|rpclog.GapRequest|rpclog.GapOrder) != 0 {
 		start = start.Add(-joined)
+	}
+	if outer.Gaps&rpclog.GapOrder != 0 {
+		first = first.Add(joined)
 	}
 	if inner.Start.Before(start) {
 		return false
@@ -233,5 +237,5 @@ func within(inner, outer *rpclog.Call) bool {
 	if inner.First.IsZero() || outer.First.IsZero() {
 		return outer.End.IsZero() || inner.Start.Before(outer.End)
 	}
-	return !inner.First.After(outer.First)
+	return !inner.First.After(first)
 }

@@ -18,6 +18,7 @@ type Recording struct {
 	SnapLength      int   // bytes kept of a packet at most; 0 if unknown
 	Evicted         int64 // connections given up at a limit
 	OutOfOrder      int64 // packets recorded after later ones of their connection
+	Disordered      bool  // and given their times afterwards
 
 	HTTPConnections, SQLConnections int64  // claimed by a decoder
 	OtherConnections                int64  // of unknown protocol
@@ -40,9 +41,6 @@ type Recording struct {
 
 // seriousShare is the share of unattributed statements from which a notice is serious.
 const seriousShare = 0.05
-
-// disordered is the inverse share of packets out of order from which there is a notice.
-const disordered = 200
 
 // notices words what the recording lacked, first those without which the figures cannot be read.
 func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
@@ -103,9 +101,9 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 	case rec.LostBytes > 0 || rec.Gaps > 0:
 		say("Record with a larger buffer (tcpdump -B 65536) or on a less busy machine.", "%s.", lost)
 	}
-	if rec.LostBytes == 0 && rec.OutOfOrder > rec.Packets/disordered {
-		say("Record on one interface, or sort the file by time (reordercap).",
-			"%s recorded out of order: where their times were given late, what overlaps is told apart less surely.", plural(rec.OutOfOrder, "packet"))
+	if rec.Disordered {
+		warn("Record on one interface; where the tool that wrote the file changed times, go back to the original.",
+			"%s recorded out of order, and given their times after that: no statement is beyond doubt, every call is marked.", plural(rec.OutOfOrder, "packet"))
 	}
 	if s.sum.Calls > 0 && s.unattributed > 0 {
 		share := float64(s.unattributed) / float64(s.sum.Statements)

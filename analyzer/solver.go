@@ -61,6 +61,11 @@ func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
 
 // solve assigns a job's leases, delivers what is settled, and returns the leases of calls still open.
 func (s *solver) solve(j job) (left []*lease) {
+	if j.doubted {
+		for _, c := range slices.Concat(j.ended, j.open) {
+			c.Gaps |= rpclog.GapOrder
+		}
+	}
 	calls, open := s.fronts.join(j.ended, j.open)
 	owners := make([]owner, 0, len(calls)+len(open)+len(j.sockets))
 	for _, c := range calls {
@@ -105,7 +110,7 @@ func (s *solver) solve(j job) (left []*lease) {
 		leases = append(leases, *l)
 	}
 	w := newWindow(owners, leases, s.known)
-	w.hurry = j.hurry
+	w.hurry, w.doubted = j.hurry, j.doubted
 	w.solve()
 	s.crew.judge(w)
 	left = s.deliver(w)

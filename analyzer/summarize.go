@@ -230,7 +230,7 @@ func (s *Summarizer) gaps(c *rpclog.Call) {
 	if c.Gaps&rpclog.GapUnanswered != 0 {
 		s.cutEnd++
 	}
-	if c.Gaps&(rpclog.GapRequest|rpclog.GapResponse|rpclog.GapStatements) != 0 {
+	if c.Gaps&(rpclog.GapRequest|rpclog.GapResponse|rpclog.GapStatements|rpclog.GapOrder) != 0 {
 		s.lossy++
 	}
 	if c.Class == rpclog.Ordinary && c.Model != "" && c.UID == 0 && c.Login == "" && c.Status < 400 && c.Error == "" {

@@ -16,6 +16,7 @@ type window struct {
 	units  []unit  // by start
 
 	hurry   bool    // the first answer has to do
+	doubted bool    // times are not to be trusted
 	serving Serving // how the server seems to serve
 	timing  *timing
 	learned *knowledge

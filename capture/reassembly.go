@@ -235,6 +235,9 @@ func (e *Engine) drain(c *conn, side uint8) bool {
 		if s.seq != h.next || s.hasAck && o.blocks(s.ack) {
 			break
 		}
+		if s.hasAck && s.at < o.lastTime {
+			e.stats.Acausal++
+		}
 		e.release(h, s.data)
 		e.pass(c, side, s.data, s.wire, s.at)
 		e.buffers.put(s.data)

@@ -42,12 +42,17 @@ type Stats struct {
 
 	Duplicates int64 // segments that brought nothing new
 	OutOfOrder int64 // segments held because bytes before them, or acknowledged by them, were missing
+	Acausal    int64 // of these, with a time before that of bytes which they acknowledge: times given after the order was lost
 	Gaps       int64 // runs of lost bytes
 	Held       int64 // bytes held now
 
 	// Encrypted counts connections that look like TLS, by server port.
 	Encrypted map[uint16]int64
 }
+
+// Disordered tells whether packets seem to have been given their times after their order was lost, as where several
+// files were put together without regard to time: more than one in two hundred is before what it acknowledges.
+func (s Stats) Disordered() bool { return s.Acausal > s.Packets/200 }
 
 const maxEncryptedPorts = 1024 // distinct ports counted in Stats.Encrypted
 

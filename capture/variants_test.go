@@ -137,6 +137,16 @@ func TestReordered(t *testing.T) {
 		if st.Lost != 0 || st.Delivered != want.Delivered {
 			t.Errorf("seed %d: delivered %d of %d, lost %d", seed, st.Delivered, want.Delivered, st.Lost)
 		}
+		if !st.Disordered() {
+			t.Errorf("seed %d: %d of %d packets have times before what they acknowledge, want more", seed, st.Acausal, st.Packets)
+		}
+	}
+	for name, v := range map[string]synth.Recording{
+		"as recorded": r, "late, with times of their own": r.Late(1, 6), "swapped in one direction": r.MSS(536).Swap(1, 0.3, 8), "with loss": r.Drop(1, 0.05),
+	} {
+		if _, st := replay(t, Config{}, v.Pcap()); st.Acausal > 2 {
+			t.Errorf("%s: %d packets have times before what they acknowledge", name, st.Acausal)
+		}
 	}
 }
 

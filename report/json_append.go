@@ -47,7 +47,7 @@ func appendBreakdown(b []byte, t analyzer.Breakdown) []byte {
 
 // Names of gaps, by bit.
 var (
-	callGaps      = [...]string{"request", "response", "joined", "unanswered", "statements"}
+	callGaps      = [...]string{"request", "response", "joined", "unanswered", "statements", "order"}
 	statementGaps = [...]string{"text", "result", "unanswered", "before"}
 )
 

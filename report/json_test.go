@@ -120,7 +120,7 @@ func TestJSONOfUnansweredCall(t *testing.T) {
 
 // Every gap has a name, so that a new one cannot go unmarked.
 func TestGapsHaveNames(t *testing.T) {
-	if rpclog.GapStatements != 1<<(len(callGaps)-1) || sqltrace.GapBefore != 1<<(len(statementGaps)-1) {
+	if rpclog.GapOrder != 1<<(len(callGaps)-1) || sqltrace.GapBefore != 1<<(len(statementGaps)-1) {
 		t.Error("the highest gap bit has no name")
 	}
 }

@@ -52,6 +52,7 @@ const (
 	GapJoined                     // the connection was open before the capture and the call's start was not seen
 	GapUnanswered                 // the capture or the connection ended before the response did
 	GapStatements                 // statements were lost that may have been its own, or decided what it was given; set by analyzer
+	GapOrder                      // packets got their times after their order was lost: its times and its statements are doubtful; set by analyzer
 )
 
 // Call is one request and its response.

@@ -134,7 +134,7 @@ func viewCall(c *store.Call) callView {
 		User: c.User, UID: c.UID, Login: c.Login, Session: hex64(c.Session), Client: c.Client, Server: c.Server,
 		Status: c.Status, Error: c.Error, Failed: c.Failed, IDs: c.IDs, RequestBytes: c.RequestBytes, ResponseBytes: c.ResponseBytes,
 		Statements: c.Statements, Parts: viewParts(&c.Time), Findings: c.Findings,
-		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered", "statements"), Probability: c.Probability, Detail: detail(c)}
+		Gaps: bits(uint8(c.Gaps), "request", "response", "joined", "unanswered", "statements", "order"), Probability: c.Probability, Detail: detail(c)}
 }
 
 // detail says what was kept of a call.

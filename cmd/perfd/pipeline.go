@@ -82,6 +82,9 @@ func (r *relay) Opened(s *sqltrace.Session) {
 	r.Analyzer.Opened(s)
 }
 
+// disordered tells whether the times of packets are not to be trusted; those that proxies take are.
+func (r *relay) disordered() bool { return r.engine != nil && r.engine.Stats().Disordered() }
+
 func (r *relay) note() {
 	if r.engine != nil && r.first.IsZero() { // relays of perfd's own have no engine
 		r.first = r.engine.Stats().First
@@ -109,7 +112,7 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 	}
 	out := newAside(sink)
 	w := &window{from: p.from, to: p.to, base: func() time.Time { return r.first }, next: out}
-	r.Analyzer = analyzer.New(analyzer.Config{}, pg.Dictionary(), rpc.Identify, w)
+	r.Analyzer = analyzer.New(analyzer.Config{Disordered: r.disordered}, pg.Dictionary(), rpc.Identify, w)
 
 	partial, err := p.read(ctx, r.engine)
 	if err != nil {
@@ -244,7 +247,7 @@ func (p *pipeline) ports() map[uint16]int {
 func recording(c capture.Stats, rpc rpclog.Stats, pg sqltrace.Stats) analyzer.Recording {
 	rec := analyzer.Recording{
 		From: c.First, To: c.Last, Packets: c.Packets, Bytes: c.Bytes,
-		LostBytes: c.Lost, Gaps: c.Gaps, Truncated: c.Truncated, Evicted: c.Evicted, OutOfOrder: c.OutOfOrder,
+		LostBytes: c.Lost, Gaps: c.Gaps, Truncated: c.Truncated, Evicted: c.Evicted, OutOfOrder: c.OutOfOrder, Disordered: c.Disordered(),
 		HTTPConnections: rpc.Streams, SQLConnections: pg.Connections, OtherConnections: c.Ignored,
 		EncryptedSQL: pg.Encrypted, JoinedConnections: c.Joined, UnknownTexts: pg.Unknown,
 	}

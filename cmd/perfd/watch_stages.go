@@ -108,7 +108,7 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 	if err := s.openLog(c.PGLog); err != nil {
 		return nil, err
 	}
-	cfg := analyzer.Config{Live: o.sink == nil}
+	cfg := analyzer.Config{Live: o.sink == nil, Disordered: s.relay.disordered}
 	if s.observer != nil {
 		cfg.Witness = witness{s.observer, s.observer}
 		if o.witness != nil {

@@ -31,7 +31,7 @@ const EVIDENCE = /** @type {Record<string, string>} */ ({
   process: 'Exact: the operating system named the process.',
 });
 const GAPS = /** @type {Record<string, string>} */ ({
-  request: 'bytes of the request were lost', response: 'bytes of the response were lost', joined: 'its beginning was not recorded', unanswered: 'no answer was recorded', statements: 'statements may have been lost',
+  request: 'bytes of the request were lost', response: 'bytes of the response were lost', joined: 'its beginning was not recorded', unanswered: 'no answer was recorded', statements: 'statements may have been lost', order: 'packets were recorded out of order',
 });
 
 /** @param {{arg: string}} props */
