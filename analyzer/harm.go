@@ -20,7 +20,13 @@ func (w *window) harm() {
 			if st.Gaps == 0 || l.session.Logged {
 				continue // a log has no losses: what it lacks of a statement it never had
 			}
-			l.harmed = true
+			if !l.harmed {
+				l.sound = l.start
+				if n > 0 {
+					l.sound = l.statements[n-1].End.UnixNano()
+				}
+			}
+			l.harmed, l.again = true, st.Start.UnixNano()
 			if p := last[l.conn()]; n == 0 && p != nil && st.Gaps&sqltrace.GapBefore != 0 {
 				p.harmed = true
 				l.since = p.end
@@ -93,7 +99,7 @@ func (w *window) struck(q *spread) bool {
 		since := w.leases[u.leases[0]].since
 		for id := range w.owners[:w.none] { // what is missing may have hidden whose the rest is
 			o := &w.owners[id]
-			if o.head < u.end && o.until > since && (len(o.units) == 0 || u.owner == w.none) {
+			if o.head < u.end && o.until > since && (len(o.units) == 0 || u.owner == w.none || w.torn(u, o)) {
 				q.push(w, int32(id), 0)
 			}
 		}
@@ -114,6 +120,18 @@ func (w *window) struck(q *spread) bool {
 		}
 	}
 	return true
+}
+
+// torn reports whether a unit that lost statements may be one that was an owner's and one that was another's, the end of
+// the first and the beginning of the second being what was lost.
+func (w *window) torn(u *unit, o *owner) bool {
+	for _, li := range u.leases {
+		if l := &w.leases[li]; l.harmed &&
+			(o.head <= l.start+slack && o.until >= l.sound-slack || o.head <= l.again+slack && o.until >= l.end-slack) {
+			return true
+		}
+	}
+	return false
 }
 
 // rivals lists for each owner those with which it could have exchanged a unit, and at what cost.

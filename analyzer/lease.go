@@ -46,6 +46,8 @@ type lease struct {
 	contested  bool         // left to a call still open, while another one that it could have been of was delivered
 	harmed     bool         // bytes of its connection were lost while it lasted
 	since      int64        // where statements were lost before it, the end of the lease before; its start otherwise
+	sound      int64        // until when nothing of it was lost, of one that is harmed
+	again      int64        // from when on nothing of it was lost
 
 	tables   []int32 // of the table index, sorted
 	features []int32 // fingerprints of its queries, as profile features, sorted
