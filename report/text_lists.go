@@ -8,6 +8,21 @@ import (
 	"github.com/perfd/perfd/analyzer"
 )
 
+// details lists more than the first screen, with more figures and what to do.
+func (p *page) details(s analyzer.Summary, top int) {
+	if len(s.Methods)+len(s.Shapes)+len(s.Findings)+len(s.Notices) == 0 {
+		return
+	}
+	p.line("\n%s\n", p.styled(dim, "IN DETAIL "+strings.Repeat("─", p.width-len("IN DETAIL "))))
+	if len(s.Methods) > 0 {
+		p.groups("METHODS", s.Methods, top)
+		p.groups("USERS", s.Users, top)
+	}
+	p.shapes(s.Shapes, top)
+	p.findings(s.Findings, top)
+	p.notices(s.Notices)
+}
+
 // groups lists methods or users. A narrow page leaves out the bars first, then the failures and the median.
 func (p *page) groups(title string, list []analyzer.Group, n int) {
 	bars, all := p.width >= 87, p.width >= 74
@@ -59,39 +74,66 @@ func (p *page) more(indent string, all, shown int) {
 	}
 }
 
-// shapes lists statements. A narrow page leaves out the 95th percentile.
+// shapes lists statements, and sums up those that frame them.
 func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
-	if len(list) == 0 {
-		return
+	queries, frames := apart(list)
+	if len(queries) > 0 {
+		p.shapeTable("STATEMENTS", queries[:min(n, len(queries))])
+		p.more("", len(queries), n)
 	}
-	all := p.width >= 80
-	name := p.width - 35
+	if len(frames) > 0 {
+		p.frames(frames)
+	}
+	if len(list) > 0 {
+		p.line("")
+	}
+}
+
+// withPercentile is the width from which statements have their 95th percentile.
+const withPercentile = 80
+
+// nameColumns is the width of statements' names on a page.
+func nameColumns(width int) int {
+	if width >= withPercentile {
+		return width - 44
+	}
+	return width - 35
+}
+
+// statementNames words the first n queries and those that count as such.
+func statementNames(list []analyzer.ShapeGroup, n, columns int) map[string]string {
+	queries, _ := apart(list)
+	texts := make([]string, 0, min(n, len(queries)))
+	for i := range queries[:min(n, len(queries))] {
+		texts = append(texts, queries[i].Text)
+	}
+	names := make(map[string]string, len(texts))
+	for i, label := range labels(texts, columns) {
+		names[texts[i]] = label
+	}
+	return names
+}
+
+// shapeTable writes rows of statements. A narrow page leaves out the 95th percentile.
+func (p *page) shapeTable(title string, list []analyzer.ShapeGroup) {
+	all, name := p.width >= withPercentile, nameColumns(p.width)
 	head := fmt.Sprintf("%8s%7s %8s", "times", "calls", "total ")
 	if all {
-		name = p.width - 44
 		head += fmt.Sprintf(" %8s", "p95 ")
 	}
-	p.line("%s", p.styled(dim, pad("STATEMENTS", name)+head+fmt.Sprintf(" %8s", "max ")))
-	total := len(list)
-	list = list[:min(n, total)]
-	texts := make([]string, 0, len(list))
+	p.line("%s", p.styled(dim, pad(title, name)+head+fmt.Sprintf(" %8s", "max ")))
 	for i := range list {
-		texts = append(texts, list[i].Text)
-	}
-	for i, label := range labels(texts, name-1) {
 		g := &list[i]
 		owners := thousands(g.Calls)
 		if g.Calls == 0 {
 			owners = "none"
 		}
-		fmt.Fprintf(p, "%s%8s%7s %s", pad(label, name), thousands(g.Statements), owners, aligned(g.Total))
+		fmt.Fprintf(p, "%s%8s%7s %s", pad(p.names[g.Text], name), thousands(g.Statements), owners, aligned(g.Total))
 		if all {
 			p.WriteString(" " + aligned(g.P95))
 		}
 		p.line(" %s", aligned(g.Max))
 	}
-	p.more("", total, n)
-	p.line("")
 }
 
 func (p *page) findings(list []analyzer.FindingGroup, n int) {
@@ -137,15 +179,13 @@ func (p *page) remedy(f *analyzer.FindingGroup) []string {
 	return wrap(clean(where+f.Fix), p.findingWidth())
 }
 
-// notices lists what the heading, which has the serious ones, does not tell already.
-func (p *page) notices(list []analyzer.Notice, serious int) {
+// notices lists what the recording lacked, and what mends it.
+func (p *page) notices(list []analyzer.Notice) {
 	if len(list) == 0 {
-		p.line("%s", p.styled(dim, "The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted."))
+		p.lacksNothing()
 		return
 	}
-	if list = list[min(serious, len(list)):]; len(list) > 0 {
-		p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
-	}
+	p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
 	for _, n := range list {
 		p.notice(n, "", "0")
 	}
@@ -158,6 +198,9 @@ func (p *page) notice(n analyzer.Notice, mark, style string) {
 			mark = "  "
 		}
 		p.line("%s", p.styled(style, mark+l))
+	}
+	if n.Fix == "" {
+		return
 	}
 	for _, l := range wrap(clean(n.Fix), p.width-2) {
 		p.line("  %s", p.styled(dim, l))

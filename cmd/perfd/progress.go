@@ -23,17 +23,17 @@ func hasColor(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// widthOf returns the columns of a terminal, 0 if w is none.
-func widthOf(w io.Writer) int {
+// sizeOf returns the columns and rows of a terminal, 0 if w is none.
+func sizeOf(w io.Writer) (columns, rows int) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	columns, _, err := term.GetSize(int(f.Fd()))
+	columns, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return columns
+	return columns, rows
 }
 
 // showProgress draws a bar on w until the returned function is called. progress is called from another
