@@ -137,7 +137,9 @@ func briefFinding(f *analyzer.FindingGroup, width int) string {
 func (p *page) lacked(s analyzer.Summary) {
 	switch rest := s.Notices[min(s.Serious, len(s.Notices)):]; {
 	case len(s.Notices) == 0:
-		p.lacksNothing()
+		for _, l := range wrap("The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted.", p.width) {
+			p.line("%s", p.styled(dim, l))
+		}
 	case len(rest) > 0:
 		titles := make([]string, 0, len(rest))
 		for _, n := range rest {
@@ -156,12 +158,6 @@ func (p *page) lacked(s analyzer.Summary) {
 
 // matters is the inverse share of all statements' time from which transaction control is no mere frame.
 const matters = 10
-
-func (p *page) lacksNothing() {
-	for _, l := range wrap("The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted.", p.width) {
-		p.line("%s", p.styled(dim, l))
-	}
-}
 
 // apart tells the statements that ask or change something from those that frame them, unless they take long:
 // transaction control, and what a pool sends when a connection changes hands.

@@ -58,10 +58,10 @@ func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 	if rest.details(s, cmp.Or(cfg.Top, detailRows)); cfg.Top == 0 && cfg.Height > 0 && p.lines()+rest.lines() >= cfg.Height {
 		p = first(max(lines, cfg.Height-1) - 1)
 		p.line("%s", p.styled(dim, cut(fmt.Sprintf("More on each, and what to do: --top %d, or --serve for the browser", detailRows), width)))
-	} else {
-		p.WriteString(rest.String())
+		rest.Reset()
 	}
-	if _, err := io.WriteString(w, p.String()); err != nil {
+	text := strings.TrimRight(p.String(), "\n") + "\n" + strings.TrimRight(rest.String(), "\n")
+	if _, err := io.WriteString(w, strings.TrimRight(text, "\n")+"\n"); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -10,7 +10,8 @@ import (
 
 // details lists more than the first screen, with more figures and what to do.
 func (p *page) details(s analyzer.Summary, top int) {
-	if len(s.Methods)+len(s.Shapes)+len(s.Findings)+len(s.Notices) == 0 {
+	told := len(s.Notices) == 0 || len(s.Notices) == 1 && s.Serious == 1 // with what to do
+	if len(s.Methods)+len(s.Shapes)+len(s.Findings) == 0 && told {
 		return
 	}
 	p.line("\n%s\n", p.styled(dim, "IN DETAIL "+strings.Repeat("─", p.width-len("IN DETAIL "))))
@@ -20,7 +21,9 @@ func (p *page) details(s analyzer.Summary, top int) {
 	}
 	p.shapes(s.Shapes, top)
 	p.findings(s.Findings, top)
-	p.notices(s.Notices)
+	if !told {
+		p.notices(s.Notices)
+	}
 }
 
 // groups lists methods or users. A narrow page leaves out the bars first, then the failures and the median.
@@ -181,10 +184,6 @@ func (p *page) remedy(f *analyzer.FindingGroup) []string {
 
 // notices lists what the recording lacked, and what mends it.
 func (p *page) notices(list []analyzer.Notice) {
-	if len(list) == 0 {
-		p.lacksNothing()
-		return
-	}
 	p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
 	for _, n := range list {
 		p.notice(n, "", "0")
