@@ -86,10 +86,14 @@ func TestTextDetails(t *testing.T) {
 		details bool
 	}{
 		{TextConfig{}, true}, {TextConfig{Height: 24}, false}, {TextConfig{Height: 400}, true}, {TextConfig{Height: 24, Top: 3}, true},
+		{TextConfig{Height: 24, Gone: true}, true},
 	} {
 		got := text(t, s, tt.cfg)
 		if strings.Contains(got, "IN DETAIL") != tt.details || strings.Contains(got, "More on each") == tt.details {
 			t.Errorf("%+v:\n%s", tt.cfg, got)
+		}
+		if advised := strings.Contains(got, "--top"); advised == tt.cfg.Gone {
+			t.Errorf("%+v: an option is advised: %v", tt.cfg, advised)
 		}
 		if n := strings.Count(got, "\n"); !tt.details && n != tt.cfg.Height-1 {
 			t.Errorf("%+v: %d lines", tt.cfg, n)

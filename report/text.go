@@ -23,6 +23,9 @@ type TextConfig struct {
 	// Height of the terminal in rows. Details that would push the first screen out of it are left out unless Top asks
 	// for them. Defaults to no limit.
 	Height int
+	// Gone says that the input cannot be read again with other options: nothing is left out, none is advised.
+	// Defaults to false.
+	Gone bool
 	// Width of the page in columns, 60 to 100. Defaults to 100.
 	Width int
 	// Color says that the output is a terminal that shows colours. Defaults to false.
@@ -54,8 +57,8 @@ func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 		}
 		return p
 	}
-	p, rest := first(lines), &page{color: cfg.Color, width: width, names: names}
-	if rest.details(s, cmp.Or(cfg.Top, detailRows)); cfg.Top == 0 && cfg.Height > 0 && p.lines()+rest.lines() >= cfg.Height {
+	p, rest := first(lines), &page{color: cfg.Color, width: width, names: names, gone: cfg.Gone}
+	if rest.details(s, cmp.Or(cfg.Top, detailRows)); cfg.Top == 0 && cfg.Height > 0 && !cfg.Gone && p.lines()+rest.lines() >= cfg.Height {
 		p = first(max(lines, cfg.Height-1) - 1)
 		p.line("%s", p.styled(dim, cut(fmt.Sprintf("More on each, and what to do: --top %d, or --serve for the browser", detailRows), width)))
 		rest.Reset()
@@ -73,6 +76,7 @@ type page struct {
 	color bool
 	width int
 	dense bool              // not a line to spare
+	gone  bool              // no option brings more
 	names map[string]string // of statements, by text: the same wherever they stand
 }
 

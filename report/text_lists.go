@@ -72,9 +72,14 @@ func (p *page) groups(title string, list []analyzer.Group, n int) {
 
 // more says how many of a list are not shown.
 func (p *page) more(indent string, all, shown int) {
-	if all > shown {
-		p.line("%s%s", indent, p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(all-shown)), all)))
+	if all <= shown {
+		return
 	}
+	text := fmt.Sprintf("and %s more", thousands(int64(all-shown)))
+	if !p.gone {
+		text += fmt.Sprintf(": --top %d, or --serve", all)
+	}
+	p.line("%s%s", indent, p.styled(dim, text))
 }
 
 // shapes lists statements, and sums up those that frame them.

@@ -258,6 +258,7 @@ func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, ou
 		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
 	default:
 		cfg := report.TextConfig{Names: res.names, Agreement: res.agreement, Top: o.top}
+		cfg.Gone = len(o.files) == 0 || slices.Contains(o.files, "-") // a proxy's, or standard input
 		if o.output == "" || o.output == "-" {
 			cfg.Color = hasColor(t.out)
 			cfg.Width, cfg.Height = sizeOf(t.out)
