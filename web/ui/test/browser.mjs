@@ -88,8 +88,8 @@ await check(`first view in less than ${FIRST_VIEW_MS} ms`, async () => {
         requestAnimationFrame(() => Object.assign(window, { seen: performance.now() }));
       }).observe(document, { childList: true, subtree: true });
     });
-    await fresh.goto(base);
-    best = Math.min(best, await fresh.waitForFunction(() => /** @type {any} */ (window).seen).then((h) => h.jsonValue()));
+    const seen = fresh.goto(base).then(() => fresh.waitForFunction(() => /** @type {any} */ (window).seen)).then((h) => h.jsonValue());
+    best = Math.min(best, await seen.catch((e) => (e.name === 'TimeoutError' ? Infinity : Promise.reject(e))));
     await fresh.context().close();
   }
   console.log(`      ${Math.round(best)} ms, the best of ${visits}`);
