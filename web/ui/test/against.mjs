@@ -98,6 +98,8 @@ export async function compareWithTruth({ base, page, truth, api, check }) {
     assert.deepEqual((await names('Users')).sort(), Object.keys(tally(calls, (c) => c.login)));
     const known = tally(calls, (c) => c.name);
     for (const m of await names('Methods')) assert.ok(known[m], `nobody called ${m}`);
+    const statements = await names('Statements');
+    assert.ok(statements.length === 8 && !statements.some(frames), `what matters among the statements: ${statements}`);
   }, /^\/overview/, (d) => d.calls--);
 
   await truthful('calls of each user', async () => {
