@@ -28,7 +28,7 @@ func parts(b analyzer.Breakdown) []part {
 		{"lock", "in locks", "203", "×", "lock", b.Lock},
 		{"retry", "asleep between tries", "167", "~", "retry", b.Retry},
 		{"transfer", "in transfer", "146", "-", "transfer", b.Transfer},
-		{"unknown", "unknown", "242", "?", "unknown", b.Unknown},
+		{"unknown", "unknown", "242", "░", "unknown", b.Unknown},
 	}
 }
 

@@ -42,21 +42,78 @@ func text(t *testing.T, s analyzer.Summary, cfg TextConfig) string {
 	return out.String()
 }
 
+// The first screen answers on a terminal of 24 rows, whatever there is to say.
 func TestTextFitsTheScreen(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 10, 40} {
-		s := testSummary(n)
-		for i := range 3 {
-			s.Notices = append(s.Notices, analyzer.Notice{Title: fmt.Sprint("Notice ", i), Fix: "Fix."})
-			lines := strings.Split(strings.TrimSuffix(text(t, s, TextConfig{Names: []string{strings.Repeat("long", 40) + ".pcap.gz"}}), "\n"), "\n")
-			if len(lines) > 50 {
-				t.Errorf("%d rows, %d notices: %d lines", n, i+1, len(lines))
-			}
-			for _, l := range lines {
-				if c := utf8.RuneCountInString(l); c > textWidth {
-					t.Errorf("%d columns: %q", c, l)
+		for _, width := range []int{80, 100} {
+			for notices := range 4 {
+				for serious := range notices + 1 {
+					s := testSummary(n)
+					for i := range notices {
+						s.Notices = append(s.Notices, analyzer.Notice{Title: fmt.Sprint("This is what was lacking, at some length, as notice ", i, "."), Fix: "Fix."})
+					}
+					s.Serious = serious
+					cfg := TextConfig{Width: width, Names: []string{strings.Repeat("long", 40) + ".pcap.gz"}, Agreement: Agreement(812, 815)}
+					whole := text(t, s, cfg)
+					for l := range strings.Lines(whole) {
+						if c := utf8.RuneCountInString(strings.TrimSuffix(l, "\n")); c > width {
+							t.Errorf("%d columns: %q", c, l)
+						}
+					}
+					first, _, _ := strings.Cut(whole, "\n\nIN DETAIL")
+					cfg.Height = 24
+					for _, screen := range []string{first + "\n", text(t, s, cfg)} {
+						if lines := strings.Count(screen, "\n"); lines > 23 {
+							t.Errorf("%d rows, %d notices, %d serious: %d lines\n%s", n, notices, serious, lines, screen)
+						}
+						for _, want := range []string{"In 12.0 s", "in 151 calls", "3,305 statements", "the background", "SQL 1.20 s", "METHODS", "user0", "STATEMENTS", "FINDINGS", "lack"} {
+							if optional := want != strings.ToUpper(want) && want != "user0"; !strings.Contains(strings.ToLower(screen), strings.ToLower(want)) && (optional || n > 0) && (want != "lack" || serious == 0) {
+								t.Errorf("%d rows, %d notices, %d serious: lacks %q\n%s", n, notices, serious, want, screen)
+							}
+						}
+					}
 				}
 			}
 		}
+	}
+}
+
+// Details follow where they push nothing out of sight, and where they were asked for.
+func TestTextDetails(t *testing.T) {
+	s := testSummary(12)
+	for _, tt := range []struct {
+		cfg     TextConfig
+		details bool
+	}{
+		{TextConfig{}, true}, {TextConfig{Height: 24}, false}, {TextConfig{Height: 400}, true}, {TextConfig{Height: 24, Top: 3}, true},
+		{TextConfig{Height: 24, Gone: true}, true},
+	} {
+		got := text(t, s, tt.cfg)
+		if strings.Contains(got, "IN DETAIL") != tt.details || strings.Contains(got, "More on each") == tt.details {
+			t.Errorf("%+v:\n%s", tt.cfg, got)
+		}
+		if advised := strings.Contains(got, "--top"); advised == tt.cfg.Gone {
+			t.Errorf("%+v: an option is advised: %v", tt.cfg, advised)
+		}
+		if n := strings.Count(got, "\n"); !tt.details && n != tt.cfg.Height-1 {
+			t.Errorf("%+v: %d lines", tt.cfg, n)
+		}
+	}
+}
+
+// Transactions and resets are told of in one line, unless they take long.
+func TestTextFrames(t *testing.T) {
+	s := testSummary(2)
+	for _, name := range []string{"BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN", "DISCARD ALL", "commit;"} {
+		s.Shapes = append(s.Shapes, analyzer.ShapeGroup{Text: name, Statements: 500, Total: time.Millisecond})
+	}
+	got := text(t, s, TextConfig{})
+	if !strings.Contains(got, "\naround them: BEGIN ×1,000 2.00 ms, DISCARD ×500 1.00 ms, COMMIT ×500 1.00 ms\n") || strings.Contains(got, "\nDISCARD ALL") || !strings.Contains(got, "STATEMENTS ") {
+		t.Errorf("got\n%s", got)
+	}
+	s.Shapes[len(s.Shapes)-1].Total = time.Second
+	if got := text(t, s, TextConfig{}); strings.Count(got, "\ncommit;  ") != 2 || strings.Contains(got, "COMMIT ×") {
+		t.Errorf("a slow commit is no row of its own:\n%s", got)
 	}
 }
 
@@ -67,7 +124,7 @@ func TestTextAnswers(t *testing.T) {
 	for _, want := range []string{
 		"odoo.pcap  2026-11-22", "10,472 packets", "In 12.0 s, 3 users waited 1.65 s in 151 calls, 2 of which failed; 73 % of it in SQL.",
 		"3,305 statements: 99.8 % in calls (97 % beyond doubt), 0.2 % in the background.", "SQL 1.20 s 73 %", "METHODS", "USERS", "user0",
-		`SELECT … FROM "res_partner"`, "300 ms   41 × SELECT", "In user0: Read", "WHAT THE RECORDING LACKED", "Set db_host.",
+		"SELECT res_partner by id  ", "300 ms   user0: 41 × SELECT", "300 ms   41 × SELECT", "In user0: Read", "Lacking: The recording holds no", "WHAT THE RECORDING LACKED", "Set db_host.",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q", want)

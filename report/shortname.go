@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/perfd/perfd/sqltrace"
 )
@@ -14,13 +15,16 @@ var shortToken = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`"(?:[^"]|"")*"|[A-Za-z_][\w$]*|<>|!=|<=|>=|\|\||->>|[^\s\w]`)
 })
 
+// maxColumns bounds the columns of a short name.
+const maxColumns = 6
+
 // common are columns that Odoo names in nearly every statement: they come last.
 var common = []string{"active", "company_id", "partner_share", "write_date", "write_uid", "create_date", "create_uid"}
 
 // shortName tells a statement by its verb, its table or function and the columns it looks by or sets:
-// "SELECT res_partner count by comment, active". Empty where the text is of another kind. It is no parser:
-// it never fails, whatever the text.
-func shortName(text string) string {
+// "SELECT res_partner count by comment, active", with as many of them as fit n columns, one at least. Empty where
+// the text is of another kind. It is no parser: it never fails, whatever the text.
+func shortName(text string, n int) string {
 	const most = 400 // tokens looked at
 	t := shortToken().FindAllString(text, most)
 	for i, w := range t {
@@ -46,14 +50,22 @@ func shortName(text string) string {
 	case name == "INSERT":
 		columns = nil
 	}
-	if len(columns) > 0 {
-		by := "by "
-		if name == "UPDATE" {
-			by = "set "
-		}
-		words = append(words, by+strings.Join(columns, ", "))
+	if len(words) == 0 {
+		return ""
 	}
-	return strings.Join(append([]string{name}, words...), " ")
+	short := strings.Join(append([]string{name}, words...), " ")
+	by := " by "
+	if name == "UPDATE" {
+		by = " set "
+	}
+	for i, column := range columns {
+		if i > 0 && len([]rune(short+by+column)) > n {
+			break
+		}
+		short += by + column
+		by = ", "
+	}
+	return short
 }
 
 func isOneOf(words ...string) func(string) bool {
@@ -69,7 +81,10 @@ func isName(s string) bool {
 // shortTable is the first table named.
 func shortTable(t []string) string {
 	for i := range t[:max(len(t)-1, 0)] {
-		if isOneOf("FROM", "INTO", "UPDATE", "JOIN")(t[i]) && isName(t[i+1]) && !isOneOf("SELECT", "WHERE")(t[i+1]) {
+		switch {
+		case !isOneOf("FROM", "INTO", "UPDATE", "JOIN")(t[i]) || !isName(t[i+1]) || isOneOf("SELECT", "WHERE")(t[i+1]):
+		case i >= 3 && t[i-2] == "(" && isOneOf("EXTRACT", "SUBSTRING", "TRIM")(t[i-3]): // FROM separates arguments
+		default:
 			return t[i+1]
 		}
 	}
@@ -102,36 +117,36 @@ func shortColumns(t []string, verb string) []string {
 		}
 	}
 	columns = append(columns, late...)
-	return columns[:min(3, len(columns))]
+	return columns[:min(maxColumns, len(columns))]
 }
 
-// labels words statements in n columns each. Where two would be cut to the same words they get short names
-// instead, and if these are the same too, what begins where they differ.
+// labels words statements in n columns each: the text if it fits, or else its short name. Where two different ones
+// would be the same they end with what begins where they differ.
 func labels(texts []string, n int) []string {
 	list := make([]string, 0, len(texts))
-	for _, text := range texts {
-		list = append(list, Brief(text, n))
-	}
-	better := func(reword func(i int, twin string) string) {
-		next := slices.Clone(list)
-		for i := range list {
-			for j := range list {
-				if i != j && list[i] == list[j] && texts[i] != texts[j] {
-					next[i] = reword(i, texts[j])
-					break
-				}
+	first := map[string]int{} // by label
+	for i, text := range texts {
+		label := Brief(text, n)
+		if strings.HasSuffix(label, "…") {
+			if name := shortName(text, n); name != "" {
+				label = cut(clean(name), n)
 			}
 		}
-		list = next
-	}
-	better(func(i int, _ string) string {
-		if name := shortName(texts[i]); name != "" {
-			return cut(clean(name), n)
+		list = append(list, label)
+		if _, ok := first[label]; !ok {
+			first[label] = i
 		}
-		return list[i]
-	})
-	better(func(i int, twin string) string { return fromDifference(list[i], texts[i], twin, n) })
-	return list
+	}
+	out := slices.Clone(list)
+	for i, label := range list {
+		if k := first[label]; texts[k] != texts[i] {
+			out[i] = fromDifference(label, texts[i], texts[k], n)
+			if out[k] == label {
+				out[k] = fromDifference(label, texts[k], texts[i], n)
+			}
+		}
+	}
+	return out
 }
 
 // fromDifference is a label's beginning and the text from a little before the place where it differs from twin.
@@ -141,10 +156,24 @@ func fromDifference(label, text, twin string, n int) string {
 	for at < len(a) && at < len(b) && a[at] == b[at] {
 		at++
 	}
-	for at > 0 && at <= len(a) && (at == len(a) || a[at] != ' ') && a[at-1] != ' ' { // back to the word's beginning
+	word := func() { // back to the beginning of a word
+		for at > 0 && at <= len(a) && (at == len(a) || a[at] != ' ') && a[at-1] != ' ' {
+			at--
+		}
+	}
+	for word(); at > 0 && !slices.ContainsFunc(a[at:], unicode.IsLetter); word() {
 		at--
 	}
-	head := []rune(label)
-	head = head[:min(max(n-18, n/2), len(head))]
-	return cut(strings.TrimRight(strings.TrimSuffix(string(head), "…"), " ")+" … "+string(a[at:]), n)
+	tail := strings.TrimSpace(string(a[at:]))
+	head := []rune(strings.TrimSuffix(label, "…"))
+	if most := max(n-18, n-3-len([]rune(tail))); len(head) > most {
+		head = head[:most]
+		for k := len(head) - 1; k > most/2; k-- { // no half words
+			if head[k] == ' ' || head[k] == ',' {
+				head = head[:k]
+				break
+			}
+		}
+	}
+	return cut(strings.TrimRight(string(head), " ,")+" … "+tail, n)
 }

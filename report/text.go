@@ -16,89 +16,58 @@ type TextConfig struct {
 	Names []string
 	// Agreement is a sentence about how far the server's own log agrees. Defaults to none.
 	Agreement string
-	// Top is the number of rows of each list. Defaults to as many as keep the report within Lines.
+	// Top is the number of rows of each list in the details. Defaults to 10.
 	Top int
-	// Lines of a screen. Defaults to 50.
+	// Lines of the first screen. Defaults to 23: a terminal of 24 rows and the prompt.
 	Lines int
+	// Height of the terminal in rows. Details that would push the first screen out of it are left out unless Top asks
+	// for them. Defaults to no limit.
+	Height int
+	// Gone says that the input cannot be read again with other options: nothing is left out, none is advised.
+	// Defaults to false.
+	Gone bool
 	// Width of the page in columns, 60 to 100. Defaults to 100.
 	Width int
 	// Color says that the output is a terminal that shows colours. Defaults to false.
 	Color bool
 }
 
-// The page's width in columns.
+// The page's width in columns, and what is shown if nothing else is asked for.
 const (
 	textWidth   = 100
 	narrowWidth = 60
+	firstLines  = 23
+	firstRows   = 8 // of a list on the first screen at most
+	detailRows  = 10
 )
 
 // Text writes a page of at most Width columns whose first screen answers: how long, how many calls, who
 // waited, on what, the methods, users and statements that took most, the findings, and what was lacking.
-// What keeps the figures from being read as they stand comes right after the first sentence.
+// What keeps the figures from being read as they stand comes right after the first sentence. Below stand
+// longer lists with more figures, and what to do about each finding and each lack.
 func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 	width := min(max(cmp.Or(cfg.Width, textWidth), narrowWidth), textWidth)
-	p := &page{color: cfg.Color, width: width}
-	p.heading(s, cfg)
-	p.parts(s.Total)
-	foot := &page{color: cfg.Color, width: width}
-	foot.notices(s.Notices, s.Serious)
-	rows := layout(p, s, cfg, strings.Count(p.String(), "\n")+strings.Count(foot.String(), "\n"))
-	if len(s.Methods) > 0 {
-		p.groups("METHODS", s.Methods, rows.methods)
-		p.groups("USERS", s.Users, rows.users)
+	lines := cmp.Or(cfg.Lines, firstLines)
+	names := statementNames(s.Shapes, max(cmp.Or(cfg.Top, detailRows), firstRows), nameColumns(width)-1)
+	first := func(lines int) *page {
+		p := &page{color: cfg.Color, width: width, names: names}
+		if p.first(s, cfg, lines); p.lines() > lines {
+			p = &page{color: cfg.Color, width: width, names: names, dense: true}
+			p.first(s, cfg, lines)
+		}
+		return p
 	}
-	p.shapes(s.Shapes, rows.shapes)
-	p.findings(s.Findings, rows.findings)
-	p.WriteString(foot.String())
-	if _, err := io.WriteString(w, p.String()); err != nil {
+	p, rest := first(lines), &page{color: cfg.Color, width: width, names: names, gone: cfg.Gone}
+	if rest.details(s, cmp.Or(cfg.Top, detailRows)); cfg.Top == 0 && cfg.Height > 0 && !cfg.Gone && p.lines()+rest.lines() >= cfg.Height {
+		p = first(max(lines, cfg.Height-1) - 1)
+		p.line("%s", p.styled(dim, cut(fmt.Sprintf("More on each, and what to do: --top %d, or --serve for the browser", detailRows), width)))
+		rest.Reset()
+	}
+	text := strings.TrimRight(p.String(), "\n") + "\n" + strings.TrimRight(rest.String(), "\n")
+	if _, err := io.WriteString(w, strings.TrimRight(text, "\n")+"\n"); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
-}
-
-// rows is the number of rows of each list.
-type rows struct{ methods, users, shapes, findings int }
-
-// layout shares the screen among the lists, of which used lines are taken.
-func layout(p *page, s analyzer.Summary, cfg TextConfig, used int) rows {
-	if cfg.Top > 0 {
-		return rows{cfg.Top, cfg.Top, cfg.Top, cfg.Top}
-	}
-	lines := cmp.Or(cfg.Lines, 50)
-	r := rows{methods: min(3, len(s.Methods)), users: min(2, len(s.Users)), shapes: min(3, len(s.Shapes))}
-	// Four lists with a title and an empty line each, and what else was found.
-	used += 4*2 + 1 + r.methods + r.users + r.shapes
-	// And how much more there is, as long as there is more.
-	for _, l := range []struct{ all, shown int }{{len(s.Methods), r.methods}, {len(s.Users), r.users}, {len(s.Shapes), r.shapes}} {
-		if l.all > l.shown {
-			used++
-		}
-	}
-	for grown := true; grown; {
-		grown = false
-		grow := func(n *int, limit, cost int) {
-			if *n < limit && used+cost <= lines {
-				*n++
-				used += cost
-				grown = true
-			}
-		}
-		list := func(n *int, all, most int) {
-			cost := 1
-			if *n == all-1 {
-				cost = 0 // the last one takes the place of the line that told of it
-			}
-			grow(n, min(most, all), cost)
-		}
-		if r.findings < len(s.Findings) {
-			f := &s.Findings[r.findings]
-			grow(&r.findings, 6, len(p.findingTitle(f))+len(p.remedy(f)))
-		}
-		list(&r.methods, len(s.Methods), 10)
-		list(&r.shapes, len(s.Shapes), 10)
-		list(&r.users, len(s.Users), 8)
-	}
-	return r
 }
 
 // page collects the report.
@@ -106,7 +75,12 @@ type page struct {
 	strings.Builder
 	color bool
 	width int
+	dense bool              // not a line to spare
+	gone  bool              // no option brings more
+	names map[string]string // of statements, by text: the same wherever they stand
 }
+
+func (p *page) lines() int { return strings.Count(p.String(), "\n") }
 
 func (p *page) line(format string, args ...any) {
 	fmt.Fprintf(p, format, args...)
@@ -128,15 +102,8 @@ const (
 )
 
 func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
-	names := cfg.Names
 	var facts []string
-	if len(names) > 0 {
-		name := names[0]
-		if len(names) > 1 {
-			name = fmt.Sprintf("%s and %d more", name, len(names)-1)
-		}
-		facts = append(facts, p.styled(bold, clean(middle(name, 36))))
-	}
+	room := p.width // for the name
 	if !s.From.IsZero() {
 		from, to := s.From.UTC(), s.To.UTC()
 		end := to.Format("15:04:05")
@@ -148,28 +115,31 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 	if s.Packets > 0 {
 		facts = append(facts, plural(int(s.Packets), "packet"))
 	}
-	used := 0
-	for i, f := range facts {
-		n := len([]rune(f))
-		if i == 0 && len(names) > 0 {
-			n = 36 // at most, without escape sequences
-		}
-		switch {
-		case i > 0 && used+2+n > p.width:
-			p.WriteByte('\n')
-			used = 0
-		case i > 0:
-			p.WriteString("  ")
-			used += 2
-		}
-		p.WriteString(f)
-		used += n
+	for _, f := range facts {
+		room -= 2 + len([]rune(f))
 	}
-	p.line("\n")
+	if names := cfg.Names; len(names) > 0 {
+		others := ""
+		if len(names) > 1 {
+			others = fmt.Sprintf(" and %d more", len(names)-1)
+		}
+		name := middle(clean(names[0]), min(36, max(12, room-len(others)))) + others
+		room -= len([]rune(name))
+		facts = append([]string{p.styled(bold, name)}, facts...)
+	}
+	if room < 0 && len(facts) > 1 { // on a narrow page
+		facts = facts[:len(facts)-1]
+	}
+	p.line("%s", strings.Join(facts, "  "))
+	p.gap()
 	for _, l := range wrap(Sentence(s), p.width) {
 		p.line("%s", p.styled(bold, l))
 	}
-	for _, n := range s.Notices[:min(s.Serious, len(s.Notices))] {
+	serious := s.Notices[:min(s.Serious, len(s.Notices))]
+	for _, n := range serious {
+		if len(serious) > 1 { // what to do about several stands below
+			n.Fix = ""
+		}
 		p.notice(n, "! ", red)
 	}
 	if s.Statements > 0 {
@@ -182,7 +152,14 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 			p.line("%s", l)
 		}
 	}
-	p.line("")
+	p.gap()
+}
+
+// gap is an empty line where there is room.
+func (p *page) gap() {
+	if !p.dense {
+		p.line("")
+	}
 }
 
 func (p *page) parts(b analyzer.Breakdown) {
@@ -192,24 +169,34 @@ func (p *page) parts(b analyzer.Breakdown) {
 	}
 	list := parts(b)
 	p.line("%s", p.bar(list, total, total, p.width))
+	legend := p.legend(list, total, 0)
+	if len(legend) > 1 { // what does not show in the bar
+		legend = p.legend(list, total, total/1000)
+	}
+	p.line("%s\n", strings.Join(legend, "\n"))
+}
+
+// legend names the parts longer than least, in lines.
+func (p *page) legend(list []part, total, least time.Duration) []string {
+	var lines []string
 	used := 0
 	for _, x := range list {
-		if x.d == 0 {
+		if x.d <= least {
 			continue
 		}
 		word := fmt.Sprintf("%s %s %s", x.name, analyzer.Figure(x.d), percent(int64(x.d), int64(total)))
-		if used > 0 && used+len([]rune(word))+5 > p.width {
-			p.WriteByte('\n')
+		switch {
+		case used == 0 || used+len([]rune(word))+5 > p.width:
+			lines = append(lines, "")
 			used = 0
-		}
-		if used > 0 {
-			p.WriteString("   ")
+		default:
+			lines[len(lines)-1] += "   "
 			used += 3
 		}
-		p.WriteString(p.glyph(x) + " " + word)
+		lines[len(lines)-1] += p.glyph(x) + " " + word
 		used += 2 + len([]rune(word))
 	}
-	p.line("\n")
+	return lines
 }
 
 // glyph is the mark of a part in bars and legend.

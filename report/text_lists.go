@@ -8,6 +8,24 @@ import (
 	"github.com/perfd/perfd/analyzer"
 )
 
+// details lists more than the first screen, with more figures and what to do.
+func (p *page) details(s analyzer.Summary, top int) {
+	told := len(s.Notices) == 0 || len(s.Notices) == 1 && s.Serious == 1 // with what to do
+	if len(s.Methods)+len(s.Shapes)+len(s.Findings) == 0 && told {
+		return
+	}
+	p.line("\n%s\n", p.styled(dim, "IN DETAIL "+strings.Repeat("─", p.width-len("IN DETAIL "))))
+	if len(s.Methods) > 0 {
+		p.groups("METHODS", s.Methods, top)
+		p.groups("USERS", s.Users, top)
+	}
+	p.shapes(s.Shapes, top)
+	p.findings(s.Findings, top)
+	if !told {
+		p.notices(s.Notices)
+	}
+}
+
 // groups lists methods or users. A narrow page leaves out the bars first, then the failures and the median.
 func (p *page) groups(title string, list []analyzer.Group, n int) {
 	bars, all := p.width >= 87, p.width >= 74
@@ -54,44 +72,76 @@ func (p *page) groups(title string, list []analyzer.Group, n int) {
 
 // more says how many of a list are not shown.
 func (p *page) more(indent string, all, shown int) {
-	if all > shown {
-		p.line("%s%s", indent, p.styled(dim, fmt.Sprintf("and %s more: --top %d, or --serve", thousands(int64(all-shown)), all)))
+	if all <= shown {
+		return
+	}
+	text := fmt.Sprintf("and %s more", thousands(int64(all-shown)))
+	if !p.gone {
+		text += fmt.Sprintf(": --top %d, or --serve", all)
+	}
+	p.line("%s%s", indent, p.styled(dim, text))
+}
+
+// shapes lists statements, and sums up those that frame them.
+func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
+	queries, frames := apart(list)
+	if len(queries) > 0 {
+		p.shapeTable("STATEMENTS", queries[:min(n, len(queries))])
+		p.more("", len(queries), n)
+	}
+	if len(frames) > 0 {
+		p.frames(frames)
+	}
+	if len(list) > 0 {
+		p.line("")
 	}
 }
 
-// shapes lists statements. A narrow page leaves out the 95th percentile.
-func (p *page) shapes(list []analyzer.ShapeGroup, n int) {
-	if len(list) == 0 {
-		return
+// withPercentile is the width from which statements have their 95th percentile.
+const withPercentile = 80
+
+// nameColumns is the width of statements' names on a page.
+func nameColumns(width int) int {
+	if width >= withPercentile {
+		return width - 44
 	}
-	all := p.width >= 80
-	name := p.width - 35
+	return width - 35
+}
+
+// statementNames words the first n queries and those that count as such.
+func statementNames(list []analyzer.ShapeGroup, n, columns int) map[string]string {
+	queries, _ := apart(list)
+	texts := make([]string, 0, min(n, len(queries)))
+	for i := range queries[:min(n, len(queries))] {
+		texts = append(texts, queries[i].Text)
+	}
+	names := make(map[string]string, len(texts))
+	for i, label := range labels(texts, columns) {
+		names[texts[i]] = label
+	}
+	return names
+}
+
+// shapeTable writes rows of statements. A narrow page leaves out the 95th percentile.
+func (p *page) shapeTable(title string, list []analyzer.ShapeGroup) {
+	all, name := p.width >= withPercentile, nameColumns(p.width)
 	head := fmt.Sprintf("%8s%7s %8s", "times", "calls", "total ")
 	if all {
-		name = p.width - 44
 		head += fmt.Sprintf(" %8s", "p95 ")
 	}
-	p.line("%s", p.styled(dim, pad("STATEMENTS", name)+head+fmt.Sprintf(" %8s", "max ")))
-	total := len(list)
-	list = list[:min(n, total)]
-	texts := make([]string, 0, len(list))
+	p.line("%s", p.styled(dim, pad(title, name)+head+fmt.Sprintf(" %8s", "max ")))
 	for i := range list {
-		texts = append(texts, list[i].Text)
-	}
-	for i, label := range labels(texts, name-1) {
 		g := &list[i]
 		owners := thousands(g.Calls)
 		if g.Calls == 0 {
 			owners = "none"
 		}
-		fmt.Fprintf(p, "%s%8s%7s %s", pad(label, name), thousands(g.Statements), owners, aligned(g.Total))
+		fmt.Fprintf(p, "%s%8s%7s %s", pad(p.names[g.Text], name), thousands(g.Statements), owners, aligned(g.Total))
 		if all {
 			p.WriteString(" " + aligned(g.P95))
 		}
 		p.line(" %s", aligned(g.Max))
 	}
-	p.more("", total, n)
-	p.line("")
 }
 
 func (p *page) findings(list []analyzer.FindingGroup, n int) {
@@ -137,15 +187,9 @@ func (p *page) remedy(f *analyzer.FindingGroup) []string {
 	return wrap(clean(where+f.Fix), p.findingWidth())
 }
 
-// notices lists what the heading, which has the serious ones, does not tell already.
-func (p *page) notices(list []analyzer.Notice, serious int) {
-	if len(list) == 0 {
-		p.line("%s", p.styled(dim, "The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted."))
-		return
-	}
-	if list = list[min(serious, len(list)):]; len(list) > 0 {
-		p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
-	}
+// notices lists what the recording lacked, and what mends it.
+func (p *page) notices(list []analyzer.Notice) {
+	p.line("%s", p.styled(dim, "WHAT THE RECORDING LACKED"))
 	for _, n := range list {
 		p.notice(n, "", "0")
 	}
@@ -158,6 +202,9 @@ func (p *page) notice(n analyzer.Notice, mark, style string) {
 			mark = "  "
 		}
 		p.line("%s", p.styled(style, mark+l))
+	}
+	if n.Fix == "" {
+		return
 	}
 	for _, l := range wrap(clean(n.Fix), p.width-2) {
 		p.line("  %s", p.styled(dim, l))

@@ -67,7 +67,7 @@ func analyzeCommand(t terminal) *cobra.Command {
 	for _, name := range []string{"rpc-port", "pg-port"} {
 		f.Lookup(name).DefValue = "" // said in words
 	}
-	f.IntVar(&o.top, "top", 0, "`rows` of each list (default: what fits a screen)")
+	f.IntVar(&o.top, "top", 0, "`rows` of each list (default: 10; html 25)")
 	f.StringVar(&o.store, "store", "", "also write the result to this perfd store `file`")
 	return cmd
 }
@@ -258,8 +258,10 @@ func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, ou
 		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
 	default:
 		cfg := report.TextConfig{Names: res.names, Agreement: res.agreement, Top: o.top}
+		cfg.Gone = len(o.files) == 0 || slices.Contains(o.files, "-") // a proxy's, or standard input
 		if o.output == "" || o.output == "-" {
-			cfg.Color, cfg.Width = hasColor(t.out), widthOf(t.out)
+			cfg.Color = hasColor(t.out)
+			cfg.Width, cfg.Height = sizeOf(t.out)
 		}
 		return report.Text(out, s, cfg)
 	}

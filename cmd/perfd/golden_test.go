@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,5 +31,21 @@ func TestGoldenReports(t *testing.T) {
 				t.Errorf("the report changed; if rightly, run go test ./cmd/perfd -run Golden -update (-golden +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// The README shows what is printed.
+func TestReadmeShowsTheReport(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(mustAnalyze(t, fixtures.Path(t, "demo")), "\n\nIN DETAIL")
+	var want strings.Builder
+	for l := range strings.Lines(first) {
+		want.WriteString(strings.TrimRight(l, " \n") + "\n")
+	}
+	if !strings.Contains(string(readme), "```\n"+want.String()+"```\n") {
+		t.Errorf("README.md does not show\n%s", want.String())
 	}
 }

@@ -23,17 +23,17 @@ func hasColor(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// widthOf returns the columns of a terminal, 0 if w is none.
-func widthOf(w io.Writer) int {
+// sizeOf returns the columns and rows of a terminal, 0 if w is none.
+func sizeOf(w io.Writer) (columns, rows int) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	columns, _, err := term.GetSize(int(f.Fd()))
+	columns, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return columns
+	return columns, rows
 }
 
 // showProgress draws a bar on w until the returned function is called. progress is called from another
@@ -43,8 +43,7 @@ func showProgress(w io.Writer, name string, progress func() (done, total int64))
 	if total < longInput || !isTerminal(w) {
 		return func() {}
 	}
-	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(name),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	bar := newBar(w, name, total)
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -65,4 +64,12 @@ func showProgress(w io.Writer, name string, progress func() (done, total int64))
 		close(quit)
 		<-ended
 	}
+}
+
+// newBar starts a bar's clock: it would start with the first bytes told of, and take them for the work of an instant.
+func newBar(w io.Writer, name string, total int64) *progressbar.ProgressBar {
+	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(name),
+		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	bar.StartWithoutRender()
+	return bar
 }

@@ -4,10 +4,11 @@
 //   node test/browser.mjs http://127.0.0.1:7070 [truth.jsonl.gz] [--shots DIR]
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
+import { existsSync, mkdirSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { clockRange, count, duration, sentence } from '../lib/format.js';
+import { compareWithTruth } from './against.mjs';
+import { readTruth } from './truth.mjs';
 
 const args = process.argv.slice(2);
 const shots = args.includes('--shots') ? args.splice(args.indexOf('--shots'), 2)[1] : '';
@@ -23,9 +24,7 @@ const api = async (path) => {
 const source = await api('/source');
 const bundled = new URL('../../../fixtures/demo/truth.jsonl.gz', import.meta.url);
 const truthFile = args[1] ?? (source.files[0]?.startsWith('demo.') && existsSync(bundled) ? bundled : null);
-const truth = truthFile
-  ? gunzipSync(readFileSync(truthFile)).toString().trim().split('\n').map((l) => JSON.parse(l)).filter((t) => t.type === 'http')
-  : null;
+const truth = truthFile ? readTruth(truthFile, source.from) : null;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -89,28 +88,21 @@ await check(`first view in less than ${FIRST_VIEW_MS} ms`, async () => {
         requestAnimationFrame(() => Object.assign(window, { seen: performance.now() }));
       }).observe(document, { childList: true, subtree: true });
     });
-    await fresh.goto(base);
-    best = Math.min(best, await fresh.waitForFunction(() => /** @type {any} */ (window).seen).then((h) => h.jsonValue()));
+    const seen = fresh.goto(base).then(() => fresh.waitForFunction(() => /** @type {any} */ (window).seen)).then((h) => h.jsonValue());
+    best = Math.min(best, await seen.catch((e) => (e.name === 'TimeoutError' ? Infinity : Promise.reject(e))));
     await fresh.context().close();
   }
   console.log(`      ${Math.round(best)} ms, the best of ${visits}`);
   assert.ok(best < FIRST_VIEW_MS, `${Math.round(best)} ms`);
 });
 
-await check('overview says who waited, as the API and the truth do', async () => {
+await check('overview says who waited', async () => {
   await page.goto(base);
   await settled(page, '.sentence b');
   const said = await text(page, '.sentence');
   const [n, u] = duration(overview.waited);
   for (const part of [`${plain(count(overview.calls)[0])} call`, `${overview.users} user`, `${n} ${u}`]) assert.ok(said.includes(part), `${part} in: ${said}`);
   assert.equal(source.calls >= overview.calls, true);
-  if (truth) {
-    assert.equal(overview.calls, truth.length);
-    const logins = [...new Set(truth.map((t) => t.session_login).filter(Boolean))].sort();
-    assert.deepEqual((await texts(page, 'section[aria-label="Users"] li .cut')).sort(), logins);
-    const errors = truth.filter((t) => t.error || t.status >= 400).length;
-    assert.equal(number(await text(page, '.figures div:nth-child(6) dd')), errors);
-  }
   // The figures say what /source says, and the lists are as long as their headings tell.
   assert.equal(overview.all_statements, source.statements);
   assert.equal(number(await text(page, '.figures div:nth-child(7) dd')), source.statements);
@@ -157,7 +149,6 @@ await check('calls: the filter narrows, and the URL brings all of it back', asyn
   await page.waitForURL(/filter=user:/);
   const matches = () => page.waitForFunction((n) => document.querySelector('.page-head .count')?.textContent?.replace(/[^\d]/g, '') === String(n), expected.total);
   await matches();
-  if (truth) assert.equal(expected.total, truth.filter((t) => t.session_login === user).length);
   await page.waitForFunction((u) => [...document.querySelectorAll('.tbody .tr .td:nth-child(3)')].every((c) => c.textContent === u || c.querySelector('.ghost')), user);
   await page.reload();
   await matches();
@@ -252,16 +243,12 @@ await check('sessions: lanes, zoom, table', async () => {
   assert.equal(await page.locator('table.sticky tbody tr').count(), sessions.rows.length);
 });
 
-await check('methods: the figures of each, and a known one', async () => {
+await check('methods: the figures of each', async () => {
   const methods = await api('/methods?sort=total&order=desc&limit=10');
   await page.goto(`${base}/methods`);
   await settled(page, '.tr .n');
   assert.deepEqual((await column(page, 0)).slice(0, 10), methods.rows.map((/** @type {any} */ m) => plain(m.name)));
   assert.deepEqual((await column(page, 2)).slice(0, 10).map(number), methods.rows.map((/** @type {any} */ m) => m.calls));
-  if (truth) {
-    const known = methods.rows.find((/** @type {any} */ m) => m.model);
-    assert.equal(known.calls, truth.filter((t) => t.model === known.model && t.method === known.method).length, known.name);
-  }
   await page.getByRole('radio', { name: 'by model' }).click();
   await page.waitForURL(/by=model/);
   await settled(page, '.tr .n');
@@ -371,6 +358,8 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     });
   }
 }
+
+if (truth) await compareWithTruth({ base, page, truth, api, check });
 
 await browser.close();
 console.log(`${passed} passed, ${failed} failed${truth ? '' : ' (no ground truth at hand)'}`);

@@ -51,7 +51,7 @@ export function Background() {
   else {
     body = html`<div class="groups">${[...sums].sort((a, b) => b[1].sql - a[1].sql).map(([name, s]) => html`<button type="button" class="group ${group === name ? 'on' : ''}" aria-pressed=${group === name ? 'true' : 'false'} onClick=${() => patch({ group: group === name ? null : name, row: null }, { replace: true })}>
         <strong>${name}</strong><span class="dim cut">${WORDS[name] ?? ''}</span><span><${Dur} s=${s.sql} /> <span class="dim">in ${plural(s.statements, 'statement')}</span></span><i class="cost-bar"><i class="p-sql" style=${{ width: `${(s.sql / most) * 100}%` }} /></i></button>`)}</div>
-      <${Table} label="Background leases" columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
+      <${Table} label="Background leases" phone=${{ start: '104px', group: '92px', sql: '72px', statements: '56px' }} columns=${columns} count=${list.total} row=${list.row} need=${list.need} sort=${sort} order=${order} fill keys
         onSort=${(/** @type {string} */ s, /** @type {string} */ o) => patch({ sort: s, order: o, row: null }, { replace: true })} selected=${q.has('row') ? Number(q.get('row')) : -1}
         onSelect=${(/** @type {number} */ i) => patch({ row: i }, { replace: true })} onOpen=${(/** @type {number} */ i) => list.row(i) && go(link(`/background/${/** @type {Row} */ (list.row(i)).id}`))} />`;
   }

@@ -22,7 +22,7 @@ import { Strip } from '../widgets/strip.js';
 export function Overview({ source }) {
   useTitle('Overview');
   const place = usePlace();
-  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 8 }, useTick());
+  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 20 }, useTick());
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   if (data && data.calls === 0) return html`<${Nothing} source=${source} />`;
   const d = /** @type {View|null} */ (data);
@@ -46,7 +46,7 @@ export function Overview({ source }) {
     <div class="lists">
       <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${d?.rows.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />
       <${List} title="Users" href=${link('/users')} all=${d?.users_top} more=${d?.rows.users} of=${(/** @type {any} */ g) => ({ key: g.name, name: g.name || html`<span class="dim">no user</span>`, text: g.name || 'no user', href: g.name ? callsOf('user', g.name) : link('/users'), parts: g.parts, total: g.total, calls: g.calls })} />
-      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes} more=${d?.rows.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
+      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes.filter(matters)} more=${d?.rows.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
         empty=${html`<p class="note">No SQL was seen. ${source?.notices[0]?.fix ?? ''}</p>`} />
     </div>
     <section class="panel" aria-label="Findings">
@@ -59,6 +59,9 @@ export function Overview({ source }) {
     <${Lacking} source=${source} />
   </div>`;
 }
+
+/** What frames statements (BEGIN, DISCARD ALL) is no news, unless it takes a tenth of the time. @param {import('../lib/types.js').Shape} s */
+const matters = (s) => ['query', 'copy', 'other'].includes(s.kind) || s.share >= 0.1;
 
 /** @param {{d: View}} props */
 function Sentence({ d }) {

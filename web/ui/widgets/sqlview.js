@@ -1,6 +1,6 @@
 // SQL on screen: broken into lines, its words coloured.
 
-import { lines, spaced, tokens } from '../lib/sql.js';
+import { lines, spaced } from '../lib/sql.js';
 import { html } from './html.js';
 
 /** @param {import('../lib/sql.js').Token[]} list */
@@ -9,10 +9,4 @@ const line = (list) => list.map((t, i) => html`${i > 0 && spaced(list[i - 1], t)
 /** @param {{text: string}} props */
 export function SQL({ text }) {
   return html`<pre class="sql" tabindex="0" aria-label="SQL">${lines(text).map((l) => html`<div style=${{ paddingLeft: `${l.indent * 2 + 2}ch`, textIndent: '-2ch' }}>${line(l.tokens)}</div>`)}</pre>`;
-}
-
-/** @param {{text: string}} props the text's beginning, on one line */
-export function SQLLine({ text }) {
-  const short = text.length > 400 ? text.slice(0, 400) : text;
-  return html`<code class="sql-line">${line(tokens(short))}</code>`;
 }

@@ -17,10 +17,10 @@ const keepFocus = (e) => e.preventDefault();
 /** Widths of the bars in cells that are still on their way. */
 const WIDTHS = [62, 38, 74, 50, 45, 68, 33, 57];
 
-/** @param {Column[]} columns @param {Record<string, string>} [phone] @returns {Column[]} */
+/** What matters comes first where not all columns are in view. @param {Column[]} columns @param {Record<string, string>} [phone] @returns {Column[]} */
 function arrange(columns, phone) {
-  if (!phone || innerWidth > 760) return columns;
-  const first = Object.keys(phone).flatMap((k) => columns.filter((c) => c.key === k).map((c) => ({ ...c, width: phone[k] })));
+  if (!phone || innerWidth > 1000) return columns;
+  const first = Object.keys(phone).flatMap((k) => columns.filter((c) => c.key === k).map((c) => (innerWidth > 760 ? c : { ...c, width: phone[k] })));
   return [...first, ...columns.filter((c) => !(c.key in phone))];
 }
 
@@ -31,7 +31,7 @@ function arrange(columns, phone) {
  *   rowClass?: (i: number) => string, keys?: boolean, fill?: boolean, phone?: Record<string, string>,
  *   onHold?: (busy: boolean) => void, children?: any}} props
  *   onHold is told whether the reader is busy with rows, by pointer or scrolling: they should stay then;
- *   phone names the columns that come first on a narrow screen, with their widths there
+ *   phone names the columns that come first on a narrow screen, with their widths on a phone
  */
 export function Table(props) {
   const { label, count, row, need, sort, order, onSort, selected = -1, onSelect, onOpen, onPin, hover, rowClass, keys, fill } = props;
