@@ -99,7 +99,7 @@ type scored struct {
 func (m *memo) forget(units int) {
 	const perUnit, most = 64, 1 << 16
 	m.salt = mix(m.salt + 1)
-	n := 1 << bits.Len(uint(min(units*perUnit, most)))
+	n := 1 << bits.Len(uint(min(units*perUnit, most-1)))
 	if n > len(m.entries) {
 		m.entries = make([]scored, n)
 	}

@@ -7,7 +7,7 @@ func TestMemoHasRoom(t *testing.T) {
 		var m memo
 		m.forget(units)
 		n := len(m.entries)
-		if n == 0 || n&(n-1) != 0 || n > 1<<17 {
+		if n == 0 || n&(n-1) != 0 || n > 1<<16 {
 			t.Errorf("room for %d scores of %d units", n, units)
 		}
 		was := m.salt

@@ -29,13 +29,13 @@ type window struct {
 	effort   int         // candidates judged so far
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
-	scores   memo
+	scores   *memo
 	spliced  [2][]int32
 }
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
 func newWindow(calls []owner, leases []lease, k *knowledge) *window {
-	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k}
+	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k, scores: &k.scores}
 	slices.SortStableFunc(w.leases, func(a, b lease) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.conn(), b.conn()))
 	})
