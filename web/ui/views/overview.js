@@ -22,7 +22,7 @@ import { Strip } from '../widgets/strip.js';
 export function Overview({ source }) {
   useTitle('Overview');
   const place = usePlace();
-  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 20 }, useTick());
+  const { data, error, retry } = useAPI('/overview', { ...filterParams(place), buckets: 150, top: 14 }, useTick());
   if (error) return html`<${Failure} error=${error} retry=${retry} />`;
   if (data && data.calls === 0) return html`<${Nothing} source=${source} />`;
   const d = /** @type {View|null} */ (data);
