@@ -116,7 +116,7 @@ func TestBytes(t *testing.T) {
 // TestAge deletes calls at their age, words that no row uses any more, then trends, and gives pages back.
 func TestAge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.perfd")
-	old, young := newStream(7, 1500, 3*time.Hour), newStream(8, 100, time.Hour)
+	old, young := newStream(7, 6000, 3*time.Hour), newStream(8, 100, time.Hour)
 	for _, tr := range old.sample.Traces {
 		tr.Call.Path = "/old" + tr.Call.Path
 		tr.Call.Login = "old." + tr.Call.Login

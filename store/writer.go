@@ -36,9 +36,10 @@ type Recorder struct {
 	rules    map[string]uint64
 	minute   int64 // the highest seen, since 1970
 	trends   trends
+	posts    postings
 
-	stmts                                                                        []*sql.Stmt
-	call, spans, front, shapeCall, finding, background, newRule, findShape, save *sql.Stmt
+	stmts                                                             []*sql.Stmt
+	call, spans, front, finding, background, newRule, findShape, save *sql.Stmt
 
 	now, saved state // with what is pending, and as committed
 	pending    int   // traces in the open transaction
@@ -100,7 +101,7 @@ func (w *Recorder) prepare() error {
 		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
 		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
 		{&w.front, "INSERT INTO fronts VALUES (?, ?, ?, ?, ?)"},
-		{&w.shapeCall, "INSERT INTO shape_calls VALUES (?, ?)"},
+		{&w.posts.insert, "INSERT INTO postings VALUES (?, ?, ?, ?, ?)"},
 		{&w.finding, "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.background, "INSERT INTO background VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.save, "UPDATE state SET (" + stateColumns + ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -118,6 +119,7 @@ func (w *Recorder) prepare() error {
 
 // reload remembers what the store holds, and nothing else.
 func (w *Recorder) reload() error {
+	w.posts.reset()
 	if err := errors.Join(w.loadWords(), w.loadState()); err != nil {
 		return err
 	}
@@ -225,6 +227,8 @@ func (w *Recorder) rollback(err error, inHand int) error {
 	}
 	w.open, w.pending, w.stale, w.now = false, 0, true, w.saved
 	w.trends.redo()
+	w.posts.reset()
+	w.prune.purged = 0
 	w.headerNew = w.headerNew || w.header.State != ""
 	return explain("write store", w.path, err)
 }
@@ -254,7 +258,7 @@ func (w *Recorder) commit() error {
 	if !w.open {
 		return nil
 	}
-	err := errors.Join(w.writeTrends(), w.writeHeader())
+	err := errors.Join(w.posts.write(), w.writeTrends(), w.writeHeader())
 	if err == nil {
 		err = w.saveState()
 	}
