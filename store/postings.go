@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,7 +35,7 @@ type idList struct {
 
 // postings are those of the open transaction.
 type postings struct {
-	insert *sql.Stmt
+	insert statement
 	lists  map[posting]*idList
 	spare  []*idList
 	keys   []posting // scratch
@@ -72,7 +71,7 @@ func (p *postings) write() error {
 	})
 	for _, k := range p.keys {
 		l := p.lists[k]
-		if _, err := p.insert.Exec(k.segment, k.kind, k.word, l.first, string(append(l.ids, ']'))); err != nil {
+		if err := p.insert.exec(k.segment, k.kind, k.word, l.first, string(append(l.ids, ']'))); err != nil {
 			return fmt.Errorf("write postings: %w", err)
 		}
 	}

@@ -44,11 +44,11 @@ func (w *Recorder) trace(id rpclog.CallID, t *analyzer.Trace, name string, count
 		int64(len(t.Spans)), float64(probUnit-shortfall(probability))/probUnit, int64(rules), int64(found),
 		int64(b.Wait), int64(b.Application), int64(b.SQL), int64(b.Lock), int64(b.Retry), int64(b.Transfer), int64(b.Unknown),
 		exact, counted)
-	if _, err := w.call.Exec(w.args...); err != nil {
+	if err := w.call.exec(w.args...); err != nil {
 		return err
 	}
 	if len(t.Spans) > 0 && !counted {
-		if _, err := w.spans.Exec(int64(id), w.packed); err != nil {
+		if err := w.spans.exec(int64(id), w.packed); err != nil {
 			return err
 		}
 		w.index(id)

@@ -38,8 +38,9 @@ type Recorder struct {
 	trends   trends
 	posts    postings
 
-	stmts                                                             []*sql.Stmt
-	call, spans, front, finding, background, newRule, findShape, save *sql.Stmt
+	stmts                                                []*sql.Stmt
+	front, finding, background, newRule, findShape, save *sql.Stmt
+	call, spans                                          statement
 
 	now, saved state // with what is pending, and as committed
 	pending    int   // traces in the open transaction
@@ -98,10 +99,7 @@ func (w *Recorder) prepare() error {
 	}{
 		{&w.newRule, "INSERT INTO rules VALUES (?, ?)"},
 		{&w.findShape, "SELECT id, used FROM shapes WHERE fingerprint = ?"},
-		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
-		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
 		{&w.front, "INSERT INTO fronts VALUES (?, ?, ?, ?, ?)"},
-		{&w.posts.insert, "INSERT INTO postings VALUES (?, ?, ?, ?, ?)"},
 		{&w.finding, "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.background, "INSERT INTO background VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.save, "UPDATE state SET (" + stateColumns + ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -113,6 +111,18 @@ func (w *Recorder) prepare() error {
 			return fmt.Errorf("prepare %q: %w", s.text, err)
 		}
 		w.stmts = append(w.stmts, *s.stmt)
+	}
+	for _, s := range []struct {
+		stmt *statement
+		text string
+	}{
+		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
+		{&w.posts.insert, "INSERT INTO postings VALUES (?, ?, ?, ?, ?)"},
+	} {
+		if err := s.stmt.prepare(w.conn, s.text); err != nil {
+			return err
+		}
 	}
 	return w.prepareWords()
 }
@@ -349,6 +359,9 @@ func (w *Recorder) Close() error {
 	err := w.Flush()
 	for _, s := range w.stmts { // SQLite keeps a connection, and its locks, until the last one is closed
 		err = errors.Join(err, s.Close())
+	}
+	for _, s := range [...]*statement{&w.call, &w.spans, &w.posts.insert} {
+		err = errors.Join(err, s.close())
 	}
 	err = errors.Join(err, w.conn.Close(), w.db.Close())
 	release(w.held)
