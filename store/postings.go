@@ -106,6 +106,12 @@ func called(kind int) string {
 	return "EXISTS (SELECT 1" + inSegments(kind, "= t.id") + " CROSS JOIN calls c WHERE c.id = p.first + j.value"
 }
 
+// unposted is the SQL that deletes the postings of some words.
+func unposted(kind int, words string) string {
+	return segments + ` DELETE FROM postings WHERE (segment, kind, word, first) IN
+(SELECT p.segment, p.kind, p.word, p.first FROM s CROSS JOIN postings p ON p.segment = s.n AND p.kind = ` + strconv.Itoa(kind) + ` AND p.word IN (` + words + `))`
+}
+
 func inSegments(kind int, words string) string {
 	return " FROM s CROSS JOIN postings p ON p.segment = s.n AND p.kind = " + strconv.Itoa(kind) + " AND p.word " + words + " CROSS JOIN json_each(p.calls) j"
 }

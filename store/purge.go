@@ -133,7 +133,7 @@ func (w *Recorder) purgeStep() (n int, more bool, err error) {
 		n, err = w.delete(calls, nil)
 		return n, true, err
 	}
-	if _, err := w.exec("DELETE FROM postings WHERE kind = ? AND word IN (SELECT user FROM purges)", byUser); err != nil {
+	if _, err := w.exec(unposted(byUser, "SELECT user FROM purges")); err != nil {
 		return 0, false, err
 	}
 	if _, err := w.exec("DELETE FROM purges"); err != nil {

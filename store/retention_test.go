@@ -217,6 +217,14 @@ func TestPurge(t *testing.T) {
 	if n, err := w.PurgeUser("nobody"); n != 0 || err != nil {
 		t.Errorf("purging nobody: %d, %v", n, err)
 	}
+	prune(t, w, s.sample.Summary.From) // and once more, of another user
+	other, err := w.PurgeUser("user01")
+	check(t, err)
+	prune(t, w, s.sample.Summary.From)
+	check(t, w.Flush())
+	if _, left := verify(t, path); other == 0 || left != 400-int64(mine)-other {
+		t.Errorf("%d calls are left of 400 without %d and %d", left, mine, other)
+	}
 }
 
 // TestLongReader keeps the log from being folded: it grows to its bound and no further, what cannot be written
