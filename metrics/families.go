@@ -100,7 +100,7 @@ func (c *selfCollector) loadFamilies(s Self) {
 		each(prometheus.CounterValue, "queue_dropped_total", "What a full queue turned away.", func(q Queue) int64 { return q.Dropped })
 	}
 	if shed := s.Shed; shed != nil {
-		c.gauge("shed_level", "What is left out now: 0 nothing, 1 statement texts, 2 statements, 3 calls.", func() float64 { return float64(shed().Level) })
+		c.gauge("shed_level", "What is left out now: 0 nothing, 1 statement texts, 2 statements, 3 single calls, 4 calls.", func() float64 { return float64(shed().Level) })
 		c.add(prometheus.CounterValue, "shed_total", "What was left out under load.", "kind", func(e emit) {
 			x := shed()
 			e(float64(x.Texts), "text")

@@ -10,10 +10,11 @@ const (
 	Nothing    Level = iota
 	Texts            // new statements are shown as their folded text
 	Statements       // calls are seen without their statements, and marked
+	Singles          // calls are added up, and not kept one by one
 	Calls            // nothing new is decoded
 )
 
-var levelNames = [...]string{"nothing", "texts", "statements", "calls"}
+var levelNames = [...]string{"nothing", "texts", "statements", "single calls", "calls"}
 
 // String says what is left out.
 func (l Level) String() string { return levelNames[min(l, Calls)] }
@@ -28,7 +29,7 @@ type Load struct {
 
 // ShedConfig tunes a Shedder. The zero value works.
 type ShedConfig struct {
-	// Lag from which statements are left out; calls are at three times as much. Defaults to 500 ms.
+	// Lag from which statements are left out; single calls are at twice, calls at three times as much. Defaults to 500 ms.
 	Lag time.Duration
 	// Calm is how long the load has to be low before a level is left. Defaults to 5 s.
 	Calm time.Duration
@@ -88,6 +89,8 @@ func (s *Shedder) wanted(l Load) Level {
 	switch {
 	case l.Lag >= 3*s.cfg.Lag || l.Memory >= 1 || l.Queue >= 1:
 		return Calls
+	case l.Lag >= 2*s.cfg.Lag || l.Memory >= 0.96 || l.CPU >= 1.25 || l.Queue >= 0.9:
+		return Singles
 	case l.Lag >= s.cfg.Lag || l.Memory >= 0.92 || l.CPU >= 1 || l.Queue >= 0.75:
 		return Statements
 	case l.Lag >= s.cfg.Lag/2 || l.Memory >= 0.85 || l.CPU >= 0.9 || l.Queue >= 0.5:

@@ -19,7 +19,8 @@ func TestShedderLevels(t *testing.T) {
 		{Load{Queue: 0.75}, Statements}, {Load{Memory: 0.92}, Statements}, {Load{CPU: 1}, Statements},
 		{Load{Lag: 1500 * time.Millisecond}, Calls},
 		{Load{Queue: 1}, Calls}, {Load{Memory: 1}, Calls},
-		{Load{CPU: 7}, Statements}, // more than that much processor time does not ask for blindness
+		{Load{Lag: time.Second}, Singles}, {Load{Queue: 0.9}, Singles}, {Load{Memory: 0.96}, Singles},
+		{Load{CPU: 1.2}, Statements}, {Load{CPU: 7}, Singles}, // more than that much processor time does not ask for blindness
 	} {
 		s := NewShedder(ShedConfig{})
 		now := time.Unix(1_700_000_000, 0)
@@ -122,7 +123,7 @@ func TestShedderDoesNotFlap(t *testing.T) {
 }
 
 func TestLevelNames(t *testing.T) {
-	for l, want := range map[Level]string{Nothing: "nothing", Texts: "texts", Statements: "statements", Calls: "calls"} {
+	for l, want := range map[Level]string{Nothing: "nothing", Texts: "texts", Statements: "statements", Singles: "single calls", Calls: "calls"} {
 		if l.String() != want {
 			t.Errorf("level %d is %q", l, l)
 		}

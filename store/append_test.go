@@ -5,10 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
 	"github.com/perfd/perfd/store"
 	"github.com/perfd/perfd/store/storetest"
@@ -288,6 +290,23 @@ func TestMigration(t *testing.T) {
 			check(t, err)
 			if d.Name != analyzer.MethodOf(tr.Call) || d.Login != tr.Call.Login || len(d.Spans) != len(tr.Spans) || d.Counted {
 				t.Errorf("call %d is %+v", i, d.Call)
+			}
+		}
+		for _, tr := range sample.Traces {
+			session, shape := tr.Call.Session, sqltrace.Fingerprint(0)
+			f := store.Filter{Sessions: []rpclog.SessionKey{session}, AllCalls: true, To: sample.Summary.To}
+			if len(tr.Spans) > 0 {
+				shape = tr.Spans[0].Statement.Fingerprint
+				f.Shapes = []sqltrace.Fingerprint{shape}
+			}
+			want := 0
+			for _, o := range sample.Traces {
+				if o.Call.Session == session && o.Call.Start.Before(f.To) && (shape == 0 || slices.ContainsFunc(o.Spans, func(s analyzer.Span) bool { return s.Statement.Fingerprint == shape })) {
+					want++
+				}
+			}
+			if _, n, err := r.Calls(t.Context(), f, store.Page{Limit: 1}); int(n) != want || want == 0 || err != nil {
+				t.Errorf("%d calls of session %x that ran %x, want %d: %v", n, session, shape, want, err)
 			}
 		}
 		all, err := store.Groups(t.Context(), r, store.Filter{To: sample.Summary.To}, store.ByMethod)

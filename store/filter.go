@@ -10,6 +10,7 @@ import (
 type where struct {
 	terms []string
 	args  []any
+	found bool // a term says where the calls are, the others need but check them
 }
 
 func (w *where) add(term string, args ...any) {
@@ -31,6 +32,23 @@ func (w *where) any(n int, one func(i int) (term string, args []any)) {
 	w.terms = append(w.terms, "("+strings.Join(terms, " OR ")+")")
 }
 
+// of adds that the calls have one of n words of a table. The first time they are looked up in the postings, and then checked
+// by their column; there is none for what stands in postings alone.
+func (w *where) of(column string, kind int, table string, n int, one func(i int) (term string, args []any)) {
+	if n == 0 {
+		return
+	}
+	var words where
+	words.any(n, one)
+	query := "SELECT id FROM " + table + words.String()
+	if column == "" || !w.found {
+		w.found = true
+		w.add("c.id IN "+posted(kind, query), words.args...)
+		return
+	}
+	w.add(column+" IN ("+query+")", words.args...)
+}
+
 func (w *where) String() string {
 	if len(w.terms) == 0 {
 		return ""
@@ -39,7 +57,7 @@ func (w *where) String() string {
 }
 
 // where turns a filter into SQL. Words are looked up in their dictionaries by subqueries, which SQLite
-// runs once; the calls are then found by id through an index.
+// runs once; the calls are then found by id in the postings.
 func (f *Filter) where() *where {
 	w := &where{}
 	w.class(f)
@@ -65,27 +83,28 @@ func (f *Filter) where() *where {
 	if f.Until > 0 {
 		w.add("+c.id <= ?", int64(f.Until)) // mostly all of them: other columns are the ones to search by
 	}
-	w.any(len(f.Users), func(i int) (string, []any) {
+	w.found = f.After > 0 // few calls, which are gone through
+	w.of("c.session", bySession, "sessions", len(f.Sessions), func(i int) (string, []any) {
+		return "key = ?", []any{int64(f.Sessions[i])}
+	})
+	w.of("c.user", byUser, "users", len(f.Users), func(i int) (string, []any) {
 		v := f.Users[i]
 		if uid, ok := userID(v); ok {
-			return "c.user IN (SELECT id FROM users WHERE login = ? OR uid = ?)", []any{v, uid}
+			return "login = ? OR uid = ?", []any{v, uid}
 		}
 		if v == "" {
-			return "c.user IN (SELECT id FROM users WHERE login = '' AND uid = 0)", nil
+			return "login = '' AND uid = 0", nil
 		}
-		return "c.user IN (SELECT id FROM users WHERE login = ?)", []any{v}
+		return "login = ?", []any{v}
 	})
-	w.any(len(f.Methods), func(i int) (string, []any) {
-		return "c.method IN (SELECT id FROM methods WHERE name = ? OR method = ?)", []any{f.Methods[i], f.Methods[i]}
+	w.of("", byShape, "shapes", len(f.Shapes), func(i int) (string, []any) {
+		return "fingerprint = ?", []any{int64(f.Shapes[i])}
 	})
-	w.any(len(f.Models), func(i int) (string, []any) {
-		return "c.method IN (SELECT id FROM methods WHERE model IN (SELECT id FROM models WHERE name = ?))", []any{f.Models[i]}
+	w.of("c.method", byMethod, "methods", len(f.Methods), func(i int) (string, []any) {
+		return "name = ? OR method = ?", []any{f.Methods[i], f.Methods[i]}
 	})
-	w.any(len(f.Sessions), func(i int) (string, []any) {
-		return "c.session IN (SELECT id FROM sessions WHERE key = ?)", []any{int64(f.Sessions[i])}
-	})
-	w.any(len(f.Shapes), func(i int) (string, []any) {
-		return "c.id IN (SELECT call FROM shape_calls WHERE shape = (SELECT id FROM shapes WHERE fingerprint = ?))", []any{int64(f.Shapes[i])}
+	w.of("c.method", byMethod, "methods", len(f.Models), func(i int) (string, []any) {
+		return "model IN (SELECT id FROM models WHERE name = ?)", []any{f.Models[i]}
 	})
 	w.any(len(f.Rules), func(i int) (string, []any) {
 		if f.Rules[i] == Any {

@@ -14,6 +14,7 @@ type pruner struct {
 	next   time.Time // when to look again
 	more   bool      // the last step left something to do
 	purge  bool      // the calls of purged users are being deleted
+	purged int64     // the id up to which that is done
 	words  time.Time // when the words were last gone through
 	steps  int
 	table  int // of the words being gone through, and how far
@@ -28,6 +29,7 @@ const (
 	minChunk   = 50
 	maxChunk   = 2000
 	wordChunk  = 5000
+	purgeChunk = 10000
 	// freeShare of the file may be free pages before some are given back to the system.
 	freeShare = 4
 	freePages = 64
@@ -230,13 +232,13 @@ coalesce(sum(statements), 0), coalesce(sum(exact) FILTER (WHERE class = 0), 0) F
 		}
 		s.calls, s.ordinary, s.errors = s.calls-n, s.ordinary-ordinary, s.errors-failed
 		s.attributed, s.exact = s.attributed-attributed, s.exact-exact
-		if err := w.unindex(calls); err != nil {
-			return 0, err
-		}
 		for _, statement := range [...]string{"DELETE FROM spans WHERE call", "DELETE FROM fronts WHERE call", "DELETE FROM findings WHERE call", "DELETE FROM calls WHERE id"} {
 			if _, err := w.exec(statement+inList, list(calls)); err != nil {
 				return 0, err
 			}
+		}
+		if err := w.unpost(len(calls)); err != nil {
+			return 0, err
 		}
 	}
 	if len(groups) > 0 {
@@ -251,46 +253,6 @@ coalesce(sum(statements), 0), coalesce(sum(exact) FILTER (WHERE class = 0), 0) F
 		}
 	}
 	return len(calls) + len(groups), nil
-}
-
-// unindex removes what index noted of the calls, shape by shape: that is the order of the table.
-func (w *Recorder) unindex(calls []int64) error {
-	rows, err := w.conn.QueryContext(context.Background(), "SELECT call, data FROM spans WHERE call"+inList, list(calls))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	byShape := map[uint64][]int64{}
-	damaged := false
-	var blob sql.RawBytes
-	var id int64
-	for rows.Next() {
-		if err := rows.Scan(&id, &blob); err != nil {
-			return err
-		}
-		if w.leases, w.buf, err = readSpans(blob, w.leases, w.buf); err != nil {
-			damaged = true
-			continue
-		}
-		for i := range w.buf {
-			of := byShape[w.buf[i].shape]
-			if len(of) == 0 || of[len(of)-1] != id {
-				byShape[w.buf[i].shape] = append(of, id)
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for shape, of := range byShape {
-		if _, err := w.exec("DELETE FROM shape_calls WHERE shape = ? AND call"+inList, int64(shape), list(of)); err != nil {
-			return err
-		}
-	}
-	if damaged { // which shapes they ran cannot be told: the whole table is gone through
-		_, err = w.exec("DELETE FROM shape_calls WHERE call"+inList, list(calls))
-	}
-	return err
 }
 
 // giveBack returns free pages to the system. It does nothing for a file that was made by Create.

@@ -96,7 +96,7 @@ func (w *Recorder) PurgeUser(who string) (calls int64, err error) {
 	if err := w.commit(); err != nil {
 		return 0, err
 	}
-	w.prune.purge, w.prune.more = true, true
+	w.prune.purge, w.prune.more, w.prune.purged = true, true, 0
 	return calls, nil
 }
 
@@ -107,7 +107,7 @@ func (w *Recorder) markPurged(who string, uid int64) (calls int64, err error) {
 	if _, err := w.exec("UPDATE users SET login = '', uid = 0 WHERE id IN (SELECT user FROM purges)"); err != nil {
 		return 0, err
 	}
-	err = w.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM calls WHERE user IN (SELECT user FROM purges)").Scan(&calls)
+	err = w.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM calls WHERE id IN "+posted(byUser, "SELECT user FROM purges")).Scan(&calls)
 	return calls, err
 }
 
@@ -116,18 +116,30 @@ func (w *Recorder) purgeStep() (n int, more bool, err error) {
 	if err := w.secureDelete(true); err != nil {
 		return 0, false, err
 	}
-	calls, err := w.ids("SELECT id FROM calls WHERE user IN (SELECT user FROM purges) LIMIT ?", w.prune.chunk)
+	p := &w.prune
+	var last sql.NullInt64 // of those that are looked at now
+	err = w.conn.QueryRowContext(context.Background(), "SELECT max(id) FROM (SELECT id FROM calls WHERE id > ? ORDER BY id LIMIT ?)", p.purged, purgeChunk).Scan(&last)
 	if err != nil {
 		return 0, false, err
 	}
-	if len(calls) > 0 {
+	if last.Valid {
+		calls, err := w.ids("SELECT id FROM calls WHERE id > ? AND id <= ? AND user IN (SELECT user FROM purges) LIMIT ?", p.purged, last.Int64, p.chunk)
+		if err != nil {
+			return 0, false, err
+		}
+		if len(calls) < p.chunk {
+			p.purged = last.Int64
+		}
 		n, err = w.delete(calls, nil)
 		return n, true, err
+	}
+	if _, err := w.exec(unposted(byUser, "SELECT user FROM purges")); err != nil {
+		return 0, false, err
 	}
 	if _, err := w.exec("DELETE FROM purges"); err != nil {
 		return 0, false, err
 	}
-	w.prune.purge = false
+	p.purge = false
 	w.wal.wipe = true
 	return 0, true, nil
 }

@@ -91,16 +91,24 @@ func (s *SQLite) Calls(ctx context.Context, f Filter, p Page) ([]Call, int64, er
 		return nil, 0, err
 	}
 	defer v.close()
+	// The page's ids are found first: sorting carries the key alone, and the other columns are read for the page only.
 	w := f.where()
+	from := " FROM " + f.table() + w.String()
+	page, args := "(SELECT c.id"+from+p.orderBy(column, "c.id")+" LIMIT ? OFFSET ?)", append(w.args, p.Limit, p.Offset)
 	var total int64
-	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM "+f.table()+w.String(), w.args...).Scan(&total); err != nil {
+	if w.found { // where the calls are is asked once for both
+		var ids string
+		err = v.tx.QueryRowContext(ctx, "WITH m (id, k) AS MATERIALIZED (SELECT c.id, "+column+from+") SELECT (SELECT count(*) FROM m), "+
+			"(SELECT json_group_array(id) FROM (SELECT id FROM m"+p.orderBy("k", "id")+" LIMIT ? OFFSET ?))", args...).Scan(&total, &ids)
+		page, args = "(SELECT value FROM json_each(?))", []any{ids}
+	} else {
+		err = v.tx.QueryRowContext(ctx, "SELECT count(*)"+from, w.args...).Scan(&total)
+	}
+	if err != nil {
 		return nil, 0, fmt.Errorf("count calls: %w", err)
 	}
-	// The page's ids are found first: sorting carries the key alone, and the other columns are read for the page only.
-	query := "SELECT " + callColumns + " FROM calls c WHERE c.id IN (SELECT c.id FROM " + f.table() + w.String() + p.orderBy(column, "c.id") +
-		" LIMIT ? OFFSET ?)" + p.orderBy(column, "c.id")
 	calls, b := make([]Call, 0, min(max(p.Limit, 0), 1000)), newBriefScan(v.words)
-	err = each(ctx, v.tx, query, append(w.args, p.Limit, p.Offset), func(r *sql.Rows) error {
+	err = each(ctx, v.tx, "SELECT "+callColumns+" FROM calls c WHERE c.id IN "+page+p.orderBy(column, "c.id"), args, func(r *sql.Rows) error {
 		c, err := scanCall(r, b)
 		calls = append(calls, c)
 		return err

@@ -189,17 +189,17 @@ func (s *SQLite) recording(ctx context.Context, v *view) (Recording, error) {
 	if first.Valid {
 		c.First, c.Last = time.Unix(0, first.Int64).UTC(), time.Unix(0, st.last).UTC()
 	}
-	// Each of these asks an index, once for every word.
-	err = v.tx.QueryRowContext(ctx, `SELECT
-(SELECT count(*) FROM sessions s WHERE id > 0 AND EXISTS (SELECT 1 FROM calls WHERE session = s.id)),
-(SELECT count(DISTINCT text) FROM (SELECT CASE WHEN login <> '' THEN login ELSE 'uid ' || uid END AS text FROM users u
-  WHERE (login <> '' OR uid <> 0) AND EXISTS (SELECT 1 FROM calls WHERE user = u.id AND class = 0))),
+	// Each of these looks for one call, once for every word.
+	err = v.tx.QueryRowContext(ctx, segments+` SELECT
+(SELECT count(*) FROM sessions t WHERE id > 0 AND `+called(bySession)+`)),
+(SELECT count(DISTINCT text) FROM (SELECT CASE WHEN login <> '' THEN login ELSE 'uid ' || uid END AS text FROM users t
+  WHERE (login <> '' OR uid <> 0) AND `+called(byUser)+` AND class = 0))),
 (SELECT count(*) FROM shapes WHERE id > 0), (SELECT count(*) FROM backends WHERE id > 0)`).Scan(&c.Sessions, &c.Users, &c.Shapes, &c.Backends)
 	if err != nil {
 		return rec, fmt.Errorf("count words: %w", err)
 	}
-	err = v.tx.QueryRowContext(ctx, `SELECT count(DISTINCT t.name), count(DISTINCT CASE WHEN m.name <> '' THEN m.name END)
-FROM methods t JOIN models m ON m.id = t.model WHERE EXISTS (SELECT 1 FROM calls WHERE method = t.id AND class = 0)`).Scan(&c.Methods, &c.Models)
+	err = v.tx.QueryRowContext(ctx, segments+` SELECT count(DISTINCT t.name), count(DISTINCT CASE WHEN m.name <> '' THEN m.name END)
+FROM methods t JOIN models m ON m.id = t.model WHERE `+called(byMethod)+` AND class = 0)`).Scan(&c.Methods, &c.Models)
 	if err != nil {
 		return rec, fmt.Errorf("count methods: %w", err)
 	}

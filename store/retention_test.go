@@ -116,7 +116,7 @@ func TestBytes(t *testing.T) {
 // TestAge deletes calls at their age, words that no row uses any more, then trends, and gives pages back.
 func TestAge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.perfd")
-	old, young := newStream(7, 1500, 3*time.Hour), newStream(8, 100, time.Hour)
+	old, young := newStream(7, 6000, 3*time.Hour), newStream(8, 100, time.Hour)
 	for _, tr := range old.sample.Traces {
 		tr.Call.Path = "/old" + tr.Call.Path
 		tr.Call.Login = "old." + tr.Call.Login
@@ -216,6 +216,14 @@ func TestPurge(t *testing.T) {
 	}
 	if n, err := w.PurgeUser("nobody"); n != 0 || err != nil {
 		t.Errorf("purging nobody: %d, %v", n, err)
+	}
+	prune(t, w, s.sample.Summary.From) // and once more, of another user
+	other, err := w.PurgeUser("user01")
+	check(t, err)
+	prune(t, w, s.sample.Summary.From)
+	check(t, w.Flush())
+	if _, left := verify(t, path); other == 0 || left != 400-int64(mine)-other {
+		t.Errorf("%d calls are left of 400 without %d and %d", left, mine, other)
 	}
 }
 

@@ -44,17 +44,18 @@ func (w *Recorder) trace(id rpclog.CallID, t *analyzer.Trace, name string, count
 		int64(len(t.Spans)), float64(probUnit-shortfall(probability))/probUnit, int64(rules), int64(found),
 		int64(b.Wait), int64(b.Application), int64(b.SQL), int64(b.Lock), int64(b.Retry), int64(b.Transfer), int64(b.Unknown),
 		exact, counted)
-	if _, err := w.call.Exec(w.args...); err != nil {
+	if err := w.call.exec(w.args...); err != nil {
 		return err
 	}
 	if len(t.Spans) > 0 && !counted {
-		if _, err := w.spans.Exec(int64(id), w.packed); err != nil {
+		if err := w.spans.exec(int64(id), w.packed); err != nil {
 			return err
 		}
-		if err := w.index(id); err != nil {
-			return err
-		}
+		w.index(id)
 	}
+	w.posts.add(byMethod, ids.method, int64(id))
+	w.posts.add(byUser, ids.user, int64(id))
+	w.posts.add(bySession, ids.session, int64(id))
 	if f := t.Front; f != nil {
 		if _, err = w.front.Exec(int64(id), f.Client.String(), f.Server.String(), int64(f.Start.Sub(c.Start)), int64(f.End.Sub(c.Start))); err != nil {
 			return err
@@ -84,18 +85,15 @@ func (w *Recorder) findings(id rpclog.CallID, list []analyzer.Finding) (rules ui
 }
 
 // index notes which shapes the call ran, each once.
-func (w *Recorder) index(id rpclog.CallID) error {
+func (w *Recorder) index(id rpclog.CallID) {
 	w.used = w.used[:0]
 	for i := range w.buf {
 		w.used = append(w.used, w.buf[i].shape)
 	}
 	slices.Sort(w.used)
 	for _, shape := range slices.Compact(w.used) {
-		if _, err := w.shapeCall.Exec(int64(shape), int64(id)); err != nil {
-			return err
-		}
+		w.posts.add(byShape, int64(shape), int64(id))
 	}
-	return nil
 }
 
 func (w *Recorder) group(id int64, g *analyzer.Background) error {

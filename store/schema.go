@@ -112,6 +112,20 @@ UPDATE sessions SET used = (SELECT last / 60000000000 FROM state);
 UPDATE backends SET used = (SELECT last / 60000000000 FROM state);
 UPDATE shapes   SET used = (SELECT last / 60000000000 FROM state);
 `, fill: fillTrends},
+	// 3: postings instead of an index entry for each call (see postings.go).
+	{schema: `
+CREATE TABLE postings (segment INTEGER NOT NULL, kind INTEGER NOT NULL, word INTEGER NOT NULL,
+  first INTEGER NOT NULL, calls TEXT NOT NULL, -- JSON array, of distances from first
+  PRIMARY KEY (segment, kind, word, first)) WITHOUT ROWID;
+INSERT INTO postings SELECT id >> 12, 1, method, id >> 12 << 12, json_group_array(id & 4095) FROM calls GROUP BY 1, 3;
+INSERT INTO postings SELECT id >> 12, 2, user, id >> 12 << 12, json_group_array(id & 4095) FROM calls GROUP BY 1, 3;
+INSERT INTO postings SELECT id >> 12, 3, session, id >> 12 << 12, json_group_array(id & 4095) FROM calls GROUP BY 1, 3;
+INSERT INTO postings SELECT call >> 12, 4, shape, call >> 12 << 12, json_group_array(call & 4095) FROM shape_calls GROUP BY 1, 3;
+DROP TABLE shape_calls;
+DROP INDEX calls_method;
+DROP INDEX calls_user;
+DROP INDEX calls_session;
+`},
 }
 
 // emptyWords are the words of id 0. Every new store gets them.

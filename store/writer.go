@@ -36,9 +36,11 @@ type Recorder struct {
 	rules    map[string]uint64
 	minute   int64 // the highest seen, since 1970
 	trends   trends
+	posts    postings
 
-	stmts                                                                        []*sql.Stmt
-	call, spans, front, shapeCall, finding, background, newRule, findShape, save *sql.Stmt
+	stmts                                                []*sql.Stmt
+	front, finding, background, newRule, findShape, save *sql.Stmt
+	call, spans                                          statement
 
 	now, saved state // with what is pending, and as committed
 	pending    int   // traces in the open transaction
@@ -97,10 +99,7 @@ func (w *Recorder) prepare() error {
 	}{
 		{&w.newRule, "INSERT INTO rules VALUES (?, ?)"},
 		{&w.findShape, "SELECT id, used FROM shapes WHERE fingerprint = ?"},
-		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
-		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
 		{&w.front, "INSERT INTO fronts VALUES (?, ?, ?, ?, ?)"},
-		{&w.shapeCall, "INSERT INTO shape_calls VALUES (?, ?)"},
 		{&w.finding, "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.background, "INSERT INTO background VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.save, "UPDATE state SET (" + stateColumns + ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -113,11 +112,24 @@ func (w *Recorder) prepare() error {
 		}
 		w.stmts = append(w.stmts, *s.stmt)
 	}
+	for _, s := range []struct {
+		stmt *statement
+		text string
+	}{
+		{&w.call, "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+		{&w.spans, "INSERT INTO spans VALUES (?, ?)"},
+		{&w.posts.insert, "INSERT INTO postings VALUES (?, ?, ?, ?, ?)"},
+	} {
+		if err := s.stmt.prepare(w.conn, s.text); err != nil {
+			return err
+		}
+	}
 	return w.prepareWords()
 }
 
 // reload remembers what the store holds, and nothing else.
 func (w *Recorder) reload() error {
+	w.posts.reset()
 	if err := errors.Join(w.loadWords(), w.loadState()); err != nil {
 		return err
 	}
@@ -225,6 +237,8 @@ func (w *Recorder) rollback(err error, inHand int) error {
 	}
 	w.open, w.pending, w.stale, w.now = false, 0, true, w.saved
 	w.trends.redo()
+	w.posts.reset()
+	w.prune.purged = 0
 	w.headerNew = w.headerNew || w.header.State != ""
 	return explain("write store", w.path, err)
 }
@@ -254,7 +268,7 @@ func (w *Recorder) commit() error {
 	if !w.open {
 		return nil
 	}
-	err := errors.Join(w.writeTrends(), w.writeHeader())
+	err := errors.Join(w.posts.write(), w.writeTrends(), w.writeHeader())
 	if err == nil {
 		err = w.saveState()
 	}
@@ -345,6 +359,9 @@ func (w *Recorder) Close() error {
 	err := w.Flush()
 	for _, s := range w.stmts { // SQLite keeps a connection, and its locks, until the last one is closed
 		err = errors.Join(err, s.Close())
+	}
+	for _, s := range [...]*statement{&w.call, &w.spans, &w.posts.insert} {
+		err = errors.Join(err, s.close())
 	}
 	err = errors.Join(err, w.conn.Close(), w.db.Close())
 	release(w.held)

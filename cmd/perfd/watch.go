@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -72,6 +73,7 @@ type opener func(context.Context, *watcher) (front, error)
 // runWatch wires the stages and runs them until ctx is done or SIGTERM comes, then ends them from the front to the
 // back, so that nothing seen is lost.
 func runWatch(ctx context.Context, t terminal, c *config.Config, input func() config.Input, open opener) (err error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(watchGC))
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	hup := make(chan os.Signal, 1) // it must not end a perfd that still starts

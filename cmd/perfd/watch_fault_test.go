@@ -203,11 +203,13 @@ func TestWatchShedsAndCounts(t *testing.T) {
 	pg := lab.PostgreSQL(t, lab.PostgresConfig{})
 	o := newOffice(t, pg)
 	w := startWatch(t, "--rpc-port", o.port, "--pg-port", strconv.Itoa(int(pg.Addr.Port())), "--cpu", "0.0001")
-	until(t, "statements are left out, and counted", func() bool {
+	until(t, "single calls are left out, and counted", func() bool {
 		o.call(3, "hurried")
-		return w.metric("shed_level") == 2 && w.metric(`shed_bytes_total{protocol="postgresql"}`) > 0 && w.counted("hurried") > 0
+		return w.metric("shed_level") == 3 && w.metric(`shed_bytes_total{protocol="postgresql"}`) > 0 &&
+			w.metric(`shed_total{kind="call"}`) > 0
 	})
 	w.await(`"left out"=statements.*"bytes not decoded"=`)
+	w.await(`"left out"="single calls".*"bytes not decoded"=`)
 	bytes := w.metric(`shed_bytes_total{protocol="postgresql"}`)
 	if n := w.metric(`shed_bytes_total{protocol="http"}`); n != 0 {
 		t.Errorf("%v bytes of HTTP are left out too", n)
@@ -222,7 +224,7 @@ func TestWatchShedsAndCounts(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(body), &shown); err != nil || shown.State.Shed.Level != 2 || shown.State.Shed.Detail != "statements" || shown.State.Shed.Bytes < bytes {
+	if err := json.Unmarshal([]byte(body), &shown); err != nil || shown.State.Shed.Level != 3 || shown.State.Shed.Detail != "single calls" || shown.State.Shed.Bytes < bytes {
 		t.Errorf("%v: the pages show %+v of %v bytes", err, shown.State.Shed, bytes)
 	}
 	w.end()

@@ -152,7 +152,7 @@ func (h *health) load(now time.Time) sidecar.Load {
 func (w *watcher) shed() metrics.Shed {
 	c, q := w.front.parts().counts.Load(), w.queue.Stats()
 	return metrics.Shed{
-		Level: int(w.health.level()), Texts: c.sql.Plain, Statements: q.DroppedStatements + w.writer.spared.Load(), Calls: q.DroppedCalls,
+		Level: int(w.health.level()), Texts: c.sql.Plain, Statements: q.DroppedStatements + w.writer.spared.Load(), Calls: q.DroppedCalls + w.writer.sparedCalls.Load(),
 		HTTPBytes: c.httpShed, SQLBytes: c.sqlShed,
 	}
 }

@@ -22,6 +22,10 @@ const (
 	limitStep   = 4 << 20 // a change of the limit that is worth the pause it takes
 )
 
+// watchGC makes the heap grow to three times what is live before a collection, within the limit, and not twice as Go
+// does: what is live are 11 to 19 MB, and collecting takes a tenth of a busy watch's processor time.
+const watchGC = 200
+
 // Places in sample.
 const (
 	memTotal = iota

@@ -33,13 +33,14 @@ type writer struct {
 	agreement *odoolog.Agreement // nil where no log is followed
 	commits   web.Commits
 
-	retention  config.Retention // that the recorder keeps to
-	described  time.Time
-	complained time.Time
-	spared     atomic.Int64 // statements not kept under load
-	flushing   atomic.Int64 // nanoseconds spent on writing
-	failures   atomic.Int64
-	failing    atomic.Pointer[string] // what the last write said; nil while all is well
+	retention   config.Retention // that the recorder keeps to
+	described   time.Time
+	complained  time.Time
+	spared      atomic.Int64 // statements not kept under load
+	sparedCalls atomic.Int64 // calls added up alone under load
+	flushing    atomic.Int64 // nanoseconds spent on writing
+	failures    atomic.Int64
+	failing     atomic.Pointer[string] // what the last write said; nil while all is well
 }
 
 var _ sidecar.Writer = (*writer)(nil)
@@ -114,9 +115,13 @@ func (o *writer) Write(t *analyzer.Trace, b *analyzer.Background) {
 		if o.agreement != nil {
 			err = errors.Join(err, o.agreement.Trace(t))
 		}
-		chosen, spare := keeps(o.w.settings.Load().Keep, t), o.w.health.level() >= sidecar.Statements
+		chosen, level := keeps(o.w.settings.Load().Keep, t), o.w.health.level()
 		switch {
-		case chosen && !spare:
+		case level >= sidecar.Singles:
+			o.recorder.Tally(t)
+			o.sparedCalls.Add(1)
+			o.spared.Add(int64(len(t.Spans)))
+		case chosen && level < sidecar.Statements:
 			err = errors.Join(err, o.recorder.Trace(t))
 		default:
 			err = errors.Join(err, o.recorder.Count(t))
