@@ -88,7 +88,7 @@ func (r *Redis) Get(ctx context.Context, key Key) Entry {
 	s := r.models.of(key.DB, key.Model)
 	var e Entry
 	err := r.do(ctx, func(ctx context.Context) (err error) {
-		e, err = r.get(ctx, key, s, time.Now())
+		e, err = r.get(ctx, key, s, beginOf(ctx))
 		return err
 	})
 	if err != nil {
