@@ -39,8 +39,8 @@ func TestHitReadsOneKey(t *testing.T) {
 		name  string
 		rules string // of access to Redis
 		args  []string
-		mute  bool   // what Redis says unasked does not arrive
-		alone bool   // the entry is read alone
+		mute  bool // what Redis says unasked does not arrive
+		alone bool // the entry is read alone
 	}{
 		{name: "told", alone: true},
 		{name: "not allowed", rules: "-client"},
