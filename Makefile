@@ -6,7 +6,7 @@ BENCH ?= .
 UI := web/ui
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench compare load bench-proxy bench-cache golden ui-check deploy-check browser demo ci clean
+.PHONY: help build test odoo-test race lint fuzz bench compare load bench-proxy bench-cache golden ui-check deploy-check browser demo ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ build: ## the binary, dist/perfd
 test: ## install what the tests lack, then run them
 	@scripts/ensure.sh go postgresql iproute lab
 	@go test ./...
+
+odoo-test: ## the client against a real Odoo: make odoo-test ODOO_URL='http://login:password@host:8069/?db=name'
+	@: $${ODOO_URL:?is not set: http://login:password@host:8069/?db=name, an administrator of a database for tests}
+	@ODOO_URL="$$ODOO_URL" go test -count=1 -tags odoo -run Odoo ./client
 
 # What runs perfd beside real servers for long, or up to its memory's limit, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.

@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -128,7 +129,30 @@ func nonNil(b []byte) []byte {
 	return b
 }
 
+// readOwnPack reads the form that appendPack writes of entries that expire: two numbers of 64 bits, and bytes.
+func readOwnPack(b []byte) (e envelope, ok bool) {
+	const uint64Lead, bin8, bin16, bin32, head = 0xcf, 0xc4, 0xc5, 0xc6, 19
+	if len(b) < head+2 || b[1] != uint64Lead || b[10] != uint64Lead {
+		return e, false
+	}
+	e.stored, e.fresh = int64(binary.BigEndian.Uint64(b[2:])), int64(binary.BigEndian.Uint64(b[11:]))
+	n, lead := -1, 0
+	switch {
+	case b[head] == bin8:
+		n, lead = int(b[head+1]), 2
+	case b[head] == bin16 && len(b) >= head+3:
+		n, lead = int(binary.BigEndian.Uint16(b[head+1:])), 3
+	case b[head] == bin32 && len(b) >= head+5:
+		n, lead = int(binary.BigEndian.Uint32(b[head+1:])), 5
+	}
+	e.value = b[head+lead:]
+	return e, n == len(e.value)
+}
+
 func readPack(b []byte) (envelope, error) {
+	if e, ok := readOwnPack(b); ok {
+		return e, nil
+	}
 	r := bytes.NewReader(b)
 	dec := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(dec)

@@ -142,6 +142,33 @@ func TestEnvelopes(t *testing.T) {
 	})
 }
 
+// TestCutEnvelopes: an entry that is not whole, or followed by something, is none.
+func TestCutEnvelopes(t *testing.T) {
+	c, err := newCodec(MessagePack, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 255, 256, 1<<16 - 1, 1 << 16} {
+		for _, fresh := range []int64{0, 1 << 41} {
+			e := envelope{value: bytes.Repeat([]byte{7}, n), stored: 1 << 41, fresh: fresh}
+			b, err := c.encode("key", e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.decode("key", b); err != nil || !bytes.Equal(got.value, e.value) || got.fresh != fresh || got.stored != e.stored {
+				t.Errorf("%d bytes: %d at %d until %d, %v", n, len(got.value), got.stored, got.fresh, err)
+			}
+			for cut := range min(len(b), 40) {
+				for _, wrong := range [][]byte{b[:cut], b[:len(b)-1-cut], append(bytes.Clone(b), b[:cut+1]...)} {
+					if got, err := c.decode("key", wrong); err == nil {
+						t.Errorf("%d of %d bytes are an entry of %d", len(wrong), len(b), len(got.value))
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestKeyChange: entries of an earlier key are read, those of a key that was taken away, and those in the clear, are not.
 func TestKeyChange(t *testing.T) {
 	k1, k2 := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)

@@ -16,6 +16,7 @@ type weakLink struct {
 	delay    atomic.Int64 // of each answer
 	deaf     atomic.Bool  // nothing passes, though connections are accepted
 	refuse   atomic.Bool  // connections are closed at once
+	refusals atomic.Int64 // so many are, and no more
 	accepted atomic.Int64
 
 	mu   sync.Mutex
@@ -40,7 +41,7 @@ func newWeakLink(t testing.TB, to string) *weakLink {
 				return
 			}
 			w.accepted.Add(1)
-			if w.refuse.Load() {
+			if w.refuse.Load() || w.refusals.Add(-1) >= 0 {
 				_ = c.Close()
 				continue
 			}

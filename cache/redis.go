@@ -24,6 +24,7 @@ type Redis struct {
 	counts  counters
 	origin  string // of notices
 	pending pending
+	lanes   lanes
 	runID   atomic.Pointer[string]
 	lastErr atomic.Pointer[failure]
 
@@ -66,6 +67,11 @@ func NewRedis(c RedisConfig) (*Redis, error) {
 	if !c.Cluster {
 		o.OnConnect = r.greet
 	}
+	if !c.Cluster && c.Master == "" {
+		r.lanes.most = c.PoolSize / 2
+		o.PoolSize -= r.lanes.most
+		o.MinIdleConns = min(o.MinIdleConns, o.PoolSize)
+	}
 	r.client = redis.NewUniversalClient(o)
 	r.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: "redis", MaxRequests: uint32(c.Probes), Timeout: c.Open,
@@ -82,7 +88,7 @@ func (r *Redis) Get(ctx context.Context, key Key) Entry {
 	s := r.models.of(key.DB, key.Model)
 	var e Entry
 	err := r.do(ctx, func(ctx context.Context) (err error) {
-		e, err = r.get(ctx, key, s)
+		e, err = r.get(ctx, key, s, beginOf(ctx))
 		return err
 	})
 	if err != nil {
@@ -100,8 +106,25 @@ func (r *Redis) Get(ctx context.Context, key Key) Entry {
 	return e
 }
 
-// get asks for the generations and the entry that was current last time, at once. Mostly it still is.
-func (r *Redis) get(ctx context.Context, key Key, s *modelState) (Entry, error) {
+// get asks for the entry on a connection that knows the generation, or else with it.
+func (r *Redis) get(ctx context.Context, key Key, s *modelState, now time.Time) (Entry, error) {
+	if s != &r.models.other {
+		if l := r.lanes.take(r, now); l != nil {
+			g, name, value, err := l.look(ctx, key, s, now)
+			r.lanes.give(l)
+			if err != nil {
+				return Entry{}, err
+			}
+			if g != nil {
+				return r.entry(s, g, name, value, now), nil
+			}
+		}
+	}
+	return r.getWithCounters(ctx, key, s, now)
+}
+
+// getWithCounters asks for the generations and the entry that was current last time, at once. Mostly it still is.
+func (r *Redis) getWithCounters(ctx context.Context, key Key, s *modelState, now time.Time) (Entry, error) {
 	guess := s.seen.Load()
 	name := ""
 	if guess != nil {
@@ -111,28 +134,33 @@ func (r *Redis) get(ctx context.Context, key Key, s *modelState) (Entry, error) 
 	if err != nil || current == nil {
 		return Entry{}, err
 	}
-	miss := Entry{Generation: current.generation}
 	if guess == nil || current.generation != guess.generation {
 		name = entryIn(current.prefix, key)
 		if value, err = r.client.Get(ctx, name).Result(); errors.Is(err, redis.Nil) {
-			return miss, nil
+			value = ""
 		} else if err != nil {
 			return Entry{}, err
 		}
 	}
+	return r.entry(s, current, name, value, now), nil
+}
+
+// entry is what a lookup found in a generation.
+func (r *Redis) entry(s *modelState, current *seenGeneration, name, value string, now time.Time) Entry {
+	miss := Entry{Generation: current.generation}
 	if value == "" {
-		return miss, nil
+		return miss
 	}
 	v, err := r.codec.decode(name, unsafe.Slice(unsafe.StringData(value), len(value))) // which nobody changes
 	if err != nil {                                                                    // what cannot be read is not there; the next value replaces it
 		r.failed(s, fmt.Errorf("read entry: %w", err))
-		return miss, nil
+		return miss
 	}
 	e := Entry{State: Hit, Value: v.value, Stored: at(v.stored * 1e6), Fresh: at(v.fresh * 1e6)}
-	if v.fresh != 0 && time.Now().UnixMilli() >= v.fresh {
+	if v.fresh != 0 && now.UnixMilli() >= v.fresh {
 		e.State, e.Generation = Stale, current.generation
 	}
-	return e, nil
+	return e
 }
 
 // Set is Cache.Set.
@@ -316,6 +344,7 @@ func (r *Redis) Close() error {
 	if r.fallback != nil {
 		_ = r.fallback.Close()
 	}
+	r.lanes.close()
 	if err := r.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 		return fmt.Errorf("close Redis: %w", err)
 	}

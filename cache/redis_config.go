@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,8 @@ type RedisConfig struct {
 	// MaxEntry is the largest value to keep. Defaults to 8 MiB.
 	MaxEntry int
 
-	// PoolSize is how many connections there may be (to each node). Defaults to 10 for each processor.
+	// PoolSize is how many connections there may be (to each node), half of them for lookups alone. Those of Subscribe
+	// come on top. Defaults to 10 for each processor.
 	PoolSize int
 	// MinIdle is how many are kept open. Defaults to 0.
 	MinIdle int
@@ -98,6 +100,7 @@ func (c RedisConfig) withDefaults() (RedisConfig, error) {
 	c.Namespace = orString(c.Namespace, "perfd")
 	c.TTL = c.TTL.Or(For(DefaultTTL))
 	c.MaxEntry = orInt(c.MaxEntry, DefaultMaxEntry)
+	c.PoolSize = orInt(c.PoolSize, 10*runtime.GOMAXPROCS(0))
 	c.Timeout = orDuration(c.Timeout, 500*time.Millisecond)
 	c.Attempts = orInt(c.Attempts, 3)
 	c.Backoff = orDuration(c.Backoff, 8*time.Millisecond)
@@ -141,7 +144,7 @@ func (c RedisConfig) options() *redis.UniversalOptions {
 		TLSConfig: c.TLS, Protocol: 2, DisableIdentity: true,
 		MaxRetries: c.Attempts - 1, MinRetryBackoff: c.Backoff, MaxRetryBackoff: max(c.Timeout/4, time.Millisecond),
 		DialTimeout: c.Timeout, DialerRetries: 1, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout / time.Duration(c.Attempts),
-		ContextTimeoutEnabled: true, PoolSize: c.PoolSize, MinIdleConns: c.MinIdle,
+		ContextTimeoutEnabled: true, PoolSize: c.PoolSize, PipelinePoolSize: -1, MinIdleConns: c.MinIdle,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if c.Attempts == 1 {

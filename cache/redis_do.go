@@ -24,7 +24,7 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 	}
 	_, err := r.breaker.Execute(func() (struct{}, error) {
 		began := time.Now()
-		limited := deadline{ctx, began.Add(r.config.Timeout)}
+		limited := deadline{ctx, began, began.Add(r.config.Timeout)}
 		err := r.catchUp(limited)
 		if err == nil {
 			err = run(limited)
@@ -43,7 +43,15 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 // deadline is a context with a deadline that needs no timer: connections keep to it.
 type deadline struct {
 	context.Context
-	at time.Time
+	began, at time.Time
+}
+
+// beginOf is when the operation of a context began, which do made.
+func beginOf(ctx context.Context) time.Time {
+	if d, ok := ctx.(deadline); ok {
+		return d.began
+	}
+	return time.Now()
 }
 
 // Deadline is the earlier one.

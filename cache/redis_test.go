@@ -73,6 +73,29 @@ func TestTwoCaches(t *testing.T) {
 	}
 }
 
+// TestHitBelowFillsAbove: what another process stored is found in Redis once, and in the memory from then on; each tier
+// counts its own.
+func TestHitBelowFillsAbove(t *testing.T) {
+	c := cache.RedisConfig{Addresses: []string{lab.Redis(t).String()}}
+	here, there := newTiered(t, c), newRedis(t, c)
+	k := cachetest.Key(t, "res.partner", 1)
+	if err := there.Set(t.Context(), k, []byte("v"), cache.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if e := here.Get(t.Context(), k); e.State != cache.Hit || string(e.Value) != "v" {
+			t.Fatalf("got a %v of %q", e.State, e.Value)
+		}
+	}
+	s := here.Stats()
+	if up, low := s.Tiers[0], s.Tiers[1]; up.Hits != 2 || up.Misses != 1 || up.Items != 1 || low.Hits != 1 || low.Misses != 0 {
+		t.Errorf("above %+v, below %+v", up.Counts, low.Counts)
+	}
+	if s.Hits != 3 || s.Misses != 0 {
+		t.Errorf("as one %+v", s.Counts)
+	}
+}
+
 // TestTwoProcesses: another program that shares the Redis forgets, and this one sees it.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
@@ -358,6 +381,28 @@ func TestNobodyThere(t *testing.T) {
 	}
 	if n := a.asked.Load(); n != 12 {
 		t.Errorf("without a memory to stand in: asked %d times", n-2)
+	}
+}
+
+// TestAttempts: an operation is tried three times, with pauses between, and not more often.
+func TestAttempts(t *testing.T) {
+	w := newWeakLink(t, lab.Redis(t).String())
+	k := cachetest.Key(t, "res.partner", 1)
+	for refusals, want := range map[int64]error{2: nil, 3: cache.ErrUnavailable} {
+		r := newRedis(t, cache.RedisConfig{Addresses: []string{w.addr}, Timeout: 5 * time.Second, Backoff: 20 * time.Millisecond})
+		w.refusals.Store(refusals)
+		before, began := w.accepted.Load(), time.Now()
+		err := r.Invalidate(t.Context(), k.DB, k.Model)
+		took, tried := time.Since(began), w.accepted.Load()-before
+		if !errors.Is(err, want) || tried != 3 {
+			t.Errorf("%d connections refused: %d tried, %v", refusals, tried, err)
+		}
+		if took < 40*time.Millisecond { // each pause is as long as Backoff, at least
+			t.Errorf("three attempts within %v", took)
+		}
+		if want == nil && r.Stats().Failures != 0 {
+			t.Errorf("%d failures", r.Stats().Failures)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -29,51 +30,105 @@ func benchServer(b *testing.B) string {
 	return s.URL
 }
 
+// used is the processor time of this process so far.
+func used(b *testing.B) time.Duration {
+	b.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
 // processor reports the processor time of an operation, which other programs on the machine disturb less than its
 // duration.
 func processor(b *testing.B) func() {
-	used := func() time.Duration {
-		var r syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	}
 	b.ReportAllocs()
-	start := used()
-	return func() { b.ReportMetric(float64(used()-start)/float64(b.N), "cpu-ns/op") }
+	start := used(b)
+	return func() { b.ReportMetric(float64(used(b)-start)/float64(b.N), "cpu-ns/op") }
+}
+
+// BenchmarkBeside makes calls without a cache, and requests of the same bytes by net/http alone, in turns, so that both
+// have the same machine. added-ns is the processor time that the client takes over net/http, the server's included: the
+// median of all turns.
+func BenchmarkBeside(b *testing.B) {
+	const turn = 100
+	call, request := caller(b), requester(b)
+	var client, plain, added []float64
+	for b.Loop() {
+		var took [2]float64
+		for i, run := range []func(){call, request} {
+			start := used(b)
+			for range turn {
+				run()
+			}
+			took[i] = float64(used(b)-start) / turn
+		}
+		client, plain, added = append(client, took[0]), append(plain, took[1]), append(added, took[0]-took[1])
+	}
+	b.ReportMetric(0, "ns/op")
+	for name, of := range map[string][]float64{"client-ns": client, "nethttp-ns": plain, "added-ns": added} {
+		slices.Sort(of)
+		b.ReportMetric(of[len(of)/2], name)
+	}
+	b.ReportMetric(slices.Min(client)-slices.Min(plain), "least-added-ns")
 }
 
 // BenchmarkCall is a call without a cache; what it takes over BenchmarkNetHTTP is the client's own.
 func BenchmarkCall(b *testing.B) {
+	call := caller(b)
+	defer processor(b)()
+	for b.Loop() {
+		call()
+	}
+}
+
+// caller makes a call on a server over HTTP.
+func caller(b *testing.B) func() {
 	k, err := client.New(client.Config{Servers: []string{benchServer(b)}, Database: "db", Login: "me", Password: "p"})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer k.Close()
-	callAgain(b, k)
+	b.Cleanup(func() { _ = k.Close() })
+	return func() { callOnce(b, k) }
+}
+
+var (
+	benchArgs   = []any{[]any{1}}
+	benchKwargs = map[string]any{"fields": []any{"name", "email"}}
+)
+
+func callOnce(b *testing.B, k *client.Client) {
+	if _, err := k.Call(b.Context(), "res.partner", "read", benchArgs, benchKwargs); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // callAgain makes one call again and again.
 func callAgain(b *testing.B, k *client.Client) {
 	b.Helper()
-	args, kwargs := []any{[]any{1}}, map[string]any{"fields": []any{"name", "email"}}
 	defer processor(b)()
 	for b.Loop() {
-		if _, err := k.Call(b.Context(), "res.partner", "read", args, kwargs); err != nil {
-			b.Fatal(err)
-		}
+		callOnce(b, k)
 	}
 }
 
 // BenchmarkNetHTTP is the same request and answer by net/http alone.
 func BenchmarkNetHTTP(b *testing.B) {
-	url := benchServer(b) + "/web/dataset/call_kw/res.partner/read"
-	hc := &http.Client{Transport: &http.Transport{}}
-	defer hc.CloseIdleConnections()
-	body := []byte(`{"jsonrpc":"2.0","method":"call","id":1,"params":{"model":"res.partner","method":"read","args":[[1]],"kwargs":{"context":{"lang":"en_US","tz":"UTC","uid":2},"fields":["name","email"]}}}`)
+	request := requester(b)
 	defer processor(b)()
 	for b.Loop() {
+		request()
+	}
+}
+
+// requester makes the request of a caller with net/http alone.
+func requester(b *testing.B) func() {
+	url := benchServer(b) + "/web/dataset/call_kw/res.partner/read"
+	hc := &http.Client{Transport: &http.Transport{}}
+	b.Cleanup(hc.CloseIdleConnections)
+	body := []byte(`{"jsonrpc":"2.0","method":"call","id":1,"params":{"model":"res.partner","method":"read","args":[[1]],"kwargs":{"context":{"lang":"en_US","tz":"UTC","uid":2},"fields":["name","email"]}}}`)
+	return func() {
 		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
 			b.Fatal(err)

@@ -257,13 +257,14 @@ func (c *Client) request(model, method string, args []any, kwargs map[string]any
 type ambience struct {
 	context map[string]any // which nobody changes
 	scope   cache.Scope
+	text    json.RawMessage // of the context
 }
 
 // surround gives a request its context and its scope.
 func (c *Client) surround(s *session, r *request, o *options) error {
 	if o.context == nil {
 		if a := s.ambience.Load(); a != nil {
-			r.context, r.scope = a.context, a.scope
+			r.context, r.scope, r.text = a.context, a.scope, a.text
 			return nil
 		}
 	}
@@ -276,7 +277,10 @@ func (c *Client) surround(s *session, r *request, o *options) error {
 		return cannot(r.model, r.method, err)
 	}
 	if o.context == nil {
-		s.ambience.Store(&ambience{r.context, r.scope})
+		if r.text, err = json.Marshal(r.context); err != nil {
+			return cannot(r.model, r.method, fmt.Errorf("marshal context: %w", err))
+		}
+		s.ambience.Store(&ambience{r.context, r.scope, r.text})
 	}
 	return nil
 }

@@ -318,3 +318,15 @@ func TestLogoutEndsTheSession(t *testing.T) {
 		t.Errorf("%d log-ins", logins)
 	}
 }
+
+// TestHTTPWhereHTTPSIsMeant: the error says what is wrong with the address.
+func TestHTTPWhereHTTPSIsMeant(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	k := open(t, client.Config{Servers: []string{"https" + strings.TrimPrefix(s.URL, "http")}, Database: "db", Login: "me", Password: "p"})
+	_, err := k.Call(t.Context(), "res.partner", "search_count", []any{[]any{}}, nil)
+	var e *client.Error
+	if !errors.As(err, &e) || e.Kind != client.KindConnection || !strings.Contains(e.Hint, "speaks http there, not https") {
+		t.Errorf("%v: %+v", err, e)
+	}
+}

@@ -103,7 +103,7 @@ func (t odooJSONRPC) login(ctx context.Context, w *wire, who credential) (*sessi
 
 func (t odooJSONRPC) call(ctx context.Context, w *wire, s *session, r *request) (json.RawMessage, error) {
 	return t.service(ctx, w, r.exchange(), "object", "execute_kw", w.database, s.user.UID, s.key(), r.model, r.method,
-		r.positional(), r.keywords())
+		r.positional(), r.jsonKeywords())
 }
 
 func (odooJSONRPC) logout(context.Context, *wire, *session) error { return nil }
@@ -141,6 +141,15 @@ func (r *request) keywords() map[string]any {
 	}
 	if len(r.context) > 0 {
 		m["context"] = r.context
+	}
+	return m
+}
+
+// jsonKeywords is keywords for JSON alone, in which the context of a session need not be written anew for each call.
+func (r *request) jsonKeywords() map[string]any {
+	m := r.keywords()
+	if _, ok := m["context"]; ok && r.text != nil {
+		m["context"] = r.text
 	}
 	return m
 }

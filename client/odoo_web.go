@@ -79,7 +79,7 @@ func (odooWeb) call(ctx context.Context, w *wire, s *session, r *request) (json.
 		Method string         `json:"method"`
 		Args   []any          `json:"args"`
 		Kwargs map[string]any `json:"kwargs"`
-	}{r.model, r.method, r.positional(), r.keywords()})
+	}{r.model, r.method, r.positional(), r.jsonKeywords()})
 }
 
 func (odooWeb) logout(ctx context.Context, w *wire, s *session) error {

@@ -18,6 +18,7 @@ type endpoint struct {
 	inFlight atomic.Int64  // with those who wait for a slot
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	ejected  atomic.Bool // by its health
+	tally    tally
 
 	login   chan struct{} // holds a token while somebody logs in
 	session atomic.Pointer[session]

@@ -57,7 +57,9 @@ func (c *Client) try(ctx context.Context, r *request, o *options, op func(ctx co
 	var failed *endpoint
 	for attempt := 1; ; attempt++ {
 		e := c.pick(failed)
+		began := time.Now()
 		err := c.attempt(ctx, r, o, e, attempt, op)
+		e.tally.add(attempt, time.Since(began), err)
 		if err == nil {
 			return nil
 		}

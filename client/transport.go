@@ -36,9 +36,10 @@ var transports = map[Transport]rpc{
 type request struct {
 	model, method string
 	args          []any
-	kwargs        map[string]any // without the context
-	context       map[string]any // which nobody changes
-	scope         cache.Scope    // for whom the answer is
+	kwargs        map[string]any  // without the context
+	context       map[string]any  // which nobody changes
+	text          json.RawMessage // of the context, if it is known already
+	scope         cache.Scope     // for whom the answer is
 	attempt       int
 	safe          bool
 }

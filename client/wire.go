@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -70,14 +71,15 @@ func (w *wire) do(ctx context.Context, x *exchange) error {
 			return e
 		}
 	}
-	header := http.Header{}
+	header := make(http.Header, len(x.header)+3)
 	for k, v := range x.header {
 		header[k] = v
 	}
+	values := []string{w.userAgent, x.kind}
+	header["User-Agent"] = values[:1:1]
 	if x.kind != "" {
-		header.Set("Content-Type", x.kind)
+		header["Content-Type"] = values[1:]
 	}
-	header.Set("User-Agent", w.userAgent)
 	if len(w.hooks) == 0 {
 		_, err := w.exchange(ctx, x, header)
 		return err
@@ -115,25 +117,35 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 	if verb == "" {
 		verb = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, verb, w.base.String()+x.path, bytes.NewReader(x.body))
+	req, err := w.request(ctx, verb, x)
 	if err != nil {
 		e := w.fail(x, KindArgument, withoutSecret(err))
 		e.Sent = false
 		return reply{}, e
 	}
 	req.Header = header
-	// Not a copy of http.Client that lives on: it holds a jar of its session and nothing else.
-	hc := http.Client{Transport: w.transport, Jar: x.jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // which would send the password there
-	}}
-	resp, err := hc.Do(req)
+	// http.Client would follow redirects, and send the password there; all else that it does is done here.
+	if x.jar != nil {
+		for _, c := range x.jar.Cookies(req.URL) {
+			req.AddCookie(c)
+		}
+	}
+	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
 		e := w.fail(x, KindConnection, withoutSecret(err))
 		e.Sent = sent
 		e.describe(ctx, w.base)
 		return reply{}, e
 	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
 	defer resp.Body.Close()
+	if x.jar != nil {
+		if c := resp.Cookies(); len(c) > 0 {
+			x.jar.SetCookies(req.URL, c)
+		}
+	}
 	r := reply{status: resp.StatusCode, header: resp.Header}
 	r.body, err = readAll(resp, w.most)
 	switch {
@@ -157,6 +169,21 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 	return r, x.read(r)
 }
 
+// request makes the request of an exchange, without headers.
+func (w *wire) request(ctx context.Context, verb string, x *exchange) (*http.Request, error) {
+	if strings.ContainsAny(x.path, "%?#") {
+		return http.NewRequestWithContext(ctx, verb, w.base.String()+x.path, bytes.NewReader(x.body)) //nolint:wrapcheck // the caller words it
+	}
+	req, err := http.NewRequestWithContext(ctx, verb, "/", bytes.NewReader(x.body))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller words it
+	}
+	*req.URL = *w.base // which is not read anew for each request
+	req.URL.Path += x.path
+	req.Host = w.base.Host
+	return req, nil
+}
+
 // readAll reads a body of up to most bytes.
 func readAll(resp *http.Response, most int64) ([]byte, error) {
 	if n := resp.ContentLength; n > most {
@@ -178,6 +205,7 @@ func (e *Error) describe(ctx context.Context, base *url.URL) {
 	var timeout net.Error
 	var dns *net.DNSError
 	var op *net.OpError
+	var record tls.RecordHeaderError
 	dialing := errors.As(e.cause, &op) && op.Op == "dial"
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -190,7 +218,7 @@ func (e *Error) describe(ctx context.Context, base *url.URL) {
 		e.Hint = "is a server running at " + base.Host + "?"
 	case errors.As(e.cause, &timeout) && timeout.Timeout():
 		e.Kind = KindTimeout
-	case strings.Contains(e.cause.Error(), "server gave HTTP response to HTTPS client"):
+	case errors.As(e.cause, &record) && string(record.RecordHeader[:]) == "HTTP/":
 		e.Hint = "the server speaks http there, not https"
 	}
 }

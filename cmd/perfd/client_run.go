@@ -14,6 +14,7 @@ import (
 
 	"github.com/perfd/perfd/cache"
 	"github.com/perfd/perfd/client"
+	"github.com/perfd/perfd/metrics/collect"
 )
 
 func clientLoginCommand(t terminal, f *clientFlags) *cobra.Command {
@@ -159,13 +160,14 @@ func trytonOrder(order string) []any {
 
 // callFlags say how often to call and whether to show what the cache did.
 type callFlags struct {
-	repeat int
-	stats  bool
+	repeat         int
+	stats, metrics bool
 }
 
 func (o *callFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&o.repeat, "repeat", 1, "`number` of times to call, printing the last result")
 	cmd.Flags().BoolVar(&o.stats, "stats", false, "print what the cache did to standard error")
+	cmd.Flags().BoolVar(&o.metrics, "metrics", false, "print what client and cache did to standard error, as Prometheus gets it")
 }
 
 func (o *callFlags) run(ctx context.Context, t terminal, k *client.Client, call func() (json.RawMessage, error)) error {
@@ -190,7 +192,12 @@ func (o *callFlags) run(ctx context.Context, t terminal, k *client.Client, call 
 		return fmt.Errorf("write result: %w", err)
 	}
 	if o.stats {
-		return writeCacheStats(t.err, k.CacheStats())
+		if err := writeCacheStats(t.err, k.CacheStats()); err != nil {
+			return err
+		}
+	}
+	if o.metrics {
+		return collect.Write(t.err, collect.Client(k))
 	}
 	return nil
 }

@@ -70,6 +70,7 @@ func TestClient(t *testing.T) {
 		{"login" + to + " --transport smoke --password-file " + right, "", `transport "smoke", want web,`, exitUsage},
 		{"login" + to, "user       me (2)\n", "", exitOK}, // from standard input
 		{"search res.partner --fields name,email --repeat 3 --stats" + to + " --password-file " + right, `"asked": [`, "memory     2       1      0.67", exitOK},
+		{"search res.partner --fields name --repeat 3 --metrics" + to + " --password-file " + right, `"asked": [`, `perfd_cache_lookups_total{model="res.partner",result="hit"} 2`, exitOK},
 		{"search res.partner --redis " + redis + " --stats" + to + " --password-file " + right, `"id": 1`, "redis     0       1", exitOK},
 		{"search res.partner --redis " + redis + " --stats" + to + " --password-file " + right, `"id": 1`, "redis     1       0", exitOK},
 		{"search res.partner x" + to + " --password-file " + right, "", "DOMAIN is no JSON of its kind: x; as '[[", exitUsage},
