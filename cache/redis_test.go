@@ -82,16 +82,19 @@ func TestHitBelowFillsAbove(t *testing.T) {
 	if err := there.Set(t.Context(), k, []byte("v"), cache.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	asked := int64(0)
+	above := func() int64 { return here.Stats().Tiers[0].Hits }
+	for above() < 2 && asked < 20 { // that it was stored may be heard after the first questions: then it is fetched anew
+		asked++
 		if e := here.Get(t.Context(), k); e.State != cache.Hit || string(e.Value) != "v" {
 			t.Fatalf("got a %v of %q", e.State, e.Value)
 		}
 	}
 	s := here.Stats()
-	if up, low := s.Tiers[0], s.Tiers[1]; up.Hits != 2 || up.Misses != 1 || up.Items != 1 || low.Hits != 1 || low.Misses != 0 {
-		t.Errorf("above %+v, below %+v", up.Counts, low.Counts)
+	if up, low := s.Tiers[0], s.Tiers[1]; up.Hits != 2 || up.Misses != low.Hits || up.Items != 1 || low.Hits > 3 || low.Misses != 0 {
+		t.Errorf("asked %d times: above %+v, below %+v", asked, up.Counts, low.Counts)
 	}
-	if s.Hits != 3 || s.Misses != 0 {
+	if s.Hits != asked || s.Misses != 0 {
 		t.Errorf("as one %+v", s.Counts)
 	}
 }
