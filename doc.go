@@ -20,6 +20,7 @@
 //	cmd/perfd/  the command, which wires them
 //	cache/      keeps answers of calls in memory and Redis; a package of its own
 //	client/     calls methods of Odoo and Tryton servers; a package of its own
+//	replay/     captured sessions sent again, and compared
 //	deploy/     systemd, Docker, Kubernetes, Helm
 //	fixtures/   real recordings with their ground truth, and a generator of hostile ones
 //	lab/        real servers for tests
