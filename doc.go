@@ -11,6 +11,7 @@
 //	odoolog/    the server's own log → what it says of its requests
 //	process/    which process and thread used which connection
 //	evidence/   hashes by which rpclog and sqltrace are compared
+//	jsontree/   JSON texts from outside, rewritten in places
 //	analyzer/   calls and statements → traces, findings, summaries
 //	report/     traces → text, JSON lines, HTML
 //	store/      traces in an embedded database
