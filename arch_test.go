@@ -41,7 +41,7 @@ var below = map[string][]string{
 	"replay":            {"client", "replay"},
 	"replay/compare":    {},
 	"replay/load":       {"jsontree"},
-	"replay/report":     {"replay"},
+	"replay/report":     {"replay", "analyzer"},
 	"replay/whatif":     {"replay/load"},
 	"analyzer":          {"capture", "evidence", "rpclog", "sqltrace"},
 	"process":           {},
@@ -64,6 +64,7 @@ var below = map[string][]string{
 var owners = map[string][]string{
 	"github.com/DataDog/go-sqllexer":      {"sqltrace"},
 	"github.com/DataDog/sketches-go":      {"analyzer"},
+	"github.com/aclements/go-moremath":    {"replay/compare"},
 	"github.com/andybalholm/brotli":       {"rpclog"},
 	"github.com/cespare/xxhash/v2":        {"evidence", "rpclog", "sqltrace"},
 	"github.com/cilium/ebpf":              {"process"},
