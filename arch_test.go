@@ -74,7 +74,7 @@ var owners = map[string][]string{
 	"github.com/google/gopacket":          {"capture"},
 	"github.com/grafana/pyroscope-go":     {"profile"},
 	"github.com/jackc/pgx/v5":             {"doctor", "sqltrace"},
-	"github.com/klauspost/compress":       {"capture", "rpclog", "store"},
+	"github.com/klauspost/compress":       {"capture", "replay/load", "rpclog", "store"},
 	"github.com/maypok86/otter/v2":        {"cache"},
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/sony/gobreaker/v2":        {"cache", "client"},

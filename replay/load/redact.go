@@ -1,0 +1,3 @@
+package load
+
+func (w *Writer) redact(c *Call) {}
