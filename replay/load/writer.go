@@ -35,7 +35,6 @@ type Writer struct {
 	out   *counting
 	z     *zstd.Encoder
 	alias *aliases
-	buf   []byte
 	head  int64 // bytes of the header's frame
 	seq   int64
 	last  time.Duration
