@@ -273,5 +273,9 @@ func TestLongArgumentsAreLeftOut(t *testing.T) {
 
 func mustRules(t testing.TB, rules ...string) Rules {
 	t.Helper()
-	return Rules{list: []rule{{}}}
+	r, err := ParseRules(rules...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
