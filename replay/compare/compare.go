@@ -39,10 +39,11 @@ type Sample struct {
 
 // Config tunes a study. Its zero value works.
 type Config struct {
-	// Alpha is the share of false alarms that is accepted, over all methods (Benjamini and Hochberg). Defaults to 0.05.
+	// Alpha is the share of false alarms that is accepted of all calls; of all methods together (Benjamini and Hochberg)
+	// it is half of it. Defaults to 0.05.
 	Alpha float64
 	// MinEffect is the least change that is called one, as 0.05. What A showed against itself is demanded in any case.
-	// Defaults to 0.02 where A ran beside itself at least once, and to 0.05 where it did not.
+	// Defaults to 0.02 where A ran beside itself at least once, and to 0.05 where it did not and for quantiles.
 	MinEffect float64
 	// MinRounds below which nothing is called a change. Defaults to 4, and is at least 3.
 	MinRounds int

@@ -15,7 +15,7 @@ func (s *Study) doubts(c *Comparison) []string {
 	if c.Overall.Verdict == NotCompared {
 		say("A and B are not compared: %s.", c.Overall.Reason)
 	}
-	if n := count(c.Methods, func(r Row) bool { return r.Verdict == NotCompared }); n > 0 {
+	if n := count(c.Methods, func(r Row) bool { return r.Verdict == NotCompared }); n > 0 && c.Overall.Reason != blocked {
 		say("%s not compared, because their errors differ or one side lacks them.", methods(n))
 	}
 	if c.Rounds < s.cfg.MinRounds {
@@ -31,7 +31,7 @@ func (s *Study) doubts(c *Comparison) []string {
 			}
 		}
 	}
-	if c.Rounds > 1 && (first == 0 || second == 0) {
+	if c.Rounds > 1 && (first == 0 || second == 0) && c.Overall.Reason != blocked {
 		say("B ran on the same side of A in every round: what changes with time looks like a difference. Alternate A B, B A.")
 	}
 	switch noise := values(s.overall.noise); {

@@ -11,6 +11,10 @@ import (
 // makes B worse where it ran second and better where it ran first. With fewer rounds that costs more than it gives.
 const drifts = 8
 
+// beyondNoise standard deviations of A against itself are the least that a change has to be: A itself goes beyond them in
+// 1 % of cases. With this few rounds the t-test alone is now and then deceived by rounds that agree by luck.
+const beyondNoise = 2.576
+
 // effect tests whether the logarithms of B/A, one for each round, differ from nothing. second is 1 for a round in which
 // B ran second and -1 for one in which it ran first.
 func (c Config) effect(rounds, second, noise []float64) Effect {
@@ -51,7 +55,7 @@ func (c Config) effect(rounds, second, noise []float64) Effect {
 		sum += d * d
 	}
 	e.Delta = math.Expm1(mid)
-	e.Noise = math.Expm1(1.96 * rms(noise) / math.Sqrt(float64(n)))
+	e.Noise = math.Expm1(beyondNoise * rms(noise) / math.Sqrt(float64(n)))
 	e.Minimum = c.minimum(noise, e.Noise)
 	if free < 1 {
 		return e

@@ -24,15 +24,21 @@ func bucket(seconds float64) int {
 	return int(min(math.Log(seconds/least)/width, buckets-1))
 }
 
-func (h *histogram) add(seconds float64) {
-	i := bucket(seconds)
+func (h *histogram) add(seconds float64) { h.put(bucket(seconds)) }
+
+func (h *histogram) put(i int) {
 	h.reach(i, i)
 	h.counts[i-h.base]++
 	h.n++
 }
 
-// reach makes the buckets from low to high countable.
+// reach makes the buckets from low to high countable, and those around them: ranges grow by little, and often.
 func (h *histogram) reach(low, high int) {
+	if low >= h.base && high < h.base+len(h.counts) {
+		return
+	}
+	const step = 32
+	low, high = low/step*step, high/step*step+step-1
 	switch {
 	case h.counts == nil:
 		h.base, h.counts = low, make([]uint32, high-low+1)

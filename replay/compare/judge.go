@@ -25,6 +25,12 @@ func (s *Study) Result() *Comparison {
 	for _, name := range slices.Sorted(maps.Keys(s.methods)) {
 		c.Methods = append(c.Methods, s.row(s.methods[name]))
 	}
+	if s.blocked() {
+		for i := range c.Methods {
+			c.Methods[i].Verdict, c.Methods[i].Reason = NotCompared, blocked
+		}
+		c.Overall.Verdict, c.Overall.Reason = NotCompared, blocked
+	}
 	s.judge(c)
 	slices.SortStableFunc(c.Methods, func(x, y Row) int {
 		return cmp.Or(cmp.Compare(y.A.Total, x.A.Total), cmp.Compare(y.B.Total, x.B.Total))
@@ -46,26 +52,26 @@ func (s *Study) Result() *Comparison {
 	return c
 }
 
-// judge gives verdicts. Questions about all calls are one family, those about methods' typical calls another, and those
-// about their tails a third.
+// judge gives verdicts. What is asked of all calls is what the benchmark was made for, and stands for itself: the typical
+// call, and the tail with its two quantiles. All that is asked of methods, tails and not, is one family, which gets half of
+// Alpha: so a report in which nothing changed seldom says anything at all.
 func (s *Study) judge(c *Comparison) {
-	var typical, tails []*Effect
+	var family []*Effect
 	for i := range c.Methods {
 		r := &c.Methods[i]
 		if r.Verdict == NotCompared {
 			continue
 		}
-		if len(r.Typical.PerRound) >= s.cfg.MinRounds {
-			typical = append(typical, &r.Typical)
-		}
-		for _, e := range []*Effect{&r.P95, &r.P99} {
+		for _, e := range []*Effect{&r.Typical, &r.P95, &r.P99} {
 			if len(e.PerRound) >= s.cfg.MinRounds {
-				tails = append(tails, e)
+				family = append(family, e)
 			}
 		}
 	}
-	adjust(typical)
-	adjust(tails)
+	adjust(family)
+	for _, e := range family {
+		e.Adjusted = min(1, 2*e.Adjusted)
+	}
 	adjust([]*Effect{&c.Overall.P95, &c.Overall.P99})
 	s.cfg.verdicts(&c.Overall)
 	for i := range c.Methods {
@@ -138,6 +144,9 @@ func (s *Study) row(m *method) Row {
 	return r
 }
 
+// minTailEffect is the least change of a quantile that is called one by default: quantiles of a tail jump.
+const minTailEffect = 0.05
+
 // smallest is the number of calls in the pass of A or B that had fewest of them.
 func (s *Study) smallest(m *method) int64 {
 	least := int64(math.MaxInt64)
@@ -158,6 +167,10 @@ func (s *Study) smallest(m *method) int64 {
 func (s *Study) paired(m *method, rounds []int, of func(*cell) float64) Effect {
 	var logs []float64
 	var used []int
+	c := s.cfg
+	if c.MinEffect == 0 {
+		c.MinEffect = minTailEffect
+	}
 	for _, r := range rounds {
 		if d := m.distinct[r]; d[A] != nil && d[B] != nil && d[A].n > 0 && d[B].n > 0 {
 			logs = append(logs, math.Log(of(d[B])/of(d[A])))
@@ -170,7 +183,7 @@ func (s *Study) paired(m *method, rounds []int, of func(*cell) float64) Effect {
 			noise = append(noise, math.Log(of(p.second)/of(p.first)))
 		}
 	}
-	return s.cfg.effect(logs, s.second(used), noise)
+	return c.effect(logs, s.second(used), noise)
 }
 
 // second tells which rounds had B second (1) and which first (-1).
@@ -233,6 +246,21 @@ func (c Config) errorsDiffer(x, n, y, m int64) bool {
 	all := float64(x+y) / float64(n+m)
 	z := math.Abs(p-q) / math.Sqrt(all*(1-all)*(1/float64(n)+1/float64(m)))
 	return x+y >= 10 && z > 2.576
+}
+
+const blocked = "one arm ran wholly before the other"
+
+// blocked reports whether several rounds of one arm all ran before those of the other: then time and change are one.
+func (s *Study) blocked() bool {
+	first, last := [2]int{math.MaxInt, math.MaxInt}, [2]int{-1, -1}
+	rounds := 0
+	for _, p := range s.passes {
+		if arm := p.info.Arm; p.partner != nil {
+			first[arm], last[arm] = min(first[arm], p.order), max(last[arm], p.order)
+			rounds++
+		}
+	}
+	return rounds > 2 && (last[A] < first[B] || last[B] < first[A])
 }
 
 // geomean is the change of the methods that can be compared, each counted once.

@@ -64,12 +64,13 @@ func (p *Pass) Add(x Sample) {
 	if !(seconds < 1e6) { // nor what is not a number
 		seconds = 1e6
 	}
+	i := bucket(seconds)
 	p.info.Calls++
 	s.timeline(p.info.Arm, x)
 	if p.info.Arm != Again {
 		g := s.group(x.Session)
-		m.side[p.info.Arm].add(g, x, seconds)
-		all.side[p.info.Arm].add(g, x, seconds)
+		m.side[p.info.Arm].add(g, x, seconds, i)
+		all.side[p.info.Arm].add(g, x, seconds, i)
 	}
 	switch {
 	case x.Error:
@@ -79,8 +80,8 @@ func (p *Pass) Add(x Sample) {
 		p.info.Cached++
 		return
 	}
-	p.cell(m).hist.add(seconds)
-	p.cell(all).hist.add(seconds)
+	p.cell(m).hist.put(i)
+	p.cell(all).hist.put(i)
 	if x.Seq < 0 || !p.hold(x.Seq, seconds) {
 		return
 	}
@@ -113,24 +114,24 @@ func add(to map[int]*mean, key int, d float64) {
 	x.n++
 }
 
-func (s *side) add(group int, x Sample, seconds float64) {
+func (s *side) add(group int, x Sample, seconds float64, bucket int) {
 	s.count++
 	switch {
 	case x.Error:
 		s.errors++
 	case x.Cached:
 		s.hit++
-		s.hits.add(seconds)
+		s.hits.put(bucket)
 	default:
 		s.calls++
 		s.total += seconds
 		if s.hists[group] == nil {
 			s.hists[group] = &histogram{}
 		}
-		s.hists[group].add(seconds)
+		s.hists[group].put(bucket)
 		if x.Retried {
 			s.tries++
-			s.retried.add(seconds)
+			s.retried.put(bucket)
 		}
 	}
 }

@@ -97,7 +97,7 @@ type Effect struct {
 	// P is the probability of as much or more with no change; Adjusted is it after as many questions as were asked.
 	P        float64 `json:"p"`
 	Adjusted float64 `json:"adjusted"`
-	// Noise is the change that A against itself shows over as many rounds in 5 % of cases, and Minimum what a change
+	// Noise is the change that A against itself shows over as many rounds in 1 % of cases, and Minimum what a change
 	// had to be at least.
 	Noise   float64 `json:"noise"`
 	Minimum float64 `json:"minimum"`
