@@ -27,6 +27,8 @@ type Message struct {
 	Public bool
 	// Safe says that the request changes nothing, for hooks.
 	Safe bool
+	// Wrote is called when the request was written, by the goroutine that wrote it. Nil if nobody wants to know.
+	Wrote func()
 }
 
 // Reply is an answer, with the times at which the request began to be sent, the answer's first byte came, and its
@@ -70,7 +72,7 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 	}
 	x := &exchange{
 		model: m.Model, method: m.Method, attempt: 1, safe: m.Safe, jar: s.jar, verb: m.Verb, path: m.Path, kind: m.Kind, body: body,
-		clock: &stopwatch{},
+		clock: &stopwatch{wrote: m.Wrote},
 	}
 	if x.header = s.headers(); x.header == nil {
 		x.header = http.Header{}
@@ -112,6 +114,7 @@ func (c *Client) Session() (User, bool) {
 type stopwatch struct {
 	firstByte atomic.Int64 // set by the connection's goroutine
 	end       time.Time
+	wrote     func()
 }
 
 func (s *stopwatch) first() time.Time {

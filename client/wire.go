@@ -114,6 +114,9 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
 	if clock := x.clock; clock != nil {
 		trace.GotFirstResponseByte = func() { clock.firstByte.CompareAndSwap(0, time.Now().UnixNano()) }
+		if clock.wrote != nil {
+			trace.WroteRequest = func(httptrace.WroteRequestInfo) { clock.wrote() }
+		}
 	}
 	ctx = httptrace.WithClientTrace(ctx, trace)
 	verb := x.verb
