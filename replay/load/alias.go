@@ -45,8 +45,8 @@ func numbered(table map[string]string, prefix, of string) string {
 	return alias
 }
 
-// Pepper is what goes into the digests of answers: it is of the key, and tells nothing of it.
-func (w *Writer) Pepper() string { return hex.EncodeToString(w.alias.of("pepper", "")[:16]) }
+// Pepper is what goes into the digests of the answers of a load that is written with a key. It tells nothing of the key.
+func Pepper(key []byte) string { return hex.EncodeToString(newAliases(key).of("pepper", "")[:16]) }
 
 // text is the alias of a text: an address for an address, digits for digits, else a word as long as the next power of two.
 // The signs that a search puts around its text stay.

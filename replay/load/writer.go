@@ -76,7 +76,7 @@ func NewWriter(w io.Writer, h Header, cfg Config) (*Writer, error) {
 
 // begin writes the first lines, in a frame of their own so that Amend can change them.
 func (w *Writer) begin(h Header) error {
-	h.Version, h.Arguments, h.Answers, h.Redacted, h.Pepper = Version, w.cfg.Rules.Any(), w.cfg.Answers && w.cfg.Rules.Any(), true, w.Pepper()
+	h.Version, h.Arguments, h.Answers, h.Redacted, h.Pepper = Version, w.cfg.Rules.Any(), w.cfg.Answers && w.cfg.Rules.Any(), true, Pepper(w.cfg.Key)
 	if err := h.check(); err != nil {
 		return err
 	}
