@@ -157,7 +157,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 	end := x.end
 	if len(it.call.Minted) > 0 && !r.cfg.KeepIDs {
 		if err == nil {
-			r.ids.Resolve(it.call.Minted, rewrite.Made(r.rewriter.Tryton, &it.call, x.result))
+			r.ids.Resolve(it.call.Minted, load.Mints(&it.call, x.result))
 		} else {
 			r.ids.Lose(it.call.Minted)
 		}

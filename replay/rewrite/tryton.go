@@ -6,8 +6,8 @@ import (
 	"github.com/perfd/perfd/jsontree"
 )
 
-// wizardModel stands for the sessions of wizards, whose ids Tryton's wizards are called with.
-const wizardModel = "ir.session.wizard"
+// ofWizard begins what stands for the model of wizards' sessions (load.Mints).
+const ofWizard = "wizard."
 
 // trytonCall is a method's parameters, of which the last is the context.
 func (w *walker) trytonCall(service, model, method string, args *jsontree.Value) {
@@ -23,7 +23,7 @@ func (w *walker) trytonCall(service, model, method string, args *jsontree.Value)
 	switch {
 	case service == "wizard":
 		if method != "create" {
-			w.id(first, wizardModel)
+			w.id(first, ofWizard+model)
 		}
 	case service == "report":
 		w.ids(first, modelOfReport(&items[min(1, len(items)-1)], model))
@@ -59,7 +59,7 @@ func modelOfReport(data *jsontree.Value, report string) string {
 func (w *walker) trytonResult(service, model, method string, v *jsontree.Value) {
 	switch {
 	case service == "wizard" && method == "create":
-		w.id(v.Item(0), wizardModel)
+		w.id(v.Item(0), ofWizard+model)
 	case service != "model":
 	case method == "search" || method == "create" || method == "copy":
 		w.ids(v, model)
