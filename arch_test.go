@@ -42,7 +42,7 @@ var below = map[string][]string{
 	"replay/compare":    {},
 	"replay/load":       {"jsontree"},
 	"replay/report":     {"replay", "analyzer"},
-	"replay/whatif":     {"replay/load"},
+	"replay/whatif":     {"replay/load", "client", "jsontree"},
 	"analyzer":          {"capture", "evidence", "rpclog", "sqltrace"},
 	"process":           {},
 	"proxy":             {"capture"},
