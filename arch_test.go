@@ -70,7 +70,7 @@ var owners = map[string][]string{
 	"github.com/cespare/xxhash/v2":            {"evidence", "rpclog", "sqltrace"},
 	"github.com/cilium/ebpf":                  {"process"},
 	"github.com/gin-gonic/gin":                {"web"},
-	"github.com/goccy/go-yaml":                {"config"},
+	"github.com/goccy/go-yaml":                {"config", "replay"},
 	"github.com/google/go-cmp":                {"store/storetest"},
 	"github.com/google/gopacket":              {"capture"},
 	"github.com/grafana/pyroscope-go":         {"profile"},
