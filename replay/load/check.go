@@ -188,7 +188,13 @@ func (c *Call) mend() {
 			break
 		}
 	}
-	c.Duration, c.First, c.SQL, c.Wait = max(c.Duration, 0), max(c.First, 0), max(c.SQL, 0), max(c.Wait, 0)
+	for _, d := range []*time.Duration{&c.Duration, &c.First, &c.SQL, &c.Wait} {
+		*d = min(max(*d, 0), maxSpan)
+	}
+	if c.Status < 0 || c.Status > 999 {
+		c.Status = 0
+	}
+	c.Statements, c.RequestBytes, c.ResponseBytes = max(c.Statements, 0), max(c.RequestBytes, 0), max(c.ResponseBytes, 0)
 }
 
 // lack adds to what is missing of a call.

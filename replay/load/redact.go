@@ -11,6 +11,9 @@ import (
 func (w *Writer) redact(c *Call) {
 	had := c.Args != nil || c.Kwargs != nil || c.Params != nil
 	rule, keep := w.cfg.Rules.of(c.Model)
+	if c.Transport == "http" && !(keep && rule.all) {
+		w.redactPath(c)
+	}
 	if !keep {
 		c.Args, c.Kwargs, c.Params, c.Answer = nil, nil, nil, nil
 		if had {
@@ -22,16 +25,29 @@ func (w *Writer) redact(c *Call) {
 		c.Answer = nil
 	}
 	x := redactor{alias: w.alias, rule: rule, tryton: c.Transport == "tryton"}
-	c.Args = x.text(c.Args, func(v *jsontree.Value) { x.positional(v, c) })
-	c.Kwargs = x.text(c.Kwargs, x.named)
-	c.Params = x.text(c.Params, x.named)
+	c.Args = x.text(c.Args, '[', func(v *jsontree.Value) { x.positional(v, c) })
+	c.Kwargs = x.text(c.Kwargs, '{', x.named)
+	c.Params = x.text(c.Params, 0, x.named)
 	if had && x.failed {
 		c.Args, c.Kwargs, c.Params = nil, nil, nil
 		c.lack("arguments")
 	} else if x.changed {
 		c.lack("values")
 	}
-	c.Answer = x.text(c.Answer, func(v *jsontree.Value) { x.value(v, "") })
+	c.Answer = x.text(c.Answer, 0, func(v *jsontree.Value) { x.value(v, "") })
+}
+
+// redactPath puts aliases in the place of a plain route's segments that are no words of the server's own, such as the names
+// of files.
+func (w *Writer) redactPath(c *Call) {
+	segments := strings.Split(c.Path, "/")
+	for i, s := range segments {
+		if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-:*") != "" {
+			segments[i] = w.alias.text(s)
+			c.lack("path")
+		}
+	}
+	c.Path = strings.Join(segments, "/")
 }
 
 // redactor puts aliases in the place of values. Names that the server gave, of fields, models and the like, stay; so do
@@ -44,8 +60,8 @@ type redactor struct {
 	failed  bool // a text was no JSON
 }
 
-// text redacts a JSON text; nil stays nil.
-func (x *redactor) text(raw json.RawMessage, how func(*jsontree.Value)) json.RawMessage {
+// text redacts a JSON text, which must begin as said unless that is 0; nil stays nil.
+func (x *redactor) text(raw json.RawMessage, open byte, how func(*jsontree.Value)) json.RawMessage {
 	if raw == nil {
 		return nil
 	}
@@ -55,7 +71,11 @@ func (x *redactor) text(raw json.RawMessage, how func(*jsontree.Value)) json.Raw
 		return nil
 	}
 	how(&v)
-	return v.Append(nil)
+	if raw = v.Append(nil); open != 0 && raw[0] != open {
+		x.failed = true
+		return nil
+	}
+	return raw
 }
 
 // as redacts a value in the way that its place asks for.
@@ -217,6 +237,8 @@ func (x *redactor) context(v *jsontree.Value) {
 		case contextNames[name] || strings.HasSuffix(name, "_ref") || strings.HasSuffix(name, "_model"):
 			x.zone(item)
 		case name == "locale" || name == "_timestamp": // formats of dates, and times by model and id
+		case strings.HasSuffix(name, ".rec_name") && item.Kind == jsontree.String: // what Tryton's client shows, and no server reads
+			item.Text = x.alias.text(item.Text)
 		default:
 			x.free(item, name)
 		}
@@ -224,7 +246,8 @@ func (x *redactor) context(v *jsontree.Value) {
 	}
 }
 
-var contextNames = map[string]bool{"lang": true, "language": true, "tz": true, "active_model": true, "group_by": true, "order": true, "orderby": true}
+var contextNames = map[string]bool{"lang": true, "language": true, "tz": true, "active_model": true, "group_by": true, "order": true, "orderby": true,
+	"language_direction": true, "company_filter": true}
 
 // zone is names for what may hold capitals, such as time zones.
 func (x *redactor) zone(v *jsontree.Value) {

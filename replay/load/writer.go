@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ type Writer struct {
 	out   *counting
 	z     *zstd.Encoder
 	alias *aliases
+	buf   bytes.Buffer
 	head  int64 // bytes of the header's frame
 	seq   int64
 	last  time.Duration
@@ -110,14 +112,16 @@ type end struct {
 
 // line writes a record.
 func (w *Writer) line(r record) error {
-	b, err := json.Marshal(r)
-	if err != nil {
+	w.buf.Reset()
+	e := json.NewEncoder(&w.buf)
+	e.SetEscapeHTML(false) // arguments stand as they travelled
+	if err := e.Encode(r); err != nil {
 		return fmt.Errorf("write load: %w", err)
 	}
-	if len(b) >= w.cfg.LineBytes {
+	if w.buf.Len() > w.cfg.LineBytes {
 		return fmt.Errorf("write load: %w", errLong)
 	}
-	if _, err := w.z.Write(append(b, '\n')); err != nil {
+	if _, err := w.z.Write(w.buf.Bytes()); err != nil {
 		return fmt.Errorf("write load: %w", err)
 	}
 	return nil
