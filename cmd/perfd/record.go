@@ -244,5 +244,5 @@ func recordStore(ctx context.Context, path string, r *loadWriter) (rec analyzer.
 	if stored.Summary.LostBytes > 0 {
 		rec.LostBytes, rec.Gaps = stored.Summary.LostBytes, stored.Summary.Gaps
 	}
-	return rec, replay(ctx, reader, seenShapes{}, r)
+	return rec, retell(ctx, reader, seenShapes{}, r)
 }
