@@ -284,13 +284,13 @@ func (r *loadWriter) missing(rec analyzer.Recording) []string {
 	say(int(rec.Truncated), "%d packets were cut by the capture")
 	say(int(rec.Evicted), "%d connections or packets were given up at a limit")
 	if rec.Partial != "" {
-		list = append(list, "the recording ends early: "+strings.Map(noControl, rec.Partial))
+		list = append(list, "the recording ends early: "+strings.Map(printable, rec.Partial))
 	}
 	return list
 }
 
-// noControl leaves control characters out.
-func noControl(c rune) rune {
+// printable leaves control characters out.
+func printable(c rune) rune {
 	if c < ' ' || c >= 0x7f && c < 0xa0 {
 		return ' '
 	}
