@@ -41,7 +41,7 @@ var below = map[string][]string{
 	"replay":            {"cache", "client", "jsontree", "replay"},
 	"replay/compare":    {},
 	"replay/load":       {"jsontree"},
-	"replay/report":     {"replay", "analyzer"},
+	"replay/report":     {"replay", "analyzer", "sqltrace"},
 	"replay/whatif":     {"replay/load", "client", "jsontree"},
 	"analyzer":          {"capture", "evidence", "rpclog", "sqltrace"},
 	"process":           {},

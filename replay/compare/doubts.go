@@ -16,7 +16,7 @@ func (s *Study) doubts(c *Comparison) []string {
 		say("A and B are not compared: %s.", c.Overall.Reason)
 	}
 	if n := count(c.Methods, func(r Row) bool { return r.Verdict == NotCompared }); n > 0 && c.Overall.Reason != blocked {
-		say("%s not compared, because their errors differ or one side lacks them.", methods(n))
+		say("%s not compared: errors differ, or one side has no calls of it.", methods(n))
 	}
 	if c.Rounds < s.cfg.MinRounds {
 		say("%d of the %d rounds that a verdict needs: run more.", c.Rounds, s.cfg.MinRounds)
