@@ -238,7 +238,9 @@ func (x *redactor) context(v *jsontree.Value) {
 			x.zone(item)
 		case name == "locale" || name == "_timestamp": // formats of dates, and times by model and id
 		case strings.HasSuffix(name, ".rec_name") && item.Kind == jsontree.String: // what Tryton's client shows, and no server reads
-			item.Text = x.alias.text(item.Text)
+			if !x.rule.stands(name) {
+				item.Text = x.alias.text(item.Text)
+			}
 		default:
 			x.free(item, name)
 		}
