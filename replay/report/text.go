@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -153,8 +154,7 @@ func (p *page) comparison(c *compare.Comparison, top int) {
 	p.title(fmt.Sprintf("%-33s %14s  %14s  %8s %6s %6s  %s", "", "A p50", "B p50", "change", "±", "p", "tail"))
 	p.row(c.Overall)
 	rows := slices.Clone(c.Methods)
-	// What has a verdict stands before what has none; beyond that, what took most time.
-	slices.SortStableFunc(rows, func(a, b compare.Row) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(rows, byRank)
 	for i, m := range rows {
 		if i == top {
 			p.linef("… and %s more", plural(int64(len(rows)-top), "method"))
@@ -167,14 +167,26 @@ func (p *page) comparison(c *compare.Comparison, top int) {
 	}
 }
 
+// byRank puts what got slower first, then what got faster, each by the seconds that makes, then what cannot be compared,
+// and leaves the rest in its order.
+func byRank(a, b compare.Row) int {
+	x, y := rank(a), rank(b)
+	if x != y || x > 1 {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Compare(math.Abs(b.Typical.Delta)*b.A.Total, math.Abs(a.Typical.Delta)*a.A.Total)
+}
+
 func rank(r compare.Row) int {
 	switch overall(r) {
-	case compare.Slower, compare.Faster:
+	case compare.Slower:
 		return 0
-	case compare.NotCompared:
+	case compare.Faster:
 		return 1
+	case compare.NotCompared:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 func (p *page) row(r compare.Row) {
