@@ -61,7 +61,16 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 	body := m.Body
 	if m.Keyed != nil {
 		var err error
-		if body, err = m.Keyed(c.config.Database, s.user.UID, s.key()); err != nil {
+		key := s.key()
+		if key == "" { // a session of cookies, beside which calls with keys are made
+			secret, err := c.credential(ctx)
+			if err != nil {
+				return Reply{}, cannot(m.Model, m.Method, err)
+			}
+			key = string(secret)
+			wipe(secret)
+		}
+		if body, err = m.Keyed(c.config.Database, s.user.UID, key); err != nil {
 			return Reply{}, cannot(m.Model, m.Method, err)
 		}
 	}

@@ -53,8 +53,8 @@ type Config struct {
 	Speed float64
 	Rate  float64
 
-	// Users says for a captured login, or its alias, or the alias of a session, who logs in at the target; Anyone for
-	// all others. Who has no entry keeps the captured login. Defaults to none.
+	// Users says for the alias of a session, a captured login or its alias, or the captured user's id, who logs in at the
+	// target; Anyone for all others. Who has no entry keeps the captured login. Defaults to none.
 	Users map[string]User
 	// Password is that of users without one in Users. Defaults to none.
 	Password client.Secret

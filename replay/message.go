@@ -29,7 +29,7 @@ var hidden = []byte(`"(secret)"`)
 var number atomic.Int64
 
 // transportOf is how a session logs in.
-func transportOf(product string, s *load.Session) client.Transport {
+func transportOf(product string, s *load.Session, path string) client.Transport {
 	switch {
 	case product == "tryton" || s.Transport == "tryton":
 		return client.TransportTryton
@@ -37,7 +37,7 @@ func transportOf(product string, s *load.Session) client.Transport {
 		return client.TransportXMLRPC
 	case s.Transport == "json2":
 		return client.TransportJSON2
-	case s.Transport == "jsonrpc" && s.Anonymous: // /jsonrpc, where every call carries its own password
+	case path == "/jsonrpc" && s.Anonymous: // where every call carries its own password
 		return client.TransportJSONRPC
 	}
 	return client.TransportWeb

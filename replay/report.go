@@ -23,39 +23,52 @@ const worstLateness = 0.05
 // Report is what came of a run.
 type Report struct {
 	// Sent calls, those of them that failed, and those that the cache answered.
-	Sent, Errors, Cached int64
+	Sent   int64 `json:"sent"`
+	Errors int64 `json:"errors"`
+	Cached int64 `json:"cached,omitempty"`
 	// Matches are the sent calls by how their answers compare with the recorded ones.
-	Matches map[string]int64
+	Matches map[string]int64 `json:"matches"`
 	// Left are the calls that were not sent, by why.
-	Left map[Left]int64
+	Left map[Left]int64 `json:"left"`
 	// Failures are the errors by their names, Differing the methods whose answers differ, Unsent the calls not sent by
 	// reason and method.
-	Failures, Differing, Unsent map[string]int64
-	// Duration of the run. Sessions at the target, and those nobody could log in for, with the first of their errors.
-	Duration            time.Duration
-	Sessions, LoggedOut int
-	LoginError          string
-	LogIns              int64 // made again, because a session had expired
+	Failures  map[string]int64 `json:"failures"`
+	Differing map[string]int64 `json:"differing"`
+	Unsent    map[string]int64 `json:"unsent"`
+	// Duration of the run. Sessions of the load, and those nobody could log in for, with the first of their errors.
+	Duration   time.Duration `json:"duration"`
+	Sessions   int           `json:"sessions"`
+	LoggedOut  int           `json:"logged_out,omitempty"`
+	LoginError string        `json:"login_error,omitempty"`
+	LogIns     int64         `json:"log_ins,omitempty"` // made again, because a session had expired
 	// Latency, Service, First, Wait and Late as in Result; Late is the generator's own.
-	Latency, Service, First, Wait, Late Durations
+	Latency Durations `json:"latency"`
+	Service Durations `json:"service"`
+	First   Durations `json:"first"`
+	Wait    Durations `json:"wait"`
+	Late    Durations `json:"late"`
 	// Cut is how much time without calls was left out of the timeline.
-	Cut time.Duration
+	Cut time.Duration `json:"cut,omitempty"`
 	// CPU is the generator's processor time, in seconds per second of the run.
-	CPU float64
-	// Mapped and Shared are the records whose ids were mapped, and those that sessions
-	// named which did not make them.
-	Mapped, Shared int
+	CPU float64 `json:"cpu"`
+	// Mapped and Shared are the records whose ids were mapped, and those that sessions named which did not make them.
+	Mapped int `json:"mapped"`
+	Shared int `json:"shared"`
 	// Notes are sentences on what was not as it should be; Invalid says why the run is worthless, if it is.
-	Notes   []string
-	Invalid string
+	Notes   []string `json:"notes,omitempty"`
+	Invalid string   `json:"invalid,omitempty"`
 	// Stopped says that the run was ended early: what is told of is right, but not all.
-	Stopped bool
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Durations of many calls.
 type Durations struct {
-	Calls                    int64
-	Mean, P50, P95, P99, Max time.Duration
+	Calls int64         `json:"calls"`
+	Mean  time.Duration `json:"mean"`
+	P50   time.Duration `json:"p50"`
+	P95   time.Duration `json:"p95"`
+	P99   time.Duration `json:"p99"`
+	Max   time.Duration `json:"max"`
 }
 
 // Live is what is known of a run while it goes on.

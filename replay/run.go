@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,7 +202,7 @@ func (r *Runner) read(src Source) (*item, error) {
 	}
 	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, []byte(c.Path))
 	r.open.Add(1)
-	it.session.logIn()
+	it.session.logIn(c)
 	return it, nil
 }
 
@@ -295,7 +296,7 @@ func (e *Refusal) Error() string { return e.Message }
 // secretOf is the user of a session at the target.
 func (c *Config) secretOf(s *load.Session) (login string, password client.Secret) {
 	login, password = s.Login, c.Password
-	for _, key := range []string{s.ID, s.Login, Anyone} {
+	for _, key := range []string{s.ID, s.Login, strconv.FormatInt(s.UID, 10), Anyone} {
 		if u, ok := c.Users[key]; ok && key != "" {
 			if u.Login != "" {
 				login = u.Login

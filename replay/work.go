@@ -11,12 +11,13 @@ import (
 	"github.com/perfd/perfd/replay/rewrite"
 )
 
-// logIn begins the session at the target, once.
-func (s *session) logIn() {
+// logIn begins the session at the target, once, in the way that its first call asks for.
+func (s *session) logIn(first *load.Call) {
 	s.once.Do(func() {
+		way := transportOf(s.r.product, &s.info, first.Path)
 		go func() {
 			defer close(s.loggedIn) // last: the clock may start then
-			if s.client, s.failure = s.begin(); s.failure != nil {
+			if s.client, s.failure = s.begin(way); s.failure != nil {
 				s.r.tally.failedLogIn(s.failure)
 				s.failed.Store(true)
 				s.abandon()
@@ -30,12 +31,12 @@ func (s *session) logIn() {
 	})
 }
 
-func (s *session) begin() (*client.Client, error) {
+func (s *session) begin(way client.Transport) (*client.Client, error) {
 	r := s.r
 	login, password := r.cfg.secretOf(&s.info)
 	s.public = s.info.Anonymous && s.info.Login == "" && s.info.UID == 0 && s.info.Transport == "http"
 	c := client.Config{
-		Servers: []string{r.cfg.Target}, Transport: transportOf(r.product, &s.info), Database: r.cfg.Database, Login: login, Password: password,
+		Servers: []string{r.cfg.Target}, Transport: way, Database: r.cfg.Database, Login: login, Password: password,
 		BareLogin: true, Timeout: r.cfg.Timeout, HTTP: r.http, Retry: client.RetryNone, Cache: r.cfg.Cache, MaxConnections: r.cfg.PerSession,
 		HealthInterval: -1, UserAgent: "perfd-replay",
 		Hooks: []client.Hook{{Before: noteAsked}},

@@ -21,10 +21,12 @@ type Arm struct {
 	Before func(context.Context) error
 }
 
-// Config says what is compared. A, B and Open have to be given; everything else works as its zero value.
+// Config says what is compared. A and Open have to be given; everything else works as its zero value.
 type Config struct {
-	A, B Arm
-	// Rounds is the number of passes of each arm. Defaults to 5.
+	A Arm
+	// B is what A is compared with. Defaults to nothing: A is run alone, Rounds times.
+	B *Arm
+	// Rounds is the number of passes of each arm. Defaults to 5, of A alone to 1.
 	Rounds int
 	// Cold leaves out the first pass of each arm, which is not counted and warms what is cold. Defaults to not.
 	Cold bool
@@ -44,23 +46,24 @@ type Config struct {
 
 // Pass is the load sent once.
 type Pass struct {
-	Arm   compare.Arm
-	Round int // from 1; 0 for the pass that warms up
+	Arm   compare.Arm `json:"arm"`
+	Round int         `json:"round"` // from 1; 0 for the pass that warms up
 	// Number counts the passes from 1, and Of is how many there are to be.
-	Number, Of int
-	Report     replay.Report
+	Number int           `json:"number"`
+	Of     int           `json:"of"`
+	Report replay.Report `json:"report"`
 }
 
 // Outcome is what came of it.
 type Outcome struct {
-	Comparison *compare.Comparison
+	Comparison *compare.Comparison `json:"comparison"`
 	// Answers is in what the answers of A and B differ, apart from what those of A and A do.
-	Answers *answer.Result
-	Passes  []Pass
+	Answers *answer.Result `json:"answers,omitempty"`
+	Passes  []Pass         `json:"passes"`
 	// Doubts are sentences on what makes the comparison doubtful, beside those of the comparison itself.
-	Doubts []string
+	Doubts []string `json:"doubts,omitempty"`
 	// Stopped says that not all passes were run to their end. What was compared are the rounds that were.
-	Stopped bool
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Order is how passes of A and B follow one another: A B, B A, A B. In few rounds, where no A follows upon another, one
@@ -86,21 +89,35 @@ func Order(rounds int) []Pass {
 	return out
 }
 
+// passes are all passes, those that warm up first.
+func (c *Config) passes() []Pass {
+	if c.B == nil {
+		var out []Pass
+		for round := range c.Rounds {
+			out = append(out, Pass{Arm: compare.A, Round: round + 1})
+		}
+		return out
+	}
+	if c.Cold {
+		return Order(c.Rounds)
+	}
+	return append([]Pass{{Arm: compare.A}, {Arm: compare.B}}, Order(c.Rounds)...)
+}
+
 // Run runs the passes. If ctx ends, the outcome is of what was run until then.
 func Run(ctx context.Context, c Config) (Outcome, error) {
 	if c.Rounds == 0 {
 		c.Rounds = 5
+		if c.B == nil {
+			c.Rounds = 1
+		}
 	}
 	run := &runs{Config: c, study: compare.New(c.Compare), ledger: answer.NewLedger(c.Answers), kept: map[int64][]byte{}}
 	if run.room = c.MaxAnswers; run.room == 0 {
 		run.room = 64 << 20
 	}
 	var out Outcome
-	var passes []Pass
-	if !c.Cold {
-		passes = []Pass{{Arm: compare.A}, {Arm: compare.B}}
-	}
-	passes = append(passes, Order(c.Rounds)...)
+	passes := c.passes()
 	invalid := 0
 	for i := range passes {
 		p := &passes[i]
@@ -179,7 +196,7 @@ func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
 func (c *runs) pass(ctx context.Context, p *Pass) error {
 	arm := c.A
 	if p.Arm == compare.B {
-		arm = c.B
+		arm = *c.B
 	}
 	if arm.Before != nil {
 		if err := arm.Before(ctx); err != nil {
