@@ -7,11 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
-	"github.com/perfd/perfd/analyzer"
-	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
 )
 
@@ -51,6 +48,7 @@ func Text(w io.Writer, r *Report, c TextConfig) error {
 	} else if r.Comparison != nil {
 		p.oneArm(r.Comparison, top)
 	}
+	p.run(r)
 	p.cached(r)
 	p.answers(r)
 	p.statements(r)
@@ -245,36 +243,6 @@ func known(q compare.Quantile) string {
 		return "–"
 	}
 	return figure(q.Seconds)
-}
-
-// generator tells how well the calls were sent.
-func (p *page) generator(r *Report) {
-	if len(r.Passes) == 0 {
-		return
-	}
-	var late, wait time.Duration
-	var cpu float64
-	left := map[replay.Left]int64{}
-	for _, x := range r.Passes {
-		late, wait, cpu = max(late, x.Report.Late.P99), max(wait, x.Report.Wait.P99), max(cpu, x.Report.CPU)
-		for why, n := range x.Report.Left {
-			left[why] = max(left[why], n)
-		}
-	}
-	p.title("HOW IT WAS SENT")
-	text := fmt.Sprintf("late by %s (p99 of the worst pass), %.0f %% of a processor", analyzer.Figure(late), 100*cpu)
-	if wait > 0 {
-		text += fmt.Sprintf("; calls waited %s (p99) for records that others made, which is no latency", analyzer.Figure(wait))
-	}
-	p.line("  " + text)
-	reasons := make([]replay.Left, 0, len(left))
-	for why := range left {
-		reasons = append(reasons, why)
-	}
-	slices.Sort(reasons)
-	for _, why := range reasons {
-		p.linef("  %s not sent: %s", plural(left[why], "call"), why)
-	}
 }
 
 // clean keeps what comes from a load from steering the terminal.
