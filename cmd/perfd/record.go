@@ -164,6 +164,11 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 		return err
 	}
 	defer out.discard()
+	if out.temp != "" { // it is what users did, whatever was redacted
+		if err := out.file.Chmod(0o600); err != nil {
+			return fmt.Errorf("create load: %w", err)
+		}
+	}
 	r, err := newLoadWriter(o)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/config"
@@ -19,11 +20,8 @@ import (
 func (o *recordOptions) live(ctx context.Context, t terminal, c *config.Config, r *loadWriter) (rec analyzer.Recording, err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	if o.length > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.length)
-		defer cancel()
-	}
+	ctx, over := context.WithCancel(ctx)
+	defer over()
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(c.Memory)))
 	c.PGLog.Path, c.Privacy.Users = "", "" // the load file has aliases of its own
@@ -50,12 +48,12 @@ func (o *recordOptions) live(ctx context.Context, t terminal, c *config.Config, 
 		fmt.Fprintf(t.err, " for %s, or", config.FormatDuration(o.length))
 	}
 	fmt.Fprintln(t.err, " until it is interrupted (Ctrl-C)")
+	if o.length > 0 {
+		defer time.AfterFunc(o.length, over).Stop()
+	}
 	err = front.run(ctx)
 	if end(); front.observer != nil {
 		err = errors.Join(err, quiet(<-front.observed))
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil
 	}
 	return front.recording(), err
 }
