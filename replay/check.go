@@ -23,7 +23,7 @@ func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 		res.Status = statusOf(err)
 	}
 	if !r.cfg.Unchecked {
-		res.Answer = x.result
+		res.Answer, res.Was = x.result, c.Answer
 		if err == nil && x.result != nil && !r.cfg.KeepIDs {
 			res.Answer = r.rewriter.Back(r.ctx, s.client, c, x.result)
 		}

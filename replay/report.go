@@ -219,6 +219,9 @@ func (t *tally) report(r *Runner, took, cpu time.Duration) Report {
 	if rep.Cut > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s without calls was left out", rep.Cut.Round(time.Second)))
 	}
+	if rep.LoggedOut > 0 {
+		rep.Notes = append(rep.Notes, fmt.Sprintf("%d sessions could not log in: %s", rep.LoggedOut, rep.LoginError))
+	}
 	slices.SortFunc(rep.Notes, strings.Compare)
 	return rep
 }

@@ -48,6 +48,8 @@ type Result struct {
 	Match  Match
 	// Answer is the result, with the recorded ids in place of the target's. It is valid until Sink returns.
 	Answer json.RawMessage
+	// Was is the recorded result, if the load holds answers.
+	Was json.RawMessage
 }
 
 // Left says why a call was not sent.

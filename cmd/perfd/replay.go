@@ -142,6 +142,8 @@ func (o *replayOptions) validate(args []string) error {
 		return usagef("--cache must be off, memory, redis or tiered, not %q", o.cache)
 	case o.beforeA != "" && !o.arms():
 		return hinted{usagef("--before-a is of the first of two arms, and there is one"), "give --before-b, --target-b or --cache too"}
+	case o.jsonFile != "" && o.jsonFile == o.htmlFile:
+		return usagef("--json and --html cannot both go to %s", o.jsonFile)
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
 	}

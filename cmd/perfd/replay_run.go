@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
-	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/replay/report"
 	"github.com/perfd/perfd/sqltrace/statements"
 )
 
@@ -28,27 +31,6 @@ func (e thresholdError) Error() string {
 	return "thresholds: " + strings.Join(broken, ", ")
 }
 
-// replayed is a replay with all that is told of it.
-type replayed struct {
-	Load       string             `json:"load"`
-	Header     load.Header        `json:"header"`
-	Started    time.Time          `json:"started"`
-	Arms       []string           `json:"arms"`
-	Outcome    bench.Outcome      `json:"outcome"`
-	Thresholds []compare.Outcome  `json:"thresholds,omitempty"`
-	Statements *statementsOutcome `json:"statements,omitempty"`
-}
-
-// statementsOutcome is what the databases did.
-type statementsOutcome struct {
-	SecondsA float64             `json:"seconds_a"`
-	SecondsB float64             `json:"seconds_b"`
-	CallsA   float64             `json:"calls_a"`
-	CallsB   float64             `json:"calls_b"`
-	Changes  []statements.Change `json:"changes"`
-	Partial  bool                `json:"partial,omitempty"`
-}
-
 func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	src, closeSource, err := o.open()
 	if err != nil {
@@ -61,12 +43,14 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		return err
 	}
 	c.A.Before = shell(o.beforeA, t)
-	done := replayed{Load: o.file, Header: header, Started: time.Now().UTC(), Arms: []string{o.target}}
+	done := report.Report{
+		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, A: o.target, Made: time.Now().UTC(), Mode: o.pace(),
+	}
 	if c.Rounds = o.rounds; o.arms() {
 		if c.B, err = o.second(&c.A, t); err != nil {
 			return err
 		}
-		done.Arms = append(done.Arms, o.armB())
+		done.B = o.armB()
 	} else {
 		c.Rounds = 1
 	}
@@ -77,15 +61,20 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		}
 	}
 	c.Watch = watchReplay(t)
-	if done.Outcome, err = bench.Run(ctx, c); err != nil {
+	out, err := bench.Run(ctx, c)
+	if err != nil {
 		return replayError(err)
 	}
+	done.Comparison, done.Passes, done.Answers, done.Doubts, done.Stopped = out.Comparison, out.Passes, out.Answers, out.Doubts, out.Stopped
 	if o.dsn != "" {
-		done.Statements = tellStatements(&sums)
+		done.Statements = statements.Changes(&sums[0], &sums[1], changesTold)
+		if sums[0].Partial || sums[1].Partial {
+			done.Doubts = append(done.Doubts, "The counters of pg_stat_statements were reset meanwhile, or are not of all statements.")
+		}
 	}
 	var broken bool
 	for _, th := range o.thresholds {
-		out := th.Check(done.Outcome.Comparison)
+		out := th.Check(done.Comparison)
 		broken = broken || out.State == compare.Broken
 		done.Thresholds = append(done.Thresholds, out)
 	}
@@ -93,7 +82,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		return err
 	}
 	switch {
-	case done.Outcome.Stopped:
+	case done.Stopped:
 		return context.Canceled
 	case broken:
 		return thresholdError{done.Thresholds}
@@ -193,13 +182,45 @@ func (o *replayOptions) count(ctx context.Context, arm compare.Arm, sums *[2]sta
 	}, nil
 }
 
-const changesTold = 20
+const changesTold = 20 // statements
 
-func tellStatements(sums *[2]statements.Sums) *statementsOutcome {
-	a, b := &sums[0], &sums[1]
-	per := func(n float64, passes int) float64 { return n / float64(max(passes, 1)) }
-	return &statementsOutcome{
-		SecondsA: per(a.Seconds, a.Passes), SecondsB: per(b.Seconds, b.Passes), CallsA: per(float64(a.Calls), a.Passes), CallsB: per(float64(b.Calls), b.Passes),
-		Changes: statements.Changes(a, b, changesTold), Partial: a.Partial || b.Partial,
+// pace words the mode.
+func (o *replayOptions) pace() string {
+	switch {
+	case o.mode == string(replay.Rate):
+		return fmt.Sprintf("%g calls a second", o.rate)
+	case o.mode == string(replay.Max) || o.speed == 1:
+		return o.mode
 	}
+	return fmt.Sprintf("%s, %g times the speed", o.mode, o.speed)
+}
+
+// tell writes what came of a replay to wherever it was asked for.
+func (o *replayOptions) tell(t terminal, done *report.Report) error {
+	for file, write := range map[string]func(io.Writer) error{
+		o.jsonFile: func(w io.Writer) error { return report.JSON(w, done) },
+		o.htmlFile: func(w io.Writer) error { return report.HTML(w, done, report.HTMLConfig{}) },
+	} {
+		if file != "" {
+			if err := writeReplay(file, t, write); err != nil {
+				return err
+			}
+		}
+	}
+	if o.jsonFile == "-" || o.htmlFile == "-" {
+		return nil
+	}
+	return report.Text(t.out, done, report.TextConfig{Color: hasColor(t.out)})
+}
+
+func writeReplay(file string, t terminal, write func(io.Writer) error) error {
+	out, err := openOutput(file, t)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := write(out); err != nil {
+		return err
+	}
+	return out.commit()
 }

@@ -57,7 +57,8 @@ type Pass struct {
 // Outcome is what came of it.
 type Outcome struct {
 	Comparison *compare.Comparison `json:"comparison"`
-	// Answers is in what the answers of A and B differ, apart from what those of A and A do.
+	// Answers is in what the answers of A and B differ, apart from what those of A and A do; of A alone, in what they
+	// differ from recorded ones.
 	Answers *answer.Result `json:"answers,omitempty"`
 	Passes  []Pass         `json:"passes"`
 	// Doubts are sentences on what makes the comparison doubtful, beside those of the comparison itself.
@@ -166,6 +167,12 @@ func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
 	switch {
 	case c.room < 0:
 		return nil
+	case c.B == nil: // there is nothing but the recording to compare with
+		return func(r *replay.Result) {
+			if len(r.Was) > 0 && r.Error == "" {
+				c.ledger.Add(r.Seq, r.Name, r.Was, r.Answer)
+			}
+		}
 	case arm == compare.B && c.first && !c.done:
 		c.done = true
 		return func(r *replay.Result) {

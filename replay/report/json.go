@@ -47,22 +47,24 @@ type loadDocument struct {
 
 // passDocument is what the generator tells of a pass.
 type passDocument struct {
-	Arm      string                `json:"arm"`
-	Round    int                   `json:"round"`
-	Sent     int64                 `json:"sent"`
-	Errors   int64                 `json:"errors"`
-	Cached   int64                 `json:"cached"`
-	Matches  map[string]int64      `json:"matches,omitempty"`
-	Left     map[replay.Left]int64 `json:"left,omitempty"`
-	Failures map[string]int64      `json:"failures,omitempty"`
-	Duration time.Duration         `json:"duration"`
-	Latency  durations             `json:"latency"`
-	Service  durations             `json:"service"`
-	Wait     durations             `json:"wait"`
-	Late     durations             `json:"late"`
-	CPU      float64               `json:"cpu"`
-	Invalid  string                `json:"invalid,omitempty"`
-	Stopped  bool                  `json:"stopped,omitempty"`
+	Arm       string                `json:"arm"`
+	Round     int                   `json:"round"`
+	Sent      int64                 `json:"sent"`
+	Errors    int64                 `json:"errors"`
+	Cached    int64                 `json:"cached"`
+	Matches   map[string]int64      `json:"matches,omitempty"`
+	Left      map[replay.Left]int64 `json:"left,omitempty"`
+	Failures  map[string]int64      `json:"failures,omitempty"`
+	Differing map[string]int64      `json:"differing,omitempty"`
+	Mapped    int                   `json:"mapped,omitempty"`
+	Duration  time.Duration         `json:"duration"`
+	Latency   durations             `json:"latency"`
+	Service   durations             `json:"service"`
+	Wait      durations             `json:"wait"`
+	Late      durations             `json:"late"`
+	CPU       float64               `json:"cpu"`
+	Invalid   string                `json:"invalid,omitempty"`
+	Stopped   bool                  `json:"stopped,omitempty"`
 }
 
 type durations struct {
@@ -91,7 +93,7 @@ func JSON(w io.Writer, r *Report) error {
 	for _, p := range r.Passes {
 		x := &p.Report
 		d.Passes = append(d.Passes, passDocument{
-			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Matches: x.Matches, Left: x.Left, Failures: x.Failures,
+			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
 			Duration: x.Duration, Latency: durationsOf(x.Latency), Service: durationsOf(x.Service), Wait: durationsOf(x.Wait), Late: durationsOf(x.Late),
 			CPU: x.CPU, Invalid: x.Invalid, Stopped: x.Stopped,
 		})
