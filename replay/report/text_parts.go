@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/replay/whatif"
 )
 
 // cached tells what the client's cache answered, apart from the server.
@@ -122,4 +124,18 @@ func stale(n int64) string {
 		return ""
 	}
 	return ", " + thousands(n) + " stale"
+}
+
+// WhatIf writes the answers about a load alone, in at most 100 columns.
+func WhatIf(w io.Writer, of Load, a *whatif.Answers) error {
+	p := &page{}
+	p.linef("%s: %s in %s", clean(of.Name), plural(a.Calls, "call"), analyzer.Figure(a.Span))
+	if a.Unknown > 0 {
+		p.linef("  ! %s without their arguments", plural(a.Unknown, "call"))
+	}
+	p.whatIf(&Report{WhatIf: a})
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write answers: %w", err)
+	}
+	return nil
 }
