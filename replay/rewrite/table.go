@@ -137,7 +137,7 @@ func (t *Table) Look(session string, k Key) (int64, State) {
 		t.mu.RUnlock()
 		return k.ID, Old
 	}
-	id, state, promote := e.id, e.state, e.session != session && !e.global && e.session != ""
+	id, state, promote := e.id, e.state, e.state == Known && e.session != session && !e.global && e.session != ""
 	t.mu.RUnlock()
 	if promote {
 		t.mu.Lock()
