@@ -56,27 +56,31 @@ func (s *Study) Result() *Comparison {
 // call, and the tail with its two quantiles. All that is asked of methods, tails and not, is one family, which gets half of
 // Alpha: so a report in which nothing changed seldom says anything at all.
 func (s *Study) judge(c *Comparison) {
-	var family []*Effect
+	var family, medians []*Effect
 	for i := range c.Methods {
 		r := &c.Methods[i]
 		if r.Verdict == NotCompared {
 			continue
 		}
-		for _, e := range []*Effect{&r.Typical, &r.P95, &r.P99} {
-			if len(e.PerRound) >= s.cfg.MinRounds {
-				family = append(family, e)
-			}
+		family = append(family, s.asked(&r.Typical, &r.P95, &r.P99)...)
+		medians = append(medians, s.asked(&r.P50)...) // which thresholds ask for, beside the typical call
+	}
+	for _, f := range [][]*Effect{family, medians} {
+		adjust(f)
+		for _, e := range f {
+			e.Adjusted = min(1, 2*e.Adjusted)
 		}
 	}
-	adjust(family)
-	for _, e := range family {
-		e.Adjusted = min(1, 2*e.Adjusted)
-	}
-	adjust([]*Effect{&c.Overall.P95, &c.Overall.P99})
+	adjust(s.asked(&c.Overall.P95, &c.Overall.P99))
 	s.cfg.verdicts(&c.Overall)
 	for i := range c.Methods {
 		s.cfg.verdicts(&c.Methods[i])
 	}
+}
+
+// asked are the effects of which enough rounds tell.
+func (s *Study) asked(effects ...*Effect) []*Effect {
+	return slices.DeleteFunc(effects, func(e *Effect) bool { return len(e.PerRound) < s.cfg.MinRounds })
 }
 
 func (c Config) verdicts(r *Row) {

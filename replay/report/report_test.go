@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,11 +58,18 @@ func compared(calls int, change func(method int) float64) *compare.Comparison {
 	return s.Result()
 }
 
+// once is made once: it takes time.
+var once = sync.OnceValue(func() *compare.Comparison {
+	return compared(7000, func(m int) float64 { return 1 - 0.04*float64(m) })
+})
+
 const evil = "<script>alert(1)</script>\x1b[2J"
 
 // full is a report with everything in it, and names that mean harm.
 func full() *Report {
-	c := compared(7000, func(m int) float64 { return 1 - 0.04*float64(m) })
+	copied := *once()
+	c := &copied
+	c.Methods = slices.Clone(c.Methods)
 	c.Methods[3].Method = evil + "." + evil
 	threshold, err := compare.ParseThreshold("p95(res.partner.*) > +5%")
 	if err != nil {

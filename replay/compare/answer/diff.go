@@ -19,6 +19,9 @@ import (
 	"strings"
 )
 
+// Volatile is what Config.Ignore defaults to.
+var Volatile = []string{"write_date", "create_date", "__last_update", "*token*", "*checksum*", "session_id", "unique", "cache_hashes", "registry_hash"}
+
 // Config tunes what counts as a difference. Its zero value works.
 type Config struct {
 	// Ignore are patterns of member names whose values are not compared. Defaults to write_date, create_date,
@@ -37,7 +40,7 @@ type Config struct {
 
 func (c Config) defaults() Config {
 	if c.Ignore == nil {
-		c.Ignore = []string{"write_date", "create_date", "__last_update", "*token*", "*checksum*", "session_id", "unique", "cache_hashes", "registry_hash"}
+		c.Ignore = Volatile
 	}
 	c.MaxBytes = cmp.Or(c.MaxBytes, 16<<20)
 	c.MaxDepth = cmp.Or(c.MaxDepth, 64)
