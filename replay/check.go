@@ -27,13 +27,13 @@ func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 		if err == nil && x.result != nil && !r.cfg.KeepIDs {
 			res.Answer = r.rewriter.Back(r.ctx, s.client, c, x.result)
 		}
-		res.Match = match(r.header.Pepper, c, &res)
+		res.Match = r.match(c, &res)
 	}
 	r.tally.add(&res, r.cfg.Sink)
 }
 
 // match compares a result with what was recorded of the call.
-func match(pepper string, c *load.Call, res *Result) Match {
+func (r *Runner) match(c *load.Call, res *Result) Match {
 	if c.Status == 0 {
 		return Unknown
 	}
@@ -49,7 +49,9 @@ func match(pepper string, c *load.Call, res *Result) Match {
 		return Different
 	case c.Digest == "":
 		return Unknown
-	case load.Digest(pepper, res.Answer) == c.Digest:
+	case load.Digest(r.header.Pepper, res.Answer) == c.Digest:
+		return Same
+	case len(res.Was) > 0 && len(r.cfg.Answers.Diff(c.Model, res.Was, res.Answer)) == 0:
 		return Same
 	}
 	return Different

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perfd/perfd/cache"
 	"github.com/perfd/perfd/client"
+	"github.com/perfd/perfd/replay/compare/answer"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/safety"
 )
@@ -75,6 +76,9 @@ type Config struct {
 	ShiftDates bool
 	// KeepIDs sends recorded ids as they are. Defaults to mapping those of records that the load itself made.
 	KeepIDs bool
+	// Answers tunes what counts as a difference from recorded answers, where the load has them and not only their hashes.
+	// Defaults to its own defaults.
+	Answers answer.Config
 	// Unchecked leaves answers uncompared with the recorded ones, which saves the generator's time. Defaults to not.
 	Unchecked bool
 

@@ -191,7 +191,7 @@ func (r *Runner) read(src Source) (*item, error) {
 			r.sessions[c.Session] = &session{r: r, info: info, loggedIn: make(chan struct{})}
 		}
 	}
-	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + 512)}
+	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + len(c.Answer) + 512)}
 	if why := r.judge(it); why != "" {
 		r.tally.leave(why, it)
 		r.ids.Lose(c.Minted)

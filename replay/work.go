@@ -163,6 +163,9 @@ func (s *session) send(it *item) (next *item, after func()) {
 			r.ids.Lose(it.call.Minted)
 		}
 	}
+	if err == nil && len(it.call.Answer) > 0 && !r.cfg.KeepIDs && r.ids.Mentions(it.call.Answer) {
+		r.rewriter.Learn(r.ctx, s.client, &it.call, it.call.Answer, x.result)
+	}
 	next = s.landed(it, end)
 	r.gone(it)
 	return next, func() {

@@ -16,6 +16,7 @@ import (
 	"github.com/perfd/perfd/client"
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/compare/answer"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/safety"
 )
@@ -28,6 +29,7 @@ type replayOptions struct {
 	speed, rate                      float64
 	rounds                           int
 	sessions, methods, dangerous     []string
+	ignore                           []string
 	users, passwordFile, confirm     string
 	writes, shift, keepIDs, cold     bool
 	beforeA, beforeB, dsn, dsnB      string
@@ -108,6 +110,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.dangerous, "allow-dangerous", nil, "send this dangerous `method` too, also several times")
 	f.StringVar(&o.confirm, "target-is", "", "`name` of the target's database once more: it is not the captured one")
 	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit with 4 if so, as 'p95(res.partner.*) > +5%'; also several times")
+	f.StringSliceVar(&o.ignore, "ignore-fields", nil, "`patterns` of fields whose values in answers do not matter, besides times and tokens")
 	f.StringVar(&o.jsonFile, "json", "", "write the result as JSON to this `file`")
 	f.StringVar(&o.htmlFile, "html", "", "write the result as a page to this `file`")
 	f.IntVar(&o.maxInFlight, "max-in-flight", 512, "most requests at once")
@@ -118,7 +121,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	under(f, headSent, "mode", "speed", "rate", "sessions", "methods", "shift-dates", "keep-ids")
 	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is")
 	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b", "database-url", "database-url-b")
-	under(f, headReport, "fail-if", "json", "html")
+	under(f, headReport, "ignore-fields", "fail-if", "json", "html")
 	under(f, headLimits, "max-in-flight", "max-waiting", "timeout", "max-gap")
 }
 
@@ -176,6 +179,9 @@ func (o *replayOptions) config(h load.Header) (replay.Config, error) {
 		Target: o.target, Database: o.database, Mode: replay.Mode(o.mode), Speed: o.speed, Rate: o.rate, Sessions: o.sessions, Methods: o.methods,
 		Safety: safety.Policy{Writes: o.writes, Dangerous: o.dangerous}, Confirm: o.confirm, ShiftDates: o.shift, KeepIDs: o.keepIDs,
 		MaxInFlight: o.maxInFlight, MaxQueued: o.maxQueued, Timeout: o.timeout, MaxGap: o.maxGap, Password: client.Secret(os.Getenv("ODOO_PASSWORD")),
+	}
+	if len(o.ignore) > 0 {
+		c.Answers.Ignore = slices.Concat(answer.Volatile, o.ignore)
 	}
 	if c.Database == "" {
 		c.Database = h.Database

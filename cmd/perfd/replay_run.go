@@ -42,6 +42,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	if c.A.Replay, err = o.config(header); err != nil {
 		return err
 	}
+	c.Answers = c.A.Replay.Answers
 	c.A.Before = shell(o.beforeA, t)
 	done := report.Report{
 		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, A: o.target, Made: time.Now().UTC(), Mode: o.pace(),

@@ -145,6 +145,22 @@ func TestAnswersComeBack(t *testing.T) {
 	}
 }
 
+// TestLinesAreLearned takes the ids of records that were made inside others from two answers beside each other.
+func TestLinesAreLearned(t *testing.T) {
+	r := all(false)
+	c := &load.Call{Session: "s1", Transport: "jsonrpc", Model: "sale.order", Method: "web_save", Args: raw(`[[],{}]`)}
+	r.Learn(t.Context(), described, c, raw(`[{"id":1,"line_ids":[500,{"id":501,"product_id":600}],"partner_id":700}]`), raw(`[{"id":1001,"line_ids":[8500,{"id":8501,"product_id":601}],"partner_id":701}]`))
+	r.Learn(t.Context(), described, c, raw(`[{"id":777,"line_ids":[502]}]`), raw(`[{"id":777,"line_ids":[8502]}]`)) // which the load did not make
+	for id, want := range map[int64]int64{500: 8500, 501: 8501, 502: 502} {
+		if got, _ := r.Table.Look("s1", Key{"sale.line", id}); got != want {
+			t.Errorf("line %d is %d, want %d", id, got, want)
+		}
+	}
+	if _, state := r.Table.Look("s1", Key{"res.partner", 700}); state != Old {
+		t.Error("who is named by others too is not learned")
+	}
+}
+
 // TestDatesShift moves dates near the day of the recording, in domains alone.
 func TestDatesShift(t *testing.T) {
 	r := &Rewriter{Table: NewTable(1), Schema: NewSchema(false), Shift: 10 * 24 * time.Hour, Recorded: time.Date(2031, 1, 25, 0, 0, 0, 0, time.UTC)}
