@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,7 +285,11 @@ func (r *loadWriter) missing(rec analyzer.Recording) []string {
 	say(int(rec.Truncated), "%d packets were cut by the capture")
 	say(int(rec.Evicted), "%d connections or packets were given up at a limit")
 	if rec.Partial != "" {
-		list = append(list, "the recording ends early: "+strings.Map(printable, rec.Partial))
+		why := rec.Partial
+		for _, file := range r.o.from {
+			why = strings.ReplaceAll(why, file, filepath.Base(file)) // where it stood is nobody's business
+		}
+		list = append(list, "the recording ends early: "+strings.Map(printable, why))
 	}
 	return list
 }

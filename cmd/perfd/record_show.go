@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -65,11 +66,20 @@ func showLoad(t terminal, path string) error {
 // loadError adds what a person can do about an error.
 func loadError(err error) error {
 	var e *load.Error
-	if errors.As(err, &e) {
-		return hinted{err, e.Hint}
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	if errors.Is(err, load.ErrCutOff) {
+		err = cutOff{err}
+	}
+	return hinted{err, e.Hint}
 }
+
+// cutOff is the error of a load that ends early: what came before was shown.
+type cutOff struct{ error }
+
+// Is says that the result is partial, which has an exit status of its own.
+func (cutOff) Is(target error) bool { return target == capture.ErrPartial }
 
 func countLoad(r *load.Reader) (*loadFacts, error) {
 	o := &loadFacts{sessions: map[string]bool{}, users: map[string]bool{}, methods: map[string]*methodFacts{}, lacks: map[string]int64{}}

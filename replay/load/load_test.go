@@ -277,3 +277,25 @@ func mustRules(t testing.TB, rules ...string) Rules {
 	}
 	return r
 }
+
+// TestCutOff: of a file that ends early nearly all can be read.
+func TestCutOff(t *testing.T) {
+	calls := make([]Call, 20000)
+	for i := range calls {
+		calls[i] = Call{At: time.Duration(i), Model: "res.partner", Method: "read", RequestBytes: int64(i * 7919 % 1000003)}
+	}
+	file := write(t, Config{}, calls...)
+	r, err := NewReader(bytes.NewReader(file[:len(file)*3/4]), "x.load", ReaderConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for n := 0; ; n++ {
+		if _, err = r.Next(); err != nil {
+			if n < len(calls)/2 || !errors.Is(err, ErrCutOff) {
+				t.Errorf("%d calls of %d: %v", n, len(calls), err)
+			}
+			return
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 func (w *Writer) redact(c *Call) {
 	had := c.Args != nil || c.Kwargs != nil || c.Params != nil
 	rule, keep := w.cfg.Rules.of(c.Model)
-	if c.Transport == "http" && !(keep && rule.all) {
+	if c.Transport == "http" && (!keep || !rule.all) {
 		w.redactPath(c)
 	}
 	if !keep {

@@ -37,6 +37,7 @@ type Writer struct {
 	z     *zstd.Encoder
 	alias *aliases
 	buf   bytes.Buffer
+	fresh int   // bytes since the last flush
 	head  int64 // bytes of the header's frame
 	seq   int64
 	last  time.Duration
@@ -124,8 +125,18 @@ func (w *Writer) line(r record) error {
 	if _, err := w.z.Write(w.buf.Bytes()); err != nil {
 		return fmt.Errorf("write load: %w", err)
 	}
+	if w.fresh += w.buf.Len(); w.fresh < flushBytes {
+		return nil
+	}
+	w.fresh = 0
+	if err := w.z.Flush(); err != nil {
+		return fmt.Errorf("write load: %w", err)
+	}
 	return nil
 }
+
+// flushBytes is after how much a block ends, so that a file that is cut off can be read up to there.
+const flushBytes = 256 << 10
 
 var errLong = errors.New("a line is too long")
 
