@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Version:                    version(true),
 	}
 	root.SetVersionTemplate("perfd {{.Version}}\n")
-	root.AddCommand(analyzeCommand(t), proxyCommand(t), demoCommand(t), watchCommand(t), configCommand(t), doctorCommand(t), clientCommand(t), recordCommand(t), replayCommand(t), whatIfCommand(t), exportCommand(t), versionCommand(t))
+	root.AddCommand(analyzeCommand(t), proxyCommand(t), demoCommand(t), watchCommand(t), configCommand(t), doctorCommand(t), clientCommand(t), recordCommand(t), replayCommand(t), whatIfCommand(t), trendCommand(t), exportCommand(t), versionCommand(t))
 	root.SetHelpCommand(helpCommand())
 	groupFlags(root)
 	narrow(root)

@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/report"
 )
 
 // commandLine runs perfd and returns what it wrote, and its exit code.
@@ -72,5 +75,44 @@ func TestWhatIfAndExport(t *testing.T) {
 	}
 	if _, errOut, code := commandLine(t, "whatif", file); code != exitFailure || !strings.Contains(errOut, ";") {
 		t.Errorf("a file that is no load: %d %s", code, errOut)
+	}
+}
+
+func TestTrend(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.json")
+	var runs []string
+	for i := range 12 {
+		var text strings.Builder
+		study := compare.New(compare.Config{})
+		p := study.Begin(compare.A, 1)
+		for call := range 200 {
+			p.Add(compare.Sample{Seq: int64(call), Method: "res.partner.read", Seconds: 0.01 * float64(1+i/6) * (1 + 0.001*float64(i%3))})
+		}
+		made := time.Date(2026, 3, 1+i, 0, 0, 0, 0, time.UTC)
+		if err := report.JSON(&text, &report.Report{A: "a", Made: made, Load: report.Load{Name: "day.load"}, Comparison: study.Result()}); err != nil {
+			t.Fatal(err)
+		}
+		name := file + made.Format("02")
+		if err := os.WriteFile(name, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, name)
+	}
+	if out, errOut, code := commandLine(t, append([]string{"trend"}, runs...)...); code != exitOK || !strings.Contains(out, "2026-03-07 00:00  res.partner.read") {
+		t.Errorf("%d\n%s\n%s", code, out, errOut)
+	}
+	var turns []struct{ Method string }
+	out, _, code := commandLine(t, append([]string{"trend", "--json", "--min-change", "500"}, runs...)...)
+	if err := json.Unmarshal([]byte(out), &turns); err != nil || code != exitOK || turns == nil || len(turns) > 0 {
+		t.Errorf("%d %v %s", code, err, out)
+	}
+	if _, _, code := commandLine(t, "trend"); code != exitUsage {
+		t.Errorf("without runs: %d", code)
+	}
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, code := commandLine(t, "trend", file); code != exitFailure || !strings.Contains(errOut, "perfd replay --json") {
+		t.Errorf("no report: %d %s", code, errOut)
 	}
 }
