@@ -42,7 +42,7 @@ func settle(v *jsontree.Value) {
 		}
 		v.Names, v.Items = names, items
 	}
-	if v.Kind == jsontree.String && (strings.Contains(v.Text, "unique=") || strings.Contains(v.Text, "token=")) {
+	if v.Kind == jsontree.String && (v.Text == hidden || strings.Contains(v.Text, "unique=") || strings.Contains(v.Text, "token=")) {
 		*v = jsontree.Value{}
 	}
 	for i := range v.Items {
@@ -56,8 +56,21 @@ func Volatile(name string) bool {
 	case "write_date", "create_date", "__last_update", "_timestamp", "cache_hashes", "registry_hash", "unique", "session_id":
 		return true
 	}
-	return strings.Contains(name, "token") || strings.Contains(name, "checksum")
+	for _, part := range volatile {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
 }
+
+// volatile are parts of names: of what changes by itself, and of secrets, which are not in what was recorded.
+var volatile = []string{
+	"token", "checksum", "password", "passwd", "pwd", "passphrase", "smtp_pass", "secret", "api_key", "apikey", "private_key", "auth_key", "credential", "totp", "csrf", "cvc", "cvv",
+}
+
+// hidden stands where rpclog took a secret out.
+const hidden = "(secret)"
 
 // Mints tells the records that a call made by its answer's result, in its order: of create, copy, name_create, import and
 // web_save without ids, the message of message_post, and the record that an action opens. The session of a Tryton wizard

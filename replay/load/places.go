@@ -92,7 +92,7 @@ func maybeID(text string) bool {
 // connected says whether a text holds references together and tells nothing by itself: nothing at all, a date or a time, a
 // reference to a record ("res.partner,7"), the id of a record not saved yet, what was taken out before.
 func connected(text string) bool {
-	if text == "" || text == "(secret)" {
+	if text == "" || text == hidden {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(text, "virtual_"); ok {

@@ -207,6 +207,7 @@ func TestDigest(t *testing.T) {
 		{`[{"id":1,"write_date":"2024-01-01 00:00:00","__last_update":1,"access_token":"x","x":[{"checksum":"1"}]}]`, `[{"id":1,"write_date":"2025-01-01 00:00:00","x":[{}]}]`, true},
 		{`{"url":"/web/image/1?unique=abc"}`, `{"url":"/web/image/1?unique=def"}`, true},
 		{`[1,2]`, `[2,1]`, false},
+		{`[{"id":1,"password":"(secret)"}]`, `[{"id":1,"password":"********"}]`, true},
 		{`{"a":1}`, `{"a":2}`, false},
 		{`"a"`, `"A"`, false},
 		{`{"date":"2024-01-01"}`, `{"date":"2024-01-02"}`, false},
