@@ -94,16 +94,21 @@ func (s *sleeper) stop() { s.timer.Stop() }
 
 // until sleeps; false if ctx ended first.
 func (s *sleeper) until(ctx context.Context, t time.Time) bool {
-	d := time.Until(t)
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	s.timer.Reset(d)
-	select {
-	case <-s.timer.C:
-		return true
-	case <-ctx.Done():
-		s.timer.Stop()
-		return false
+	for {
+		d := time.Until(t)
+		switch {
+		case d <= 0:
+			return ctx.Err() == nil
+		case d <= fine:
+			sleepFine(d)
+			continue
+		}
+		s.timer.Reset(d - fine)
+		select {
+		case <-s.timer.C:
+		case <-ctx.Done():
+			s.timer.Stop()
+			return false
+		}
 	}
 }
