@@ -20,7 +20,7 @@ test: ## install what the tests lack, then run them
 
 # What runs perfd beside real servers for long, or up to its memory's limit, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.
-LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes)$$
+LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes)$$
 
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab

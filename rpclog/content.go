@@ -206,6 +206,11 @@ func guarded(c *Call) bool {
 		c.Service == "common" && c.Method != "version" && c.Method != "about" {
 		return true
 	}
+	for _, p := range guardedPaths {
+		if strings.Contains(c.Path, p) && !strings.HasPrefix(c.Path, datasetRoute) {
+			return true
+		}
+	}
 	for _, p := range guardedModels {
 		if c.Model == p || strings.HasSuffix(p, ".") && strings.HasPrefix(c.Model, p) {
 			return true
@@ -222,11 +227,15 @@ func guarded(c *Call) bool {
 
 var guardedMethods = []string{"password", "passwd", "credential", "authenticate", "login", "totp", "token", "api_key", "apikey", "make_key", "set_preferences", "secret"}
 
+// guardedPaths are of log-ins, of keys, and of payments.
+var guardedPaths = []string{"login", "signup", "oauth", "totp", "/user/application", "/payment/", "passkey", "webauthn"}
+
 // guardedModels are whole names, or beginnings if they end in a dot.
 var guardedModels = []string{
 	"ir.config_parameter", "ir.mail_server", "fetchmail.server", "res.config.settings", "res.users.apikeys", "res.users.apikeys.",
 	"res.users.identitycheck", "auth_totp.", "auth.totp.", "auth.oauth.provider", "res.company.ldap", "change.password.", "payment.provider", "payment.acquirer",
-	"payment.token", "iap.account", "google.", "microsoft.", "certificate.", "res.user.application", "res.user.login.", "ir.email.", "ir.configuration",
+	"payment.token", "iap.account", "google.", "microsoft.", "certificate.", "res.user.application", "res.user.login.", "res.user.device", "ir.session", "ir.email.", "ir.configuration",
+	"res.device", "res.device.log", "mail.push.", "auth.passkey.", "iot.",
 }
 
 // stripper takes secrets out of a tree, by the names beside them.
@@ -266,6 +275,7 @@ func (s *stripper) strip(v *jsontree.Value, secret bool) {
 
 var secretNames = []string{
 	"password", "passwd", "pwd", "passphrase", "smtp_pass", "secret", "token", "api_key", "apikey", "private_key", "auth_key", "credential", "totp", "csrf", "cvc", "cvv",
+	"session_identifier",
 }
 
 // secretName says whether what stands under a name, or under its last part, is a secret.

@@ -59,6 +59,9 @@ func TestContent(t *testing.T) {
 		"authenticate":  {request("/web/session/authenticate", asJSON, `{"jsonrpc":"2.0","params":{"db":"d","login":"a","password":"pw"}}`), ok(`{"uid":2}`), nothing},
 		"apikey":        {callKW("res.users.apikeys.description", "make_key", `[[1]]`), ok(`{"context":{"default_key":"abc"}}`), nothing},
 		"parameter":     {callKW("ir.config_parameter", "read", `[[1],["value"]]`), ok(`[{"value":"abc"}]`), nothing},
+		"application":   {request("/db/user/application/", asJSON, `{"user":"admin","application":"x"}`), answer(asJSON, `"a-key"`), nothing},
+		"payment":       {request("/payment/transaction/3", asJSON, `{"jsonrpc":"2.0","params":{"reference":"a"}}`), ok(`{}`), nothing},
+		"login page":    {request("/web/login/token", asJSON, `{"jsonrpc":"2.0","params":{"reference":"a"}}`), ok(`{}`), nothing},
 		"password":      {callKW("res.users", "change_password", `["old","new"]`), ok(`true`), nothing},
 		"json2": {
 			request("/json/2/res.partner/read", asJSON+"Authorization: bearer abc\r\n", `{"ids":[1],"fields":["name"],"context":{}}`), answer(asJSON, `[{"id":1}]`),
@@ -73,6 +76,12 @@ func TestContent(t *testing.T) {
 			request("/xmlrpc/2/object", asXML, xmlCall("execute_kw", param("db")+param("<int>2</int>")+param("pw")+param("res.partner")+param("read")+param("<array><data><value><int>1</int></value></data></array>"))),
 			answer(asXML, "<methodResponse><params><param><value><array><data><value><i4>5</i4></value></data></array></value></param></params></methodResponse>"),
 			`args=[1] kwargs= params= result=[5] secret=false`,
+		},
+		"xmlrpc secret": {
+			request("/xmlrpc/2/object", asXML, xmlCall("execute", param("db")+param("<int>2</int>")+param("pw")+param("res.users")+param("write")+param("<int>3</int>")+
+				param("<struct><member><name>password</name><value><string>canary</string></value></member></struct>"))),
+			answer(asXML, "<methodResponse><params><param><value><boolean>1</boolean></value></param></params></methodResponse>"),
+			`args=[3,{"password":"(secret)"}] kwargs= params= result=true secret=true`,
 		},
 		"xmlrpc login": {request("/xmlrpc/2/common", asXML, xmlCall("login", param("db")+param("admin")+param("pw"))), answer(asXML, "<methodResponse><params><param><value><int>2</int></value></param></params></methodResponse>"), nothing},
 		"compressed":   {callKW("res.partner", "read", `[[3]]`), answer(asJSON+"Content-Encoding: gzip\r\n", compressed(t, "gzip", `{"jsonrpc":"2.0","result":[1]}`)), `args=[[3]] kwargs={"context":{"lang":"en_US","uid":9}} params= result=[1] secret=false`},
