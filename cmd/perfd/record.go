@@ -87,6 +87,7 @@ func recordCommand(t terminal) *cobra.Command {
 	f.BoolVar(&o.logins, "keep-logins", false, "keep logins instead of user1, user2…")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` with the key of the aliases: one key, one alias (default: a new key each time)")
 	f.BoolVar(&o.show, "show", false, "print what is in the load file OUT")
+	under(f, headWatch, "from", "for")
 	under(f, headKeep, "keep-args", "keep-answers", "keep-logins", "key-file")
 	input = settingFlags(f, settingsBut("interfaces", "rpc_ports", "pg_ports", "evidence", "memory", "log")...)
 	return cmd

@@ -38,7 +38,8 @@ func (o *recordOptions) live(ctx context.Context, t terminal, c *config.Config, 
 		return rec, err
 	}
 	defer func() { err = errors.Join(err, front.close()) }()
-	if err := privilege.Drop(front.needed()...); err != nil && !errors.Is(err, privilege.ErrCgo) {
+	keep := append(front.needed(), privilege.DACOverride) // the load gets its name at the end, in a folder of whomever
+	if err := privilege.Drop(keep...); err != nil && !errors.Is(err, privilege.ErrCgo) {
 		w.log.Warn("capabilities are kept", "why", err)
 	}
 	for _, line := range front.describe() {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -24,6 +25,8 @@ type loadWriter struct {
 	pepper string
 	file   *os.File
 	writer *load.Writer // nil until the first call
+
+	pending atomic.Int64 // bytes of arguments and answers that wait
 
 	start    time.Time
 	last     time.Duration
@@ -97,6 +100,29 @@ func (r *loadWriter) note(c *rpclog.Call) {
 	if !keep || !r.o.answers {
 		o.Result = nil
 	}
+	if n := sizeOf(o); r.pending.Add(n) > pendingBytes {
+		r.pending.Add(-n)
+		o.Args, o.Kwargs, o.Params, o.Result = nil, nil, nil, nil
+	}
+}
+
+// pendingBytes bounds the arguments and answers of calls whose statements are not yet known.
+const pendingBytes = 64 << 20
+
+func sizeOf(o *rpclog.Content) int64 {
+	return int64(len(o.Args) + len(o.Kwargs) + len(o.Params) + len(o.Result))
+}
+
+// written takes a call's arguments out of the count; those of a hop before it, which is no call of its own, too.
+func (r *loadWriter) written(t *analyzer.Trace) {
+	if t.Call.Content == nil {
+		return
+	}
+	n := sizeOf(t.Call.Content)
+	if t.Front != nil {
+		n = min(2*n, r.pending.Load())
+	}
+	r.pending.Add(-n)
 }
 
 // Background implements analyzer.Sink.
@@ -104,6 +130,7 @@ func (r *loadWriter) Background(*analyzer.Background) error { return nil }
 
 // Trace implements analyzer.Sink.
 func (r *loadWriter) Trace(t *analyzer.Trace) error {
+	defer r.written(t)
 	c := t.Call
 	if c.Class == rpclog.Poll || c.Class == rpclog.Handshake {
 		r.left++
