@@ -34,7 +34,7 @@ type replayOptions struct {
 	writes, shift, keepIDs, cold     bool
 	beforeA, beforeB, dsn, dsnB      string
 	failIf                           []string
-	jsonFile, htmlFile               string
+	jsonFile, htmlFile, store        string
 	maxInFlight, maxQueued           int
 	timeout, maxGap                  time.Duration
 
@@ -113,6 +113,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.ignore, "ignore-fields", nil, "`patterns` of fields whose values in answers do not matter, besides times and tokens")
 	f.StringVar(&o.jsonFile, "json", "", "write the result as JSON to this `file`")
 	f.StringVar(&o.htmlFile, "html", "", "write the result as a page to this `file`")
+	f.StringVar(&o.store, "store", "", "keep the result in this perfd store `file`, beside those of earlier replays")
 	f.IntVar(&o.maxInFlight, "max-in-flight", 512, "most requests at once")
 	f.IntVar(&o.maxQueued, "max-waiting", 20_000, "most calls that wait")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "limit of one request, as a `duration`")

@@ -82,6 +82,11 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	if err := o.tell(t, &done); err != nil {
 		return err
 	}
+	if o.store != "" {
+		if err := keepReplay(ctx, o.store, &done); err != nil {
+			return err
+		}
+	}
 	switch {
 	case done.Stopped:
 		return context.Canceled
