@@ -129,3 +129,70 @@ func TestReplayOfRealOdoo(t *testing.T) {
 		})
 	}
 }
+
+// TestReplayMistakes has each mistake in the command line told with what to do.
+func TestReplayMistakes(t *testing.T) {
+	file := record(t, "odoo18-a")
+	kept := record(t, "odoo18-a", "--keep-args", "*:*")
+	users := filepath.Join(t.TempDir(), "users.yaml")
+	write(t, users, []byte("a: {login: x, pasword: y}\n"))
+	for args, want := range map[string]string{
+		"":                                  "no server is named; give --target",
+		"--target x --rounds 0":             "--rounds must be from 1 to 1000",
+		"--target x --cache disk":           "--cache must be off, memory, redis or tiered",
+		"--target x --mode fast":            `mode "fast": want timeline, think, rate or max`,
+		"--target x --mode rate":            "want calls a second",
+		"--target x --rate 5":               "give --mode rate",
+		"--target x --speed -1":             "speed -1: want above 0",
+		"--target x --sessions [":           `pattern "["`,
+		"--target x --before-a true":        "give --before-b, --target-b or --cache too",
+		"--target x --allow-dangerous post": "writes have to be allowed too",
+		"--target x --allow-writes --allow-dangerous sale.*": "each has to be named in full",
+		"--target x --fail-if p95(all)>5":                    "write as 'p95(res.partner.*) > +5%'",
+		"--target x --cache redis":                           "give --redis, or set REDIS_URL",
+		"--target x --json y --html y":                       "cannot both go to y",
+	} {
+		_, errOut := execute(t, exitUsage, append([]string{"replay", kept}, strings.Fields(args)...)...)
+		if !strings.Contains(errOut, want) {
+			t.Errorf("%s: %s, want %q", args, errOut, want)
+		}
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{file, "--target", "http://127.0.0.1:1"}, "the load has no arguments: it can be counted, not sent; record it with --keep-args"},
+		{[]string{kept, "--target", "http://127.0.0.1:1", "--users", users}, "want a login, or login with one of password"},
+		{[]string{kept, "--target", "http://127.0.0.1:1", "--users", users + ".none"}, "check the path"},
+		{[]string{users, "--target", "http://127.0.0.1:1"}, "not a perfd load"},
+	} {
+		if _, errOut := execute(t, exitFailure, append([]string{"replay"}, tt.args...)...); !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: %s, want %q", tt.args, errOut, tt.want)
+		}
+	}
+}
+
+// TestReplayOfTwoArms compares a server with itself behind the caching client: what the cache answers is told apart, a
+// threshold that is not kept is the exit status, and the page of HTML is written.
+func TestReplayOfTwoArms(t *testing.T) {
+	url := miniOdoo(t)
+	exchanges := clienttest.Read(t, fixtures.Tap(t, "odoo18-h"))
+	_, database := logins(t, exchanges)
+	file, page := record(t, "odoo18-h", "--keep-args", "*:*"), filepath.Join(t.TempDir(), "x.html")
+	t.Setenv("ODOO_PASSWORD", "right")
+	r := replayJSON(t, exitThreshold, file, "--target", url, "--database", database, "--mode", "max", "--rounds", "3", "--cache", "memory", "--target-is", database,
+		"--html", page, "--fail-if", "hits(all) >= 1%", "--fail-if", "errors(all) > 50%", "--sessions", "user1,user2")
+	var hits int64
+	for _, p := range r.Passes {
+		if p.Cached > 0 && p.Arm != "B" {
+			t.Errorf("%d answers of %s came from a cache", p.Cached, p.Arm)
+		}
+		hits += p.Cached
+	}
+	if hits == 0 || len(r.Passes) < 8 || len(r.Thresholds) != 2 || r.Thresholds[0].State != "broken" || r.Thresholds[1].State != "kept" {
+		t.Errorf("%d hits in %d passes, %+v", hits, len(r.Passes), r.Thresholds)
+	}
+	if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), "<html") {
+		t.Errorf("the page: %v", err)
+	}
+}
