@@ -1,13 +1,18 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
 )
 
 func TestRecordUsage(t *testing.T) {
@@ -114,5 +119,33 @@ func TestRecordOfPart(t *testing.T) {
 	}
 	if code, shown, errOut := perfd(t, nil, "record", "--show", out); code != exitPartial || !strings.Contains(errOut, "x.load: line") || !strings.Contains(errOut, "; ") {
 		t.Errorf("exit %d, %s%s", code, shown, errOut)
+	}
+}
+
+// TestRecordCountsWhatWaits: of what waited for its statements nothing is counted at the end, and what does not fit is left out
+// of its call.
+func TestRecordCountsWhatWaits(t *testing.T) {
+	rules, err := load.ParseRules("*:*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &recordOptions{out: filepath.Join(t.TempDir(), "x.load"), key: []byte(strings.Repeat("k", 32)), rules: rules, answers: true}
+	r, err := newLoadWriter(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.discard()
+	p := &pipeline{inputs: []input{fileInput(fixtures.Path(t, "tryton60-a"))}, keep: r.keeping()}
+	rec, err := p.run(t.Context(), func(sqltrace.Dictionary) (analyzer.Sink, error) { return r, nil })
+	if n := r.pending.Load(); err != nil || n != 0 || r.calls != 123 {
+		t.Errorf("%d bytes wait, %d calls, %v", n, r.calls, err)
+	}
+	if err := r.finish(io.Discard, rec); err != nil {
+		t.Error(err)
+	}
+	r.pending.Store(pendingBytes)
+	c := rpclog.Call{Method: "read", Content: &rpclog.Content{Args: []byte("[1]"), Result: []byte("7")}}
+	if r.note(&c); c.Content.Args != nil || c.Content.Result != nil || c.Content.Note.(noted).digest == "" || r.pending.Load() != pendingBytes {
+		t.Errorf("%+v, %d bytes wait", c.Content, r.pending.Load())
 	}
 }
