@@ -29,6 +29,7 @@ type recordOptions struct {
 	answers bool
 	logins  bool
 	keyFile string
+	uuid    string
 	show    bool
 
 	rules load.Rules
@@ -86,8 +87,9 @@ func recordCommand(t terminal) *cobra.Command {
 	f.BoolVar(&o.answers, "keep-answers", false, "keep the answers of those calls too, by the same rules")
 	f.BoolVar(&o.logins, "keep-logins", false, "keep logins instead of user1, user2…")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` with the key of the aliases: one key, one alias (default: a new key each time)")
+	f.StringVar(&o.uuid, "database-uuid", "", "the recorded database's `uuid`, its parameter database.uuid: a replay knows it by that")
 	f.BoolVar(&o.show, "show", false, "print what is in the load file OUT")
-	under(f, headWatch, "from", "for")
+	under(f, headWatch, "from", "for", "database-uuid")
 	under(f, headKeep, "keep-args", "keep-answers", "keep-logins", "key-file")
 	input = settingFlags(f, settingsBut("interfaces", "rpc_ports", "pg_ports", "evidence", "memory", "log")...)
 	return cmd
@@ -116,6 +118,8 @@ func (o *recordOptions) validate(args []string) error {
 		return usagef("--for must not be negative")
 	case o.length > 0 && len(o.from) > 0:
 		return usagef("--for is of live recordings, and --from reads files")
+	case strings.Trim(o.uuid, "0123456789abcdefABCDEF-") != "" || len(o.uuid) > 64:
+		return usagef("--database-uuid must be a uuid, not %q", o.uuid)
 	case slices.Contains(o.from, "-") && len(o.from) > 1:
 		return usagef("standard input cannot be read together with other files")
 	case o.answers && len(o.args) == 0:

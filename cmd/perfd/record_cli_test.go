@@ -26,6 +26,7 @@ func TestRecordUsage(t *testing.T) {
 		{out + " " + out, "record takes the OUT file, not 2"},
 		{tap + " --from " + tap, "OUT would overwrite the input"},
 		{out + " --from " + tap + " --for 5m", "--for is of live recordings"},
+		{out + " --database-uuid ../x --from " + tap, "--database-uuid must be a uuid"},
 		{out + " --for -5m", "--for must not be negative"},
 		{out + " --for abc --from " + tap, `--for must be`},
 		{out + " --from - --from " + tap, "standard input cannot be read together"},
@@ -66,12 +67,13 @@ func TestRecordFromStore(t *testing.T) {
 	if code, _, errOut := perfd(t, nil, "record", out, "--from", db, "--keep-args", "*"); code != exitUsage || !strings.Contains(errOut, "holds no arguments") {
 		t.Errorf("exit %d, %s", code, errOut)
 	}
-	if code, _, errOut := perfd(t, nil, "record", out, "--from", db); code != exitOK || !strings.Contains(errOut, "recorded 180 calls of 4 sessions") {
+	const uuid = "2b7e1516-28ae-11ee-be56-0242ac120002"
+	if code, _, errOut := perfd(t, nil, "record", out, "--from", db, "--database-uuid", uuid); code != exitOK || !strings.Contains(errOut, "recorded 180 calls of 4 sessions") {
 		t.Fatalf("exit %d, %s", code, errOut)
 	}
 	h, calls, sessions := readLoad(t, out)
 	_, want, _ := readLoad(t, record(t, "odoo18-h"))
-	if len(h.Lacks) == 0 || !strings.Contains(h.Lacks[0], "store") || h.Sources[0] != "tap.pcap.gz" || h.Product != "odoo" || len(sessions) != 4 || len(calls) != len(want) {
+	if len(h.Lacks) == 0 || h.DatabaseUUID != uuid || !strings.Contains(h.Lacks[0], "store") || h.Sources[0] != "tap.pcap.gz" || h.Product != "odoo" || len(sessions) != 4 || len(calls) != len(want) {
 		t.Fatalf("%+v, %d calls of %d", h, len(calls), len(want))
 	}
 	for i, c := range calls {

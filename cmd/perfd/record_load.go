@@ -270,7 +270,7 @@ func (r *loadWriter) finish(out io.Writer, rec analyzer.Recording) error {
 		return err
 	}
 	return r.writer.Amend(out, r.file, load.Header{
-		Product: most(r.products), Database: most(r.databases), Server: most(r.servers), Start: r.start,
+		Product: most(r.products), Database: most(r.databases), DatabaseUUID: r.o.uuid, Server: most(r.servers), Start: r.start,
 		Sources: r.sources[:min(len(r.sources), maxSources)], Lacks: r.missing(rec),
 	})
 }

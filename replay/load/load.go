@@ -15,7 +15,7 @@ type Header struct {
 	Product string `json:"product,omitempty"`
 	// Database is the name of the captured database, or its alias; a replay refuses to write to it.
 	Database string `json:"database,omitempty"`
-	// DatabaseUUID is the captured database's database.uuid as far as an answer told it.
+	// DatabaseUUID is the captured database's database.uuid, as far as whoever recorded it said.
 	DatabaseUUID string `json:"database_uuid,omitempty"`
 	// Server is the address that most calls went to: a replay refuses to write to it. Empty if not known.
 	Server string `json:"server,omitempty"`
