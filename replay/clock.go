@@ -16,7 +16,7 @@ func (r *Runner) clock(ctx context.Context, ready <-chan *item) {
 		if n == 0 {
 			origin, last = it.call.At, it.call.At
 		}
-		if gap := it.call.At - last; gap > r.cfg.MaxGap {
+		if gap := it.call.At - last; gap > r.cfg.MaxGap && (r.cfg.Mode == Timeline || r.cfg.Mode == Think) {
 			cut += gap - r.cfg.MaxGap
 			r.tally.cut(gap - r.cfg.MaxGap)
 		}

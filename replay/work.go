@@ -136,7 +136,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 		return next, nil
 	}
 	call := it.call
-	if it.mapped || r.rewriter.Changes() {
+	if it.mapped || r.rewriter.Changes() || r.rewriter.Stamped(&it.call) {
 		if rewritten, err := r.rewriter.Apply(&it.call); err == nil {
 			call = rewritten
 		}
@@ -162,6 +162,9 @@ func (s *session) send(it *item) (next *item, after func()) {
 		} else {
 			r.ids.Lose(it.call.Minted)
 		}
+	}
+	if err == nil {
+		r.rewriter.Note(&it.call, x.result)
 	}
 	if err == nil && len(it.call.Answer) > 0 && !r.cfg.KeepIDs && r.ids.Mentions(it.call.Answer) {
 		r.rewriter.Learn(r.ctx, s.client, &it.call, it.call.Answer, x.result)

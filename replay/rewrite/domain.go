@@ -26,7 +26,7 @@ func (w *walker) domainAt(v *jsontree.Value, model string, depth int) {
 		item := &v.Items[i]
 		switch {
 		case item.Kind != jsontree.Array || len(item.Items) == 0:
-		case item.Items[0].Kind == jsontree.String && len(item.Items) >= 3 && !(w.tryton && isJunction(item.Items[0].Text)):
+		case item.Items[0].Kind == jsontree.String && len(item.Items) >= 3 && (!w.tryton || !isJunction(item.Items[0].Text)):
 			w.leaf(item, model, of, depth)
 		default:
 			w.domainAt(item, model, depth+1)

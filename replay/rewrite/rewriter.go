@@ -27,6 +27,8 @@ type Rewriter struct {
 	// Shift is what is added to the dates in domains that are near Recorded. Defaults to nothing.
 	Shift    time.Duration
 	Recorded time.Time
+
+	stamps stamps
 }
 
 // Changes tells whether there is anything to rewrite but ids.
@@ -104,6 +106,7 @@ func (r *Rewriter) Apply(c *load.Call) (load.Call, error) {
 	if r.Shift != 0 {
 		w.moment = func(v *jsontree.Value, _ string) { changed = r.shift(v) || changed }
 	}
+	w.stamp = func(ref string, v *jsontree.Value) { changed = r.stamp(ref, v) || changed }
 	r.walk(w, c, &p)
 	out := *c
 	out.Path = w.path(c.Path)

@@ -15,6 +15,8 @@ type walker struct {
 	visit func(model string, id int64) int64
 	// moment gets each text, or value with a class, that a domain compares a date with; nil if none is wanted.
 	moment func(v *jsontree.Value, kind string)
+	// stamp gets each time by which a state of a record, "model,id", is meant; nil if none is wanted.
+	stamp func(ref string, v *jsontree.Value)
 }
 
 // id is one id.
@@ -233,11 +235,14 @@ func (w *walker) context(v *jsontree.Value, model string) {
 			}
 		case name == "params" && !w.tryton:
 			w.object(item)
-		case name == "_timestamp" && w.tryton && item.Kind == jsontree.Object:
+		case name == stampName && w.tryton && item.Kind == jsontree.Object:
 			for j := range item.Names {
 				ref := jsontree.Of(item.Names[j])
 				w.reference(&ref)
 				item.Names[j] = ref.Text
+				if w.stamp != nil {
+					w.stamp(ref.Text, &item.Items[j])
+				}
 			}
 		case strings.HasPrefix(name, "default_"), strings.HasPrefix(name, "search_default_"):
 			if fields == nil && model != "" {

@@ -18,6 +18,11 @@ var trytonReads = map[string]Tier{
 	"search_stock_quantity": Effective, "pre_validate": Effective, "get_tree_state": Effective, "get_search": Effective,
 }
 
+// trytonReadsOf are methods of one model that read.
+var trytonReadsOf = map[string]bool{
+	"ir.action.get": true, "ir.ui.view_search.get": true, "ir.ui.view_tree_state.get": true, "ir.ui.icon.get": true,
+}
+
 func tryton(c *load.Call) Tier {
 	switch c.Service {
 	case "model":
@@ -30,12 +35,7 @@ func tryton(c *load.Call) Tier {
 		switch {
 		case strings.HasPrefix(c.Method, "on_change_"):
 			return Effective
-		case c.Model+"."+c.Method == "ir.action.get":
-			return Effective
-		case c.Model == "ir.ui.view_search" && c.Method == "get",
-			c.Model == "ir.ui.view_tree_state" && c.Method == "get":
-			return Effective
-		case c.Method == "get" && c.Model == "ir.ui.icon":
+		case trytonReadsOf[c.Model+"."+c.Method]:
 			return Effective
 		}
 		return change(c.Model, c.Method)
