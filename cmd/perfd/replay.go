@@ -122,7 +122,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	under(f, headSent, "mode", "speed", "rate", "sessions", "methods", "shift-dates", "keep-ids")
 	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is")
 	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b", "database-url", "database-url-b")
-	under(f, headReport, "ignore-fields", "fail-if", "json", "html")
+	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store")
 	under(f, headLimits, "max-in-flight", "max-waiting", "timeout", "max-gap")
 }
 
