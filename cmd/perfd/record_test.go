@@ -186,6 +186,7 @@ func onTheWire(t *testing.T, name string) (list []exchange) {
 			if res, err := http.ReadResponse(answers, req); err == nil {
 				x.told = res.Header
 				x.answer, _ = io.ReadAll(res.Body)
+				_ = res.Body.Close()
 			}
 			list = append(list, x)
 		}
