@@ -212,6 +212,9 @@ func TestHostileFiles(t *testing.T) {
 		"far":            {pack(t, head+session+strings.Replace(call(""), `"at":0`, `"at":9000000000000000000`, 1)), errRange, 4},
 		"too far":        {pack(t, head+session+strings.Replace(call(""), `"at":0`, `"at":1e300`, 1)), ErrFormat, 4},
 		"minted name":    {pack(t, head+session+call(`,"minted":[{"model":"../x","ids":[1]}]`)), errName, 4},
+		"minted type":    {pack(t, head+session+call(`,"minted":[{"model":"x","ids":"a"}]`)), ErrFormat, 4},
+		"much minted":    {pack(t, head+session+call(`,"minted":[`+strings.Repeat("{},", 1<<20)+`{}]`)), ErrBound, 4},
+		"long header":    {pack(t, "perfd-load 1\n"+`{"load":{"version":1,"lacks":["`+strings.Repeat(`","`, 1<<20)+`"]}}`+"\n"), ErrBound, 2},
 		"source":         {pack(t, "perfd-load 1\n"+`{"load":{"version":1,"sources":["../../x"]}}`+"\n"), errName, 2},
 		"nothing":        {pack(t, head+"{}\n"), ErrFormat, 3},
 	} {

@@ -140,7 +140,7 @@ func (r *Reader) begin() error {
 	case version > Version:
 		return r.fail(fmt.Errorf("version %d: %w", version, ErrVersion))
 	}
-	rec, err := r.record()
+	rec, err := r.record(min(r.cfg.LineBytes, headerLine))
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (r *Reader) Next() (Call, error) {
 
 func (r *Reader) call() (Call, error) {
 	for {
-		rec, err := r.record()
+		rec, err := r.record(r.cfg.LineBytes)
 		if err != nil {
 			return Call{}, err
 		}
@@ -184,11 +184,15 @@ func (r *Reader) call() (Call, error) {
 			}
 			r.sessions[rec.Session.ID] = *rec.Session
 		case rec.Call != nil:
-			if err := r.checkCall(rec.Call); err != nil {
+			c, err := rec.Call.call()
+			if err == nil {
+				err = r.checkCall(&c)
+			}
+			if err != nil {
 				return Call{}, r.fail(err)
 			}
-			r.last = *rec.Call
-			return *rec.Call, nil
+			r.last = c
+			return c, nil
 		case rec.End != nil:
 			return Call{}, r.ended(rec.End)
 		default:
@@ -263,18 +267,51 @@ func deeper(raw []byte, limit int) bool {
 	return false
 }
 
+// headerLine bounds the header's line, and mintedText the list of what a call made: small texts of them take much memory.
+const (
+	headerLine = 1 << 20
+	mintedText = maxMinted * 20
+)
+
+// foundRecord is a record as it is read.
+type foundRecord struct {
+	Header  *Header    `json:"load"`
+	Session *Session   `json:"session"`
+	Call    *foundCall `json:"call"`
+	End     *end       `json:"end"`
+}
+
+// foundCall is a call whose list of what it made is not read yet.
+type foundCall struct {
+	Call
+	Minted json.RawMessage `json:"minted"`
+}
+
+func (f *foundCall) call() (Call, error) {
+	switch {
+	case len(f.Minted) == 0:
+		return f.Call, nil
+	case len(f.Minted) > mintedText:
+		return f.Call, fmt.Errorf("minted: %w", ErrBound)
+	}
+	if err := json.Unmarshal(f.Minted, &f.Call.Minted); err != nil {
+		return f.Call, fmt.Errorf("minted: %w: %s", ErrFormat, jsonTrouble(err))
+	}
+	return f.Call, nil
+}
+
 // record reads a line.
-func (r *Reader) record() (record, error) {
-	b, err := r.next(r.cfg.LineBytes)
+func (r *Reader) record(limit int) (foundRecord, error) {
+	b, err := r.next(limit)
 	if err != nil {
-		return record{}, err
+		return foundRecord{}, err
 	}
 	if deeper(b, r.cfg.Depth+4) {
-		return record{}, r.fail(fmt.Errorf("nesting: %w", ErrBound))
+		return foundRecord{}, r.fail(fmt.Errorf("nesting: %w", ErrBound))
 	}
-	var rec record
+	var rec foundRecord
 	if err := json.Unmarshal(b, &rec); err != nil {
-		return record{}, r.fail(fmt.Errorf("%w: %s", ErrFormat, jsonTrouble(err)))
+		return foundRecord{}, r.fail(fmt.Errorf("%w: %s", ErrFormat, jsonTrouble(err)))
 	}
 	return rec, nil
 }
