@@ -18,9 +18,9 @@ test: ## install what the tests lack, then run them
 	@scripts/ensure.sh go postgresql iproute lab
 	@go test ./...
 
-# What runs perfd beside real servers for long, or up to its memory's limit, is left to `make test`: TestLive and TestWatchPlayed go through the same
+# What runs perfd beside real servers for long, or up to its memory's limit, or only computes, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.
-LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes)$$
+LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes|TestVerdictsAreRightOftenEnough|TestTheTailAlone)$$
 
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab

@@ -52,7 +52,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 // htmlPage is what the template shows.
 type htmlPage struct {
 	R                              *Report
-	Title, Word, Sentence          string
+	Title, Word, Sentence, Cached  string
 	About, Doubts                  []string
 	Distribution, Rounds, Timeline template.HTML
 	Scale                          template.HTML
@@ -87,6 +87,7 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 			p.Rounds = rounds(&x.Overall.Typical)
 		}
 		p.rows(x, top)
+		p.Cached = hits(&x.Overall.B)
 	}
 	if r.Answers != nil {
 		for _, x := range r.Answers.Places {

@@ -59,6 +59,16 @@ func TestHTMLIsOnePageWithoutHarm(t *testing.T) {
 	}
 }
 
+func TestTheCacheStandsApart(t *testing.T) {
+	r := full()
+	r.Comparison.Overall.B.Hits, r.Comparison.Overall.B.HitP50 = 42000, 25e-6
+	for name, got := range map[string]string{"HTML": html(t, r), "text": text(t, r, TextConfig{})} {
+		if !strings.Contains(got, "cache answered 50 % of") {
+			t.Errorf("%s does not tell of the cache", name)
+		}
+	}
+}
+
 func TestHTMLOfLittle(t *testing.T) {
 	one := full()
 	one.B = ""

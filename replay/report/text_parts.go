@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/whatif"
 )
 
@@ -15,17 +16,24 @@ func (p *page) cached(r *Report) {
 	if r.Comparison == nil {
 		return
 	}
-	b := &r.Comparison.Overall.B
-	if b.Hits == 0 {
-		return
+	if said := hits(&r.Comparison.Overall.B); said != "" {
+		p.title("CACHE")
+		p.line("  " + said)
+		p.line("  The table is of what the servers answered.")
 	}
-	p.title("CACHE")
-	text := fmt.Sprintf("  B's cache answered %s of %s, half of them within %s", share(b.Hits, b.Hits+b.Calls+b.Errors), plural(b.Hits+b.Calls+b.Errors, "call"), figure(b.HitP50))
+}
+
+// hits says what the cache of B answered; empty if nothing.
+func hits(b *compare.Side) string {
+	if b.Hits == 0 {
+		return ""
+	}
+	all := b.Hits + b.Calls + b.Errors
+	text := fmt.Sprintf("B's cache answered %s of %s, half of them within %s", share(b.Hits, all), plural(all, "call"), figure(b.HitP50))
 	if b.HitP99 > 0 {
 		text += fmt.Sprintf(" and 99 %% within %s", figure(b.HitP99))
 	}
-	p.line(text)
-	p.line("  The table is of what the servers answered.")
+	return text + "."
 }
 
 // maxPlaces, maxStatements and maxRows of lists below the table.
