@@ -12,6 +12,7 @@ func (r *Runner) clock(ctx context.Context, ready <-chan *item) {
 	var cut, last, origin time.Duration
 	timer := newSleeper()
 	defer timer.stop()
+	timer.until(ctx, r.begun) // closed loops begin when the clock does, too
 	for it := range ready {
 		if n == 0 {
 			origin, last = it.call.At, it.call.At

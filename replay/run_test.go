@@ -31,6 +31,11 @@ func TestOrderWithinASession(t *testing.T) {
 			if rep.Sent != 300 || rep.Errors != 0 || len(results) != 300 {
 				t.Fatalf("%+v", rep)
 			}
+			for _, r := range results {
+				if r.Due < 0 || r.Sent < r.Due || r.Latency < r.Service || r.Service <= 0 || r.Wait != 0 {
+					t.Fatalf("due %s, sent %s, latency %s, service %s, waited %s", r.Due, r.Sent, r.Latency, r.Service, r.Wait)
+				}
+			}
 			last := map[string]int64{}
 			for _, a := range o.all() {
 				n, _ := a.Args[0].([]any)[0].(json.Number).Int64()

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/lab"
+	"github.com/perfd/perfd/replay/load"
 )
 
 // crowdUsers is the file of --users for lab.Crowd's users.
@@ -22,7 +28,7 @@ user6: {login: user6, password: "kQ7#vbmx5"}
 
 // TestReplayOfRealTryton records users at work with a real trytond through the tap, puts its database back as it was
 // before, and replays what they did, reads and writes: at least 99 % of the answers are as recorded, though what is
-// created gets other ids.
+// created gets other ids. Then an index is taken away from it.
 func TestReplayOfRealTryton(t *testing.T) {
 	if capture.LivePermitted() != nil {
 		t.Log("packets cannot be tapped here")
@@ -67,7 +73,53 @@ func TestReplayOfRealTryton(t *testing.T) {
 	if got.Sent < int64(len(calls))-30 || got.Mapped == 0 || len(r.Statements) == 0 {
 		t.Errorf("%d of %d calls sent, %d ids mapped, %d statements: %v", got.Sent, len(calls), got.Mapped, len(r.Statements), got.Left)
 	}
-	if b, err := os.ReadFile(file); err != nil || len(b) == 0 {
-		t.Error("the load is gone")
+	findsAnIndex(t, pg, url, users)
+}
+
+// findsAnIndex compares the server with itself without an index that matters, which is found and explained.
+func findsAnIndex(t *testing.T, pg *lab.Postgres, url, users string) {
+	t.Helper()
+	pg.Exec(lab.Database, `SET session_replication_role = replica;
+		INSERT INTO party_address (party, street, active) SELECT 1 + g % 50, 'a street', true FROM generate_series(1, 600000) g; ANALYZE party_address`)
+	rules, err := load.ParseRules("*:*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "addresses.load")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := load.NewWriter(out, load.Header{Product: "tryton", Start: time.Now(), Arguments: true}, load.Config{Key: []byte("a key of this test"), Rules: rules, Logins: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		id := strconv.Itoa(i % 2)
+		if i < 2 {
+			if _, err := w.Session(load.Session{ID: id, Login: "user" + strconv.Itoa(i+1), Transport: "tryton"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Call(load.Call{
+			Session: id, At: time.Duration(i) * time.Millisecond, Duration: time.Microsecond, Transport: "tryton", Verb: "POST", Path: "/" + lab.Database + "/",
+			Service: "model", Model: "party.address", Method: "search_count", Status: 200,
+			Args: fmt.Appendf(nil, `[[["party","=",%d]],{}]`, 100+i), // whose addresses are few
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	dsn := pg.DSN(lab.Database, "disable")
+	sql := func(text string) string {
+		return fmt.Sprintf("psql -X -q -v ON_ERROR_STOP=1 -d '%s' -c '%s'", dsn, text)
+	}
+	r := replayJSON(t, exitThreshold, file, "--target", url, "--database", lab.Database, "--users", users, "--mode", "max", "--rounds", "4", "--database-url", dsn,
+		"--before-a", sql("CREATE INDEX IF NOT EXISTS mine ON party_address (party)"),
+		"--before-b", sql("DROP INDEX IF EXISTS mine, party_address_party_index"), "--fail-if", "mean(party.address.*) > +20%")
+	if r.Verdict != "slower" || len(r.Statements) == 0 || !strings.Contains(r.Statements[0].Text, `"party_address"`) {
+		t.Errorf("%s: %s; %+v", r.Verdict, r.Sentence, r.Statements)
 	}
 }
