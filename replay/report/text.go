@@ -201,7 +201,7 @@ func (p *page) row(r compare.Row) {
 	switch {
 	case r.Verdict != compare.Unchanged:
 		change = signed(t.Delta)
-	case len(t.PerRound) > 0 && t.Adjusted < 0.05:
+	case strings.HasPrefix(r.Reason, "less than"):
 		tail = fmt.Sprintf("below %.2g%%", 100*t.Minimum)
 	}
 	for _, q := range []struct {
