@@ -192,10 +192,14 @@ func (r *loadWriter) session(c *rpclog.Call, database string) (key string, err e
 	default:
 		key, s.Anonymous = fmt.Sprint("client ", c.Transport, " ", c.Client.Addr()), true
 	}
+	before, known := r.sessions[key]
+	if !known && len(r.sessions) >= maxSessions {
+		key, s = "others", load.Session{Transport: "http", Anonymous: true}
+		before, known = r.sessions[key]
+	}
 	if s.Anonymous {
 		r.anonymous++
 	}
-	before, known := r.sessions[key]
 	if known {
 		s.Transport = before.Transport
 		if before.Transport == "http" && c.Transport != rpclog.HTTP {
@@ -275,7 +279,11 @@ func (r *loadWriter) finish(out io.Writer, rec analyzer.Recording) error {
 	})
 }
 
-const maxSources = 64
+// Bounds of what a load lists; a reader takes no more sessions than some over this.
+const (
+	maxSources  = 64
+	maxSessions = 200000
+)
 
 // most is the key that was counted most.
 func most(counts map[string]int) string {
