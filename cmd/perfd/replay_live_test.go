@@ -80,7 +80,7 @@ func TestReplayOfRealTryton(t *testing.T) {
 func findsAnIndex(t *testing.T, pg *lab.Postgres, url, users string) {
 	t.Helper()
 	pg.Exec(lab.Database, `SET session_replication_role = replica;
-		INSERT INTO party_address (party, street, active) SELECT 1 + g % 50, 'a street', true FROM generate_series(1, 600000) g; ANALYZE party_address`)
+		INSERT INTO party_address (party, street, active) SELECT 1 + g % 50, 'a street', true FROM generate_series(1, 500000) g; ANALYZE party_address`)
 	rules, err := load.ParseRules("*:*")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func findsAnIndex(t *testing.T, pg *lab.Postgres, url, users string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 20 {
+	for i := range 14 {
 		id := strconv.Itoa(i % 2)
 		if i < 2 {
 			if _, err := w.Session(load.Session{ID: id, Login: "user" + strconv.Itoa(i+1), Transport: "tryton"}); err != nil {
@@ -119,6 +119,9 @@ func findsAnIndex(t *testing.T, pg *lab.Postgres, url, users string) {
 	r := replayJSON(t, exitThreshold, file, "--target", url, "--database", lab.Database, "--users", users, "--mode", "max", "--rounds", "4", "--database-url", dsn,
 		"--before-a", sql("CREATE INDEX IF NOT EXISTS mine ON party_address (party)"),
 		"--before-b", sql("DROP INDEX IF EXISTS mine, party_address_party_index"), "--fail-if", "mean(party.address.*) > +20%")
+	if strings.Contains(fmt.Sprint(r), "lab-superuser") {
+		t.Error("the report has the password of the commands")
+	}
 	if r.Verdict != "slower" || len(r.Statements) == 0 || !strings.Contains(r.Statements[0].Text, `"party_address"`) {
 		t.Errorf("%s: %s; %+v", r.Verdict, r.Sentence, r.Statements)
 	}

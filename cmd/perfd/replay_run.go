@@ -131,7 +131,7 @@ func (o *replayOptions) second(a *bench.Arm, t terminal) (*bench.Arm, error) {
 // armB is what the second arm is called.
 func (o *replayOptions) armB() string {
 	var words []string
-	for _, w := range []string{o.targetB, o.baseB, o.beforeB} {
+	for _, w := range []string{o.targetB, o.baseB, program(o.beforeB)} {
 		if w != "" {
 			words = append(words, w)
 		}
@@ -140,6 +140,15 @@ func (o *replayOptions) armB() string {
 		words = append(words, "cache "+o.cache)
 	}
 	return strings.Join(words, ", ")
+}
+
+// program is what a command runs, without its arguments, which may hold a password.
+func program(command string) string {
+	words := strings.Fields(command)
+	if len(words) == 0 {
+		return ""
+	}
+	return "after " + words[0]
 }
 
 // shell is a command that runs before a pass.
@@ -154,7 +163,7 @@ func shell(command string, t terminal) func(context.Context) error {
 		if err := cmd.Run(); err != nil {
 			text := said.Bytes()
 			_, _ = t.err.Write(text[max(0, len(text)-4096):])
-			return fmt.Errorf("run %q: %w", command, err)
+			return fmt.Errorf("run %s: %w", strings.TrimPrefix(program(command), "after "), err)
 		}
 		return nil
 	}

@@ -68,6 +68,7 @@ func logins(t *testing.T, exchanges []clienttest.Exchange) (file, database strin
 // told is what perfd replay says as JSON.
 type told struct {
 	Verdict, Sentence string
+	A, B              string
 	Passes            []struct {
 		Arm                      string
 		Sent, Errors, Cached     int64
