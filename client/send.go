@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -41,6 +43,8 @@ type Reply struct {
 	Sent, First, End time.Time
 }
 
+var errPath = errors.New("want one that begins with a slash")
+
 var errLoggedOut = errors.New("nobody is logged in")
 
 // Send makes one request in the session that Login began: it logs nobody in, repeats nothing, waits for no slot and
@@ -49,6 +53,9 @@ var errLoggedOut = errors.New("nobody is logged in")
 func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 	if c.closed.Load() {
 		return Reply{}, cannot(m.Model, m.Method, errClosed)
+	}
+	if !strings.HasPrefix(m.Path, "/") { // which would become part of the server's name
+		return Reply{}, cannot(m.Model, m.Method, fmt.Errorf("path %.100q: %w", m.Path, errPath))
 	}
 	e := c.endpoints[0]
 	s := e.session.Load()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -58,9 +59,10 @@ func sendable(c *load.Call) bool {
 	return true
 }
 
-// message is a call in the form in which it was recorded.
+// message is a call in the form in which it was recorded. What says what it does, its model and method, is what package
+// safety judged: nothing else in a load can make another call of it.
 func (r *Runner) message(c *load.Call) (client.Message, error) {
-	m := client.Message{Model: c.Model, Method: c.Method, Path: c.Path, Verb: c.Verb}
+	m := client.Message{Model: c.Model, Method: c.Method, Path: c.Path}
 	switch c.Transport {
 	case "tryton":
 		m.Path, m.Kind = "/"+url.PathEscape(r.cfg.Database)+"/", jsonKind
@@ -70,6 +72,7 @@ func (r *Runner) message(c *load.Call) (client.Message, error) {
 		}
 		m.Body = appendTryton(nil, name, c.Args)
 	case "json2":
+		m.Path = "/json/2/" + url.PathEscape(c.Model) + "/" + url.PathEscape(c.Method)
 		m.Kind, m.Body = jsonKind, orEmpty(c.Params, orEmpty(c.Kwargs, []byte("{}")))
 	case "xmlrpc":
 		return r.xml(m, c)
@@ -78,12 +81,21 @@ func (r *Runner) message(c *load.Call) (client.Message, error) {
 		if c.Path == "/jsonrpc" {
 			return keyed(m, c), nil
 		}
+		if c.Model != "" && !within(c.Path, "/web/dataset/call_kw", "/web/dataset/call_button") {
+			m.Path = "/web/dataset/call_kw/" + url.PathEscape(c.Model) + "/" + url.PathEscape(c.Method)
+		}
 		m.Body = appendParams(nil, c)
 	default:
-		m.Page = true
+		m.Verb, m.Page = http.MethodGet, true
 		m.Public = true
 	}
 	return m, nil
+}
+
+// within tells whether a path is one of these routes, or below it.
+func within(path string, routes ...string) bool {
+	return slices.ContainsFunc(routes, func(route string) bool { return path == route || strings.HasPrefix(path, route+"/") }) &&
+		!strings.Contains(path, "..")
 }
 
 func orEmpty(b, or []byte) []byte {
@@ -112,7 +124,7 @@ func appendParams(b []byte, c *load.Call) []byte {
 	b = append(b, `{"jsonrpc":"2.0","method":"call","id":`...)
 	b = strconv.AppendInt(b, number.Add(1), 10)
 	b = append(b, `,"params":`...)
-	if len(c.Params) > 0 || c.Model == "" {
+	if c.Model == "" {
 		return append(append(b, orEmpty(c.Params, []byte("{}"))...), '}')
 	}
 	b = appendQuoted(append(b, `{"model":`...), c.Model)
@@ -148,7 +160,9 @@ func keyed(m client.Message, c *load.Call) client.Message {
 
 // xml is a message of XML-RPC.
 func (r *Runner) xml(m client.Message, c *load.Call) (client.Message, error) {
-	m.Kind = "text/xml"
+	if m.Kind = "text/xml"; !within(c.Path, "/xmlrpc") {
+		m.Path = "/xmlrpc/2/object"
+	}
 	var args []any
 	var kwargs map[string]any
 	for _, part := range []struct {

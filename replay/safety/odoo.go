@@ -1,6 +1,8 @@
 package safety
 
 import (
+	"net/url"
+	"path"
 	"strings"
 
 	"github.com/perfd/perfd/replay/load"
@@ -50,8 +52,10 @@ func odoo(c *load.Call) Tier {
 		return Excluded // log-ins: every session makes its own
 	case c.Model != "" && c.Method != "":
 		return odooMethod(c)
-	}
-	if strings.Contains(c.Path, "/static/") {
+	case c.Transport == "xmlrpc", c.Transport == "json2", strings.HasPrefix(c.Path, "/xmlrpc"), c.Path == "/jsonrpc", strings.HasPrefix(c.Path, "/json/2"),
+		strings.HasPrefix(c.Path, "/web/dataset/call"):
+		return Excluded // a method's route, and no method is known
+	case strings.Contains(c.Path, "/static/"), !plain(c.Path):
 		return Excluded
 	}
 	for route := c.Path; len(route) > 1; route = route[:max(strings.LastIndexByte(route, '/'), 0)] {
@@ -66,6 +70,12 @@ func odoo(c *load.Call) Tier {
 		return Excluded // nothing is known of it
 	}
 	return change("", c.Path)
+}
+
+// plain tells whether a path means what it says: a proxy or a server may take "/web/image/../session/logout" for another.
+func plain(p string) bool {
+	text, err := url.PathUnescape(p)
+	return err == nil && (path.Clean(text) == text || path.Clean(text)+"/" == text) && !strings.ContainsAny(text, "\\;?#")
 }
 
 func odooMethod(c *load.Call) Tier {

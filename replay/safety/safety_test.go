@@ -49,6 +49,12 @@ func TestTiers(t *testing.T) {
 		{load.Call{Path: "/jsonrpc", Service: "common", Method: "login"}, Excluded},
 		{load.Call{Path: "/jsonrpc", Service: "common", Method: "version"}, Effective},
 		{load.Call{}, Excluded},
+		{load.Call{Path: "/web/image/../session/logout", Verb: "GET"}, Excluded},
+		{load.Call{Path: "/web/image/%2e%2e/session/logout", Verb: "GET"}, Excluded},
+		{load.Call{Path: "/web/dataset/call_kw/res.partner/read", Params: []byte(`{"model":"res.partner","method":"unlink"}`)}, Excluded},
+		{load.Call{Path: "/jsonrpc", Params: []byte(`{"service":"object"}`)}, Excluded},
+		{load.Call{Transport: "xmlrpc", Path: "/xmlrpc/2/object", Method: "execute_kw"}, Excluded},
+		{load.Call{Transport: "json2", Path: "/json/2/res.partner/unlink"}, Excluded},
 
 		{load.Call{Transport: "tryton", Service: "model", Model: "party.party", Method: "search_read"}, Read},
 		{load.Call{Transport: "tryton", Service: "model", Model: "party.party", Method: "on_change_with_name"}, Effective},
