@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/fixtures/synth"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
@@ -149,5 +151,58 @@ func TestRecordCountsWhatWaits(t *testing.T) {
 	c := rpclog.Call{Method: "read", Content: &rpclog.Content{Args: []byte("[1]"), Result: []byte("7")}}
 	if r.note(&c); c.Content.Args != nil || c.Content.Result != nil || c.Content.Note.(noted).digest == "" || r.pending.Load() != pendingBytes {
 		t.Errorf("%+v, %d bytes wait", c.Content, r.pending.Load())
+	}
+}
+
+// TestRecordOfLossyCaptures: what is lost of a request or an answer is missing in the load, and nothing wrong stands there
+// instead.
+func TestRecordOfLossyCaptures(t *testing.T) {
+	whole, err := synth.Read(fixtures.Tap(t, "tryton60-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, calls, _ := readLoad(t, record(t, "tryton60-a", "--keep-args", "*:*"))
+	want := map[string]load.Call{}
+	for _, c := range calls {
+		want[h.Start.Add(c.At).String()+c.Method] = c
+	}
+	for name, rec := range map[string]synth.Recording{
+		"small": whole.MSS(100), "drop": whole.Drop(1, 0.01), "drop more": whole.MSS(200).Drop(2, 0.05), "reorder": whole.Reorder(3, 4), "mid-stream": whole.MidStream(whole.Duration() / 2),
+		"cut": whole.Truncate(200), "corrupt": whole.Corrupt(4, 0.02),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			in, out := filepath.Join(dir, "x.pcap"), filepath.Join(dir, "x.load")
+			if err := os.WriteFile(in, rec.Pcap(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, _, errOut := perfd(t, nil, "record", out, "--from", in, "--keep-args", "*:*", "--rpc-port", "8000"); code != exitOK && code != exitPartial {
+				t.Fatalf("exit %d, %s", code, errOut)
+			}
+			h, got, _ := readLoad(t, out)
+			found, without := 0, 0
+			for _, c := range got {
+				w, ok := want[h.Start.Add(c.At).String()+c.Method]
+				if !ok || name == "corrupt" {
+					continue
+				}
+				found++
+				if c.Args == nil && w.Args != nil {
+					without++
+					if !strings.Contains(c.Lacks, "arguments") {
+						t.Errorf("%s.%s has no arguments and does not say so", c.Model, c.Method)
+					}
+				} else if !bytes.Equal(c.Args, w.Args) {
+					t.Errorf("%s.%s: %s, want %s", c.Model, c.Method, c.Args, w.Args)
+				}
+				if len(c.Minted) > 0 && len(w.Minted) == 0 {
+					t.Errorf("%s.%s made %v", c.Model, c.Method, c.Minted)
+				}
+			}
+			t.Logf("%d calls of %d, %d found again, %d of them without arguments", len(got), len(calls), found, without)
+			if len(got) == 0 || name != "corrupt" && found < len(calls)/4 {
+				t.Errorf("%d calls, %d found again", len(got), found)
+			}
+		})
 	}
 }
