@@ -42,7 +42,7 @@ func TestReplayOfRealTryton(t *testing.T) {
 	write(t, users, []byte(crowdUsers))
 	p := startPerfd(t, append([]string{"record", file, "--interface", "lo", "--keep-args", "*:*", "--keep-logins", "--keep-answers"}, portFlags(server, pg)...)...)
 	p.await("perfd records")
-	calls, err := lab.Crowd{Host: server.Addr.String(), Users: 4, Bursts: 3}.Work(t.Context())
+	calls, err := lab.Crowd{Host: server.Addr.String(), Users: 4, Bursts: 2}.Work(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
