@@ -26,7 +26,7 @@ func exportCommand(t terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "export LOAD",
 		Short:   "Write a load file as a k6 script or as a HAR file",
-		Long:    exportHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage",
+		Long:    exportHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage\n  3    the load is cut off; what could be read was exported",
 		Example: "  perfd export day.load --k6 day.js && k6 run -e TARGET=http://staging:8069 -e PASSWORD=demo day.js\n  perfd export day.load --har day.har --target http://staging:8069",
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -73,7 +73,7 @@ func exportLoad(t terminal, r *load.Reader, c export.Config, k6, har, target str
 		return err
 	}
 	sayExported(t.err, done)
-	return nil
+	return loadError(done.CutOff)
 }
 
 // sayExported says what was exported, and what was not.

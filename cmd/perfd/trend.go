@@ -29,7 +29,7 @@ func trendCommand(t terminal) *cobra.Command {
 		Use:     "trend REPORT…|STORE",
 		Short:   "Find the run from which on replays are slower or faster",
 		Long:    trendHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage",
-		Example: "  perfd replay day.load --target http://staging:8069 --json runs/$(date +%F).json && perfd trend runs/*.json\n  perfd replay day.load --target http://staging:8069 --store runs.perfd && perfd trend runs.perfd",
+		Example: "  perfd replay day.load --target http://staging:8069 --json runs/$(date +%F).json\n  perfd trend runs/*.json\n  perfd replay day.load --target http://staging:8069 --store runs.perfd\n  perfd trend runs.perfd",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:

@@ -31,7 +31,7 @@ func whatIfCommand(t terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "whatif LOAD",
 		Short:   "Answer what a cache or other workers would change, from recorded calls alone",
-		Long:    whatIfHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage",
+		Long:    whatIfHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage\n  3    the load is cut off; the answers are of what could be read",
 		Example: "  perfd whatif day.load\n  perfd whatif day.load --workers 8 --ttl 1m --json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -43,18 +43,13 @@ func whatIfCommand(t terminal) *cobra.Command {
 				return usagef("--ttl must be above 0, not %s", c.TTL)
 			}
 			a, err := askLoad(args[0], c)
-			if err != nil {
+			if a == nil {
 				return err
 			}
-			if asJSON {
-				e := json.NewEncoder(t.out)
-				e.SetIndent("", "  ")
-				if err := e.Encode(a); err != nil {
-					return fmt.Errorf("write answers: %w", err)
-				}
-				return nil
+			if said := tellAnswers(t, args[0], a, asJSON); said != nil {
+				return said
 			}
-			return report.WhatIf(t.out, report.Load{Name: filepath.Base(args[0])}, a) //nolint:wrapcheck // it says what it was about
+			return err // of a load that is cut off
 		},
 	}
 	f := cmd.Flags()
@@ -64,7 +59,19 @@ func whatIfCommand(t terminal) *cobra.Command {
 	return cmd
 }
 
-// askLoad reads a load file and answers.
+func tellAnswers(t terminal, file string, a *whatif.Answers, asJSON bool) error {
+	if !asJSON {
+		return report.WhatIf(t.out, report.Load{Name: filepath.Base(file)}, a) //nolint:wrapcheck // it says what it was about
+	}
+	e := json.NewEncoder(t.out)
+	e.SetIndent("", "  ")
+	if err := e.Encode(a); err != nil {
+		return fmt.Errorf("write answers: %w", err)
+	}
+	return nil
+}
+
+// askLoad reads a load file and answers, if it is cut off of what could be read and with an error.
 func askLoad(file string, c whatif.Config) (*whatif.Answers, error) {
 	r, done, err := openLoad(file)
 	if err != nil {
@@ -76,6 +83,9 @@ func askLoad(file string, c whatif.Config) (*whatif.Answers, error) {
 		call, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return s.Answer(), nil
+		}
+		if errors.Is(err, load.ErrCutOff) {
+			return s.Answer(), loadError(err)
 		}
 		if err != nil {
 			return nil, loadError(err)

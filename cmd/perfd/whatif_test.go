@@ -70,6 +70,27 @@ func TestWhatIfAndExport(t *testing.T) {
 			t.Errorf("%v: %d %s", wrong, code, errOut)
 		}
 	}
+	for _, command := range []string{"whatif", "export", "trend"} {
+		out, _, code := commandLine(t, command, "--help")
+		for _, line := range strings.Split(out, "\n") {
+			if code != exitOK || len([]rune(line)) > helpWidth {
+				t.Errorf("%s --help: %d, %d columns: %s", command, code, len([]rune(line)), line)
+			}
+		}
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)*2/3], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errOut, code := commandLine(t, "whatif", file); code != exitPartial || !strings.Contains(out, " calls in ") {
+		t.Errorf("of a load that is cut off: %d\n%s\n%s", code, out, errOut)
+	}
+	if out, errOut, code := commandLine(t, "export", file, "--k6", "-"); code != exitPartial || !strings.Contains(out, "k6/http") {
+		t.Errorf("of a load that is cut off: %d\n%.500s\n%s", code, out, errOut)
+	}
 	if err := os.WriteFile(file, []byte("no load"), 0o600); err != nil {
 		t.Fatal(err)
 	}

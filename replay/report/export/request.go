@@ -49,6 +49,8 @@ type Done struct {
 	Sessions int
 	// Left are the calls that were not, by why.
 	Left map[string]int64
+	// CutOff is why the load ends early, if it does: what came before was exported.
+	CutOff error
 }
 
 // Why calls are left out.
@@ -84,6 +86,10 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 	for {
 		call, err := from.Next()
 		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if errors.Is(err, load.ErrCutOff) {
+			done.CutOff = err
 			return nil
 		}
 		if err != nil {
