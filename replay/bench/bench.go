@@ -4,7 +4,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/perfd/perfd/replay"
@@ -127,7 +126,7 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 		if err != nil && ctx.Err() == nil {
 			return out, fmt.Errorf("pass %d of %d (%s): %w", p.Number, p.Of, p.Arm, err)
 		}
-		if err != nil && !errors.Is(err, context.Canceled) {
+		if err != nil { // which comes of that
 			out.Stopped = true
 			break
 		}
