@@ -159,6 +159,7 @@ func BenchmarkGenerator(b *testing.B) {
 			b.ReportMetric(float64(rep.Late.P99.Microseconds()), "late-p99-µs")
 			b.ReportMetric(float64(rep.Service.P50.Microseconds()), "service-p50-µs")
 			b.ReportMetric(rep.CPU/(float64(rep.Sent)/rep.Duration.Seconds())*1e6, "cpu-µs/call")
+			b.ReportMetric(float64(rep.Left[replay.LeftInFlight]+rep.Left[replay.LeftQueue]), "dropped")
 			if rep.Errors > 0 {
 				b.Errorf("%d errors: %v", rep.Errors, rep.Failures)
 			}
