@@ -100,7 +100,7 @@ func (r *loadWriter) note(c *rpclog.Call) {
 	if !keep || !r.o.answers {
 		o.Result = nil
 	}
-	if n := sizeOf(o); r.pending.Add(n) > pendingBytes {
+	if n := contentBytes(o); r.pending.Add(n) > pendingBytes {
 		r.pending.Add(-n)
 		o.Args, o.Kwargs, o.Params, o.Result = nil, nil, nil, nil
 	}
@@ -109,7 +109,7 @@ func (r *loadWriter) note(c *rpclog.Call) {
 // pendingBytes bounds the arguments and answers of calls whose statements are not yet known.
 const pendingBytes = 64 << 20
 
-func sizeOf(o *rpclog.Content) int64 {
+func contentBytes(o *rpclog.Content) int64 {
 	return int64(len(o.Args) + len(o.Kwargs) + len(o.Params) + len(o.Result))
 }
 
@@ -118,7 +118,7 @@ func (r *loadWriter) written(t *analyzer.Trace) {
 	if t.Call.Content == nil {
 		return
 	}
-	n := sizeOf(t.Call.Content)
+	n := contentBytes(t.Call.Content)
 	if t.Front != nil {
 		n = min(2*n, r.pending.Load())
 	}
