@@ -22,9 +22,9 @@ odoo-test: ## the client against a real Odoo: make odoo-test ODOO_URL='http://lo
 	@: $${ODOO_URL:?is not set: http://login:password@host:8069/?db=name, an administrator of a database for tests}
 	@ODOO_URL="$$ODOO_URL" go test -count=1 -tags odoo -run Odoo ./client
 
-# What runs perfd beside real servers for long, or up to its memory's limit, is left to `make test`: TestLive and TestWatchPlayed go through the same
+# What runs perfd beside real servers for long, or up to its memory's limit, or only computes, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.
-LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes)$$
+LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes|TestVerdictsAreRightOftenEnough|TestTheTailAlone)$$
 
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab

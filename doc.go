@@ -11,6 +11,7 @@
 //	odoolog/    the server's own log → what it says of its requests
 //	process/    which process and thread used which connection
 //	evidence/   hashes by which rpclog and sqltrace are compared
+//	jsontree/   JSON texts from outside, rewritten in places
 //	analyzer/   calls and statements → traces, findings, summaries
 //	report/     traces → text, JSON lines, HTML
 //	store/      traces in an embedded database
@@ -20,6 +21,7 @@
 //	cmd/perfd/  the command, which wires them
 //	cache/      keeps answers of calls in memory and Redis; a package of its own
 //	client/     calls methods of Odoo and Tryton servers; a package of its own
+//	replay/     captured sessions sent again, and compared
 //	deploy/     systemd, Docker, Kubernetes, Helm
 //	fixtures/   real recordings with their ground truth, and a generator of hostile ones
 //	lab/        real servers for tests

@@ -25,7 +25,7 @@ func (t odooJSON2) login(ctx context.Context, w *wire, who credential) (*session
 	return s, nil
 }
 
-func (odooJSON2) call(ctx context.Context, w *wire, s *session, r *request) (json.RawMessage, error) {
+func (t odooJSON2) call(ctx context.Context, w *wire, s *session, r *request) (json.RawMessage, error) {
 	named, err := r.named()
 	if err != nil {
 		return nil, err
@@ -38,20 +38,24 @@ func (odooJSON2) call(ctx context.Context, w *wire, s *session, r *request) (jso
 	x := r.exchange()
 	x.path, x.kind, x.body = "/json/2/"+url.PathEscape(r.model)+"/"+url.PathEscape(r.method), jsonKind, body
 	x.header = s.headers()
-	x.read = func(a reply) error {
-		if a.status != http.StatusOK {
-			return w.json2Error(x, a)
-		}
-		if !json.Valid(a.body) {
-			return w.garbled(x, a, errEmpty)
-		}
-		result = a.body
-		return nil
+	x.read = func(a reply) (err error) {
+		result, err = t.read(w, x, a)
+		return err
 	}
 	if err := w.do(ctx, x); err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+func (odooJSON2) read(w *wire, x *exchange, a reply) (json.RawMessage, error) {
+	if a.status != http.StatusOK {
+		return nil, w.json2Error(x, a)
+	}
+	if !json.Valid(a.body) {
+		return nil, w.garbled(x, a, errEmpty)
+	}
+	return a.body, nil
 }
 
 // json2Error makes an error of an answer with another status than 200.

@@ -55,28 +55,36 @@ func jsonRPC(ctx context.Context, w *wire, x *exchange, params any) (json.RawMes
 	}
 	var result json.RawMessage
 	x.kind, x.body = jsonKind, body
-	x.read = func(r reply) error {
-		var a answer
-		if err := json.Unmarshal(r.body, &a); err != nil {
-			return w.garbled(x, r, err)
-		}
-		switch {
-		case a.Error != nil:
-			e := w.odooError(x, a.Error.Data, a.Error.Code, a.Error.Message)
-			e.Status = r.status
-			return e
-		case r.status != http.StatusOK:
-			return w.status(x, r)
-		case a.Result == nil: // left out: the method returned None
-			a.Result = null
-		}
-		result = a.Result
-		return nil
+	x.read = func(r reply) (err error) {
+		result, err = readJSONRPC(w, x, r)
+		return err
 	}
 	if err := w.do(ctx, x); err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+func readJSONRPC(w *wire, x *exchange, r reply) (json.RawMessage, error) {
+	var a answer
+	if err := json.Unmarshal(r.body, &a); err != nil {
+		return nil, w.garbled(x, r, err)
+	}
+	switch {
+	case a.Error != nil:
+		e := w.odooError(x, a.Error.Data, a.Error.Code, a.Error.Message)
+		e.Status = r.status
+		return nil, e
+	case r.status != http.StatusOK:
+		return nil, w.status(x, r)
+	case a.Result == nil: // left out: the method returned None
+		return null, nil
+	}
+	return a.Result, nil
+}
+
+func (odooJSONRPC) read(w *wire, x *exchange, r reply) (json.RawMessage, error) {
+	return readJSONRPC(w, x, r)
 }
 
 // service calls a method of one of the three services.

@@ -82,6 +82,10 @@ func (odooWeb) call(ctx context.Context, w *wire, s *session, r *request) (json.
 	}{r.model, r.method, r.positional(), r.jsonKeywords()})
 }
 
+func (odooWeb) read(w *wire, x *exchange, r reply) (json.RawMessage, error) {
+	return readJSONRPC(w, x, r)
+}
+
 func (odooWeb) logout(ctx context.Context, w *wire, s *session) error {
 	x := ask("logout", "/web/session/destroy", "", nil)
 	x.safe, x.jar = false, s.jar

@@ -26,37 +26,42 @@ const (
 // noNone is how Odoo says that the method returned None, which its XML-RPC cannot carry: after the method was done.
 const noNone = "cannot marshal None unless allow_none is enabled"
 
-func (odooXMLRPC) service(ctx context.Context, w *wire, x *exchange, service, method string, args ...any) (json.RawMessage, error) {
+func (t odooXMLRPC) service(ctx context.Context, w *wire, x *exchange, service, method string, args ...any) (json.RawMessage, error) {
 	body, err := xmlrpc.AppendCall(nil, method, args...)
 	if err != nil {
 		return nil, cannot(x.model, x.method, err)
 	}
 	var result json.RawMessage
 	x.path, x.kind, x.body = "/xmlrpc/2/"+service, "text/xml", body
-	x.read = func(r reply) error {
-		v, err := xmlrpc.Answer(r.body)
-		var f *xmlrpc.Fault
-		switch {
-		case errors.As(err, &f):
-			if f.Code == faultApplication && strings.Contains(f.String, noNone) && !x.safe {
-				result = null
-				return nil
-			}
-			e := w.faultError(x, f)
-			e.Status = r.status
-			return e
-		case r.status != http.StatusOK:
-			return w.status(x, r)
-		case err != nil:
-			return w.garbled(x, r, err)
-		}
-		if result, err = json.Marshal(v); err != nil {
-			return w.garbled(x, r, err)
-		}
-		return nil
+	x.read = func(r reply) (err error) {
+		result, err = t.read(w, x, r)
+		return err
 	}
 	if err := w.do(ctx, x); err != nil {
 		return nil, err
+	}
+	return result, nil
+}
+
+func (odooXMLRPC) read(w *wire, x *exchange, r reply) (json.RawMessage, error) {
+	v, err := xmlrpc.Answer(r.body)
+	var f *xmlrpc.Fault
+	switch {
+	case errors.As(err, &f):
+		if f.Code == faultApplication && strings.Contains(f.String, noNone) && !x.safe {
+			return null, nil
+		}
+		e := w.faultError(x, f)
+		e.Status = r.status
+		return nil, e
+	case r.status != http.StatusOK:
+		return nil, w.status(x, r)
+	case err != nil:
+		return nil, w.garbled(x, r, err)
+	}
+	result, err := json.Marshal(v)
+	if err != nil {
+		return nil, w.garbled(x, r, err)
 	}
 	return result, nil
 }

@@ -19,6 +19,8 @@ type rpc interface {
 	login(ctx context.Context, w *wire, who credential) (*session, error)
 	// call calls a method in a session.
 	call(ctx context.Context, w *wire, s *session, r *request) (json.RawMessage, error)
+	// read makes a result or an error of an answer.
+	read(w *wire, x *exchange, r reply) (json.RawMessage, error)
 	// logout ends a session at the server, if it knows of it.
 	logout(ctx context.Context, w *wire, s *session) error
 	databases(ctx context.Context, w *wire) ([]string, error)

@@ -41,7 +41,7 @@ func (tryton) path(database string) string {
 }
 
 // message makes a request; x has everything but the body.
-func (tryton) message(ctx context.Context, w *wire, x *exchange, params []any) (json.RawMessage, error) {
+func (t tryton) message(ctx context.Context, w *wire, x *exchange, params []any) (json.RawMessage, error) {
 	body, err := json.Marshal(struct {
 		ID     int64  `json:"id"`
 		Method string `json:"method"`
@@ -52,30 +52,34 @@ func (tryton) message(ctx context.Context, w *wire, x *exchange, params []any) (
 	}
 	var result json.RawMessage
 	x.kind, x.body = jsonKind, body
-	x.read = func(r reply) error {
-		if r.status != http.StatusOK {
-			return w.trytonStatus(x, r)
-		}
-		var a struct {
-			Result json.RawMessage   `json:"result"`
-			Error  []json.RawMessage `json:"error"`
-		}
-		if err := json.Unmarshal(r.body, &a); err != nil {
-			return w.garbled(x, r, err)
-		}
-		switch {
-		case len(a.Error) > 0:
-			return w.trytonError(x, a.Error)
-		case a.Result == nil:
-			return w.garbled(x, r, errEmpty)
-		}
-		result = a.Result
-		return nil
+	x.read = func(r reply) (err error) {
+		result, err = t.read(w, x, r)
+		return err
 	}
 	if err := w.do(ctx, x); err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+func (tryton) read(w *wire, x *exchange, r reply) (json.RawMessage, error) {
+	if r.status != http.StatusOK {
+		return nil, w.trytonStatus(x, r)
+	}
+	var a struct {
+		Result json.RawMessage   `json:"result"`
+		Error  []json.RawMessage `json:"error"`
+	}
+	if err := json.Unmarshal(r.body, &a); err != nil {
+		return nil, w.garbled(x, r, err)
+	}
+	switch {
+	case len(a.Error) > 0:
+		return nil, w.trytonError(x, a.Error)
+	case a.Result == nil:
+		return nil, w.garbled(x, r, errEmpty)
+	}
+	return a.Result, nil
 }
 
 func (t tryton) login(ctx context.Context, w *wire, who credential) (*session, error) {

@@ -41,6 +41,7 @@ type exchange struct {
 	path, kind    string         // kind is the content type
 	body          []byte
 	read          func(reply) error // makes sense of the answer, for the hooks to see what it says
+	clock         *stopwatch        // nil if nobody wants to know
 }
 
 // reply is an answer of HTTP.
@@ -112,7 +113,14 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 	sent := false
 	// From the moment that there is a connection bytes may be under way. What net/http repeats by itself is what it
 	// knows to be unwritten: a body makes a POST, which is not repeated otherwise.
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }})
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
+	if clock := x.clock; clock != nil {
+		trace.GotFirstResponseByte = func() { clock.firstByte.CompareAndSwap(0, time.Now().UnixNano()) }
+		if clock.wrote != nil {
+			trace.WroteRequest = func(httptrace.WroteRequestInfo) { clock.wrote() }
+		}
+	}
+	ctx = httptrace.WithClientTrace(ctx, trace)
 	verb := x.verb
 	if verb == "" {
 		verb = http.MethodPost
@@ -148,6 +156,9 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 	}
 	r := reply{status: resp.StatusCode, header: resp.Header}
 	r.body, err = readAll(resp, w.most)
+	if x.clock != nil {
+		x.clock.end = time.Now()
+	}
 	switch {
 	case errors.Is(err, errTooLarge):
 		e := w.fail(x, KindProtocol, err)

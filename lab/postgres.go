@@ -193,7 +193,7 @@ func (p *Postgres) DSN(database, sslmode string) string {
 // SocketDSN is the superuser's connection string for a database by the Unix socket.
 func (p *Postgres) SocketDSN(database string) string {
 	u := url.URL{
-		Scheme: "postgresql", User: url.UserPassword(Superuser, superuserPassword), Path: database,
+		Scheme: "postgresql", User: url.UserPassword(Superuser, superuserPassword), Path: "/" + database,
 		RawQuery: url.Values{"host": {p.Socket}, "port": {strconv.Itoa(int(p.Addr.Port()))}}.Encode(),
 	}
 	return u.String()

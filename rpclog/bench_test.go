@@ -45,6 +45,19 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
+// BenchmarkCallKept is BenchmarkCall with arguments and answer kept.
+func BenchmarkCallKept(b *testing.B) {
+	req := []byte(callKW("res.partner", "web_search_read", `[[["name","ilike","azure"]]]`))
+	res := []byte(answer(asJSON, records(80)))
+	s := New(Config{Keep: func(*Call) Keep { return KeepRequest | KeepAnswer }}, nowhere{}).NewStream(testConn)
+	b.SetBytes(int64(len(req) + len(res)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Chunk(capture.Chunk{Dir: capture.ToServer, Time: epoch, Data: req})
+		s.Chunk(capture.Chunk{Dir: capture.ToClient, Time: epoch, Data: res})
+	}
+}
+
 func BenchmarkCallGzip(b *testing.B) {
 	body := records(80)
 	req := []byte(callKW("res.partner", "web_search_read", `[]`))

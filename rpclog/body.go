@@ -21,6 +21,7 @@ type body struct {
 	inf  *inflater
 
 	count *counted // what is read is counted too
+	kept  *kept    // what is read is kept too
 	aside *aside   // it is put aside and not yet read
 }
 
@@ -48,7 +49,11 @@ func (o *body) open(d *Decoder, x *exchange, h *head, r reading, set *evidence.S
 		o.xml = takeIdle(&d.idle.xml)
 		o.xml.start(t)
 	}
-	if o.inf != nil {
+	o.kept = x.holder(set)
+	switch {
+	case o.inf != nil && o.kept != nil:
+		o.inf.start(teed{o.scanner(), o.kept})
+	case o.inf != nil:
 		o.inf.start(o.scanner())
 	}
 }
@@ -70,6 +75,9 @@ func (o *body) write(b []byte) {
 	if o.count != nil {
 		o.count.add(b)
 	}
+	if o.kept != nil && o.inf == nil {
+		o.kept.write(b)
+	}
 	switch {
 	case o.inf != nil:
 		o.inf.write(b)
@@ -88,6 +96,10 @@ func (o *body) close(d *Decoder) {
 	o.takeUp(d)
 	if o.inf != nil {
 		o.inf.finish()
+	}
+	if o.kept != nil {
+		o.kept.whole = !o.kept.over && (o.inf == nil || o.inf.ok)
+		o.kept = nil
 	}
 	if o.json != nil {
 		o.json.end()
@@ -110,6 +122,7 @@ func (o *body) closed(b []byte) bool {
 // tear tells that bytes are missing: of a body that is not compressed, the values that follow can be read.
 func (o *body) tear(d *Decoder) {
 	o.takeUp(d)
+	o.kept.drop()
 	switch {
 	case o.inf != nil:
 		o.stop(d)
@@ -123,6 +136,7 @@ func (o *body) tear(d *Decoder) {
 // stop ends a body of which bytes are missing: what follows cannot be read.
 func (o *body) stop(d *Decoder) {
 	o.takeUp(d)
+	o.kept.drop()
 	if o.inf != nil {
 		o.inf.stop()
 		d.shelve(o.inf)

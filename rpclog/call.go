@@ -95,6 +95,9 @@ type Call struct {
 	// Request and Response hold hashes of the strings and numbers of the bodies (decoded content, JSON
 	// escapes resolved), session identifiers and logins included. They never leave the process.
 	Request, Response evidence.Set
+
+	// Content is what Config.Keep chose to keep; nil if that is nothing.
+	Content *Content
 }
 
 // Message is one websocket frame.

@@ -25,6 +25,13 @@ type Config struct {
 	Sessions int
 	// Names bounds the table of paths, models, methods and logins that calls share. Defaults to 16384.
 	Names int
+
+	// Keep is asked of each call whose request was read what of its bodies is put into Call.Content. It costs memory and
+	// time, and what is kept is what users sent and saw. Defaults to nothing.
+	Keep func(*Call) Keep
+	// KeepBytes bounds what is kept of one body, decoded, and KeepTotal what is kept of all calls under way; what does not
+	// fit is not kept at all. They default to 1 MiB and 64 MiB.
+	KeepBytes, KeepTotal int
 }
 
 func (c Config) withDefaults() Config {
@@ -40,6 +47,8 @@ func (c Config) withDefaults() Config {
 	positive(&c.ResponseValues, 4096)
 	positive(&c.Sessions, 65536)
 	positive(&c.Names, 16384)
+	positive(&c.KeepBytes, 1<<20)
+	positive(&c.KeepTotal, 64<<20)
 	return c
 }
 

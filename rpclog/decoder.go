@@ -34,6 +34,7 @@ type Decoder struct {
 	idle   idlers
 	echoes echoes
 	aside  int // bytes put aside
+	kept   int // bytes kept of bodies
 }
 
 var _ capture.Protocol = (*Decoder)(nil)

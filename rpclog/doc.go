@@ -8,7 +8,8 @@
 // jsonrpc.go, json2.go, xmlrpc.go and tryton.go; plain http routes have none. A new dialect is a new file
 // and one line in the table in envelope.go.
 //
-// Bodies are scanned as they pass and never kept. Secrets do not leave the package: sessions become keyed
+// Bodies are scanned as they pass and never kept, unless Config.Keep asks for a call's arguments or its answer: those come
+// without the secrets among them (content.go). Secrets do not leave the package: sessions become keyed
 // hashes, paths lose their query and their tokens, error messages are reduced to names, and of all other
 // values only 32-bit hashes remain.
 package rpclog

@@ -46,7 +46,7 @@ type counted struct {
 // echoing says whether reading an answer leaves nothing behind but its values, unless it is an error: what it
 // tells of users is not taken from echoes.
 func echoing(x *exchange, r reading) bool {
-	if r.content != contentJSON && r.content != contentXML || x.call.BodyHash == 0 {
+	if r.content != contentJSON && r.content != contentXML || x.call.BodyHash == 0 || x.keep&KeepAnswer != 0 {
 		return false
 	}
 	switch x.env.(type) {

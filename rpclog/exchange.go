@@ -33,12 +33,14 @@ type progress struct {
 	head, connect, websocket, expects bool // of the request: HEAD, CONNECT, Upgrade: websocket, Expect
 	cookie, fresh                     SessionKey
 
-	auth     authScheme
-	claimed  int64 // uid the request gives; valid unless the server refuses it
-	hint     int64 // uid of the request's context
-	answer   int64 // uid the response gives
-	answered uint8 // what the response said of its user: noAnswer, nobody, somebody
-	envelop  uint8 // marks of the envelope, of its own meaning
+	auth      authScheme
+	claimed   int64 // uid the request gives; valid unless the server refuses it
+	hint      int64 // uid of the request's context
+	answer    int64 // uid the response gives
+	answered  uint8 // what the response said of its user: noAnswer, nobody, somebody
+	envelop   uint8 // marks of the envelope, of its own meaning
+	keep      Keep
+	ask, told *kept // the bodies; nil if they are not kept
 	// Record ids in the argument list itself and one list deeper; the method decides which count.
 	idsFlat, idsNested int
 }
@@ -103,6 +105,8 @@ func (d *Decoder) exchange(conn *capture.Conn) *exchange {
 }
 
 func (d *Decoder) release(x *exchange) {
+	x.ask.drop()
+	x.told.drop()
 	x.progress = progress{}
 	for i := range x.found {
 		x.found[i].n = 0
@@ -162,6 +166,11 @@ func (x *exchange) requestDone(at time.Time, bytes int64) {
 		x.call.BodyHash = x.digest.Sum64()
 	}
 	x.env.asked(x)
+	if x.d.cfg.Keep != nil {
+		if x.keep = x.d.cfg.Keep(x.call); x.keep&KeepRequest == 0 {
+			x.ask.drop()
+		}
+	}
 }
 
 // verb returns a verb as a string.
@@ -209,6 +218,9 @@ func (x *exchange) settle() {
 	}
 	x.d.users.learn(x)
 	x.d.Identify(c)
+	if x.keep != 0 {
+		c.Content = x.content()
+	}
 	x.room[0], x.room[1] = c.Request.Detach(&x.d.hashes), c.Response.Detach(&x.d.hashes)
 }
 

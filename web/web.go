@@ -108,6 +108,10 @@ func (s *Server) routes() http.Handler {
 		e.GET("/api/v1/"+path, s.answer(h))
 		e.HEAD("/api/v1/"+path, s.answer(h))
 	}
+	for path, h := range map[string]endpoint{"benchmarks": s.benchmarks, "benchmarks/:id": s.benchmark} {
+		e.GET("/api/v1/"+path, s.fresh(h))
+		e.HEAD("/api/v1/"+path, s.fresh(h))
+	}
 	e.GET("/api/v1/state", s.watchState)
 	e.GET("/api/v1/live", s.live)
 	e.GET("/api/v1/session", s.session)

@@ -99,7 +99,7 @@ func (o *analyzeOptions) reportStore(ctx context.Context, t terminal, path strin
 	summary := stored.Summary
 	// What a watch says of itself is of its last start, and a store is of many.
 	if part := from.set || to.set || !stored.Complete || stored.Live; part || o.format == "json" {
-		if err := replay(ctx, reader, shapes, w); err != nil {
+		if err := retell(ctx, reader, shapes, w); err != nil {
 			return err
 		}
 		if part {
@@ -138,23 +138,23 @@ func (d seenShapes) Shape(f sqltrace.Fingerprint) sqltrace.Shape {
 	return sqltrace.Shape{Fingerprint: f}
 }
 
-// replayPage is the number of calls and groups read at a time.
-const replayPage = 500
+// retellPage is the number of calls and groups read at a time.
+const retellPage = 500
 
-// replay gives the store's calls and background groups to sink, in order of start.
-func replay(ctx context.Context, r store.Reader, shapes seenShapes, sink analyzer.Sink) error {
+// retell gives the store's calls and background groups to sink, in order of start.
+func retell(ctx context.Context, r store.Reader, shapes seenShapes, sink analyzer.Sink) error {
 	groups, _, err := r.Background(ctx, store.BackgroundFilter{}, store.Page{Sort: "start"})
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
 	}
-	for page := (store.Page{Sort: "start", Limit: replayPage}); ; page.Offset += replayPage {
+	for page := (store.Page{Sort: "start", Limit: retellPage}); ; page.Offset += retellPage {
 		calls, _, err := r.Calls(ctx, store.Filter{AllCalls: true}, page)
 		if err != nil {
 			return fmt.Errorf("read store: %w", err)
 		}
 		for i := range calls {
 			for len(groups) > 0 && groups[0].Start.Before(calls[i].Start) {
-				if err := replayGroup(ctx, r, &groups[0], shapes, sink); err != nil {
+				if err := retellGroup(ctx, r, &groups[0], shapes, sink); err != nil {
 					return err
 				}
 				groups = groups[1:]
@@ -167,19 +167,19 @@ func replay(ctx context.Context, r store.Reader, shapes seenShapes, sink analyze
 				return err
 			}
 		}
-		if len(calls) < replayPage {
+		if len(calls) < retellPage {
 			break
 		}
 	}
 	for i := range groups {
-		if err := replayGroup(ctx, r, &groups[i], shapes, sink); err != nil {
+		if err := retellGroup(ctx, r, &groups[i], shapes, sink); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func replayGroup(ctx context.Context, r store.Reader, g *store.Background, shapes seenShapes, sink analyzer.Sink) error {
+func retellGroup(ctx context.Context, r store.Reader, g *store.Background, shapes seenShapes, sink analyzer.Sink) error {
 	session := toSession(g.Backend)
 	b := &analyzer.Background{Session: session, Group: g.Kind, Start: g.Start, End: g.Start.Add(g.Duration), Spans: []analyzer.Span{}}
 	err := r.BackgroundSpans(ctx, store.BackgroundFilter{ID: g.ID}, func(_ *store.Background, spans []store.Span) {

@@ -16,10 +16,14 @@ const (
 
 // flagHeadings are the headings of flags in the order of --help. Flags of none come last.
 var flagHeadings = []string{
-	headRelays, headTLS, headReport, headWatch, headEvidence, headKeep, headPages, headLimits, headLog,
+	headTarget, headSent, headSafety, headCompare, headRelays, headTLS, headReport, headWatch, headEvidence, headKeep, headPages, headLimits, headLog,
 }
 
 const (
+	headTarget   = "Target and users"
+	headSent     = "What is sent, and when"
+	headSafety   = "Safety"
+	headCompare  = "Comparison"
 	headRelays   = "What to relay"
 	headTLS      = "TLS of PostgreSQL"
 	headReport   = "Report at the end"

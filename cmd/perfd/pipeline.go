@@ -55,6 +55,7 @@ type pipeline struct {
 	from, to moment
 	// watch is told when a file is read and returns what to do when that ends. May be nil.
 	watch func(name string, progress func() (done, total int64)) (stop func())
+	keep  keeping
 
 	snapLength int // the smallest of the inputs read; 0 if unknown
 }
@@ -65,6 +66,13 @@ type relay struct {
 	*analyzer.Analyzer
 	engine *capture.Engine
 	first  time.Time
+	ended  func(*rpclog.Call) // is shown each call as it ends; nil for nobody
+}
+
+// keeping is what a recorder wants of calls; the zero value wants nothing.
+type keeping struct {
+	rpc   rpclog.Config
+	ended func(*rpclog.Call)
 }
 
 var (
@@ -75,6 +83,13 @@ var (
 func (r *relay) Begin(c *rpclog.Call) {
 	r.note()
 	r.Analyzer.Begin(c)
+}
+
+func (r *relay) End(c *rpclog.Call) {
+	if r.ended != nil {
+		r.ended(c)
+	}
+	r.Analyzer.End(c)
 }
 
 func (r *relay) Opened(s *sqltrace.Session) {
@@ -97,8 +112,8 @@ func (p *pipeline) run(ctx context.Context, makeSink func(sqltrace.Dictionary) (
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 
-	r := &relay{}
-	rpc := rpclog.New(rpclog.Config{}, r)
+	r := &relay{ended: p.keep.ended}
+	rpc := rpclog.New(p.keep.rpc, r)
 	pg := sqltrace.New(sqltrace.Config{}, r)
 	others := &onlooker{protocols: [2]capture.Protocol{rpc, pg}}
 	protocols := []capture.Protocol{rpc, pg}

@@ -22,6 +22,7 @@ const (
 	exitFailure     = 1
 	exitUsage       = 2
 	exitPartial     = 3   // a result was given, from a recording that is cut off or damaged
+	exitThreshold   = 4   // a replay did not keep a threshold
 	exitInterrupted = 130 // 128 + SIGINT, as shells count
 )
 
@@ -81,7 +82,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Version:                    version(true),
 	}
 	root.SetVersionTemplate("perfd {{.Version}}\n")
-	root.AddCommand(analyzeCommand(t), proxyCommand(t), demoCommand(t), watchCommand(t), configCommand(t), doctorCommand(t), clientCommand(t), versionCommand(t))
+	root.AddCommand(analyzeCommand(t), proxyCommand(t), demoCommand(t), watchCommand(t), configCommand(t), doctorCommand(t), clientCommand(t), recordCommand(t), replayCommand(t), whatIfCommand(t), trendCommand(t), exportCommand(t), versionCommand(t))
 	root.SetHelpCommand(helpCommand())
 	groupFlags(root)
 	narrow(root)
@@ -146,6 +147,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, new(thresholdError)):
+		return exitThreshold
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.Is(err, capture.ErrPartial):

@@ -87,11 +87,12 @@ type stagesConfig struct {
 	// sink is for results that are wanted when all has passed, in order of start. Defaults to the watcher's
 	// queue, as soon as they are ready.
 	sink func(sqltrace.Dictionary) (analyzer.Sink, error)
+	keep keeping
 }
 
 func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error) {
 	c := w.settings.Load()
-	s := &stages{w: w, inbox: sidecar.NewInbox(inboxBytes), relay: &relay{}}
+	s := &stages{w: w, inbox: sidecar.NewInbox(inboxBytes), relay: &relay{ended: o.keep.ended}}
 	s.counts.Store(&counts{})
 	key, err := sessionKey(c.Privacy)
 	if err != nil {
@@ -103,7 +104,9 @@ func newStages(ctx context.Context, w *watcher, o stagesConfig) (*stages, error)
 	if err := s.observe(ctx, c, o); err != nil {
 		return nil, err
 	}
-	s.rpc = rpclog.New(rpclog.Config{SessionSecret: string(key)}, s.relay)
+	rpc := o.keep.rpc
+	rpc.SessionSecret = string(key)
+	s.rpc = rpclog.New(rpc, s.relay)
 	s.pg = sqltrace.New(sqltrace.Config{Known: w.connections(ctx, string(c.Database.DSN))}, s.relay)
 	if err := s.openLog(c.PGLog); err != nil {
 		return nil, err

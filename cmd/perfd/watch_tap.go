@@ -41,8 +41,18 @@ type tap struct {
 
 // openTap asks what is there and opens the tap; the packets wait in the ring until run.
 func openTap(ctx context.Context, w *watcher) (front, error) {
+	t, err := openTapOf(ctx, w, stagesConfig{})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// openTapOf is openTap with another end than a watcher's queue.
+func openTapOf(ctx context.Context, w *watcher, cfg stagesConfig) (*tap, error) {
 	c := w.settings.Load()
-	s, err := newStages(ctx, w, stagesConfig{look: len(c.RPCPorts) == 0 || len(c.PGPorts) == 0, pgPorts: c.PGPorts})
+	cfg.look, cfg.pgPorts = len(c.RPCPorts) == 0 || len(c.PGPorts) == 0, c.PGPorts
+	s, err := newStages(ctx, w, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +96,10 @@ func (t *tap) between(now time.Time) {
 	if t.again.CompareAndSwap(true, false) {
 		t.follow()
 	}
-	if level := t.w.health.level(); level != t.shed {
-		t.leaveOut(level)
+	if t.w.health != nil { // a recorder has none
+		if level := t.w.health.level(); level != t.shed {
+			t.leaveOut(level)
+		}
 	}
 	if now.Sub(t.looked) >= 500*time.Millisecond {
 		t.looked = now

@@ -9,6 +9,7 @@ import { html, render, useEffect, useState } from './widgets/html.js';
 import { Banner } from './widgets/live.js';
 import { hideTip } from './widgets/tip.js';
 import { Background, BackgroundGroup } from './views/background.js';
+import { BenchmarkPage, Benchmarks } from './views/benchmarks.js';
 import { Call } from './views/call.js';
 import { Calls } from './views/calls.js';
 import { Findings } from './views/findings.js';
@@ -33,9 +34,11 @@ const ROUTES = [
   [/^\/findings$/, Findings, 'page scroll'],
   [/^\/background$/, Background, 'page'],
   [/^\/background\/(\d+)$/, BackgroundGroup, 'page scroll'],
+  [/^\/benchmarks$/, Benchmarks, 'page scroll'],
+  [/^\/benchmarks\/(\d+)$/, BenchmarkPage, 'page scroll'],
 ];
 
-const GO = /** @type {Record<string, string>} */ ({ o: '/', c: '/calls', s: '/sessions', m: '/methods', u: '/users', q: '/sql', f: '/findings', b: '/background' });
+const GO = /** @type {Record<string, string>} */ ({ o: '/', c: '/calls', s: '/sessions', m: '/methods', u: '/users', q: '/sql', f: '/findings', b: '/background', r: '/benchmarks' });
 
 function App() {
   const { path } = usePlace();

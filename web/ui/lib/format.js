@@ -202,3 +202,10 @@ export function plural(n, one, many = one + 's') {
 export function sentence(text) {
   return /^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
 }
+
+/** A relative change: +3.2 %, −12 %. @param {number} x */
+export function change(x) {
+  const p = 100 * x;
+  if (Math.abs(p) < 0.05) return '0\u00a0%';
+  return `${p < 0 ? '−' : '+'}${Math.abs(p).toFixed(Math.abs(p) < 10 ? 1 : 0)}\u00a0%`;
+}

@@ -63,6 +63,11 @@
  *   names: string[], bins: {dt: number, lane: number[], bin: number[], calls: number[], busy: number[], parts: number[]}}} Timeline
  *
  * @typedef {{name: string, calls: number, statements: number, total: number, share: number}} Caller
+ *
+ * @typedef {{id: number, made: number, load: string, a: string, b: string, verdict: string, sentence: string, p50: number, p95: number}} Benchmark
+ * @typedef {{delta: number, low: number, high: number, adjusted: number, per_round: number[]|null, verdict: string}} ReplayEffect
+ * @typedef {{calls: number, errors: number, p50: {seconds: number}, p95: {seconds: number}, p99: {seconds: number}}} ReplaySide
+ * @typedef {{method: string, a: ReplaySide, b: ReplaySide, typical: ReplayEffect, p95: ReplayEffect, p99: ReplayEffect, verdict: string, reason?: string}} ReplayRow
  */
 
 export {};

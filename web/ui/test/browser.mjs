@@ -325,7 +325,7 @@ await check('an overview’s brush becomes the time range', async () => {
   await page.waitForFunction((n) => document.querySelector('.sentence')?.textContent?.replace(/[\u202f\u00a0]/g, ' ').includes(`${n} call`), plain(count(part.calls)[0]));
 });
 
-const PAGES = ['/', '/calls', `/calls/${slow.rows[0].id}`, '/sessions', '/sessions?as=table', '/methods', '/users', '/sql', '/findings', '/background'];
+const PAGES = ['/', '/calls', `/calls/${slow.rows[0].id}`, '/sessions', '/sessions?as=table', '/methods', '/users', '/sql', '/findings', '/background', '/benchmarks'];
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   for (const width of [1280, 1600, 390]) {
     await check(`${scheme} at ${width} px: every page fits and shows no stray value`, async () => {

@@ -21,6 +21,7 @@ export const PAGES = [
   { path: '/sql', icon: 'sql', label: 'SQL' },
   { path: '/findings', icon: 'findings', label: 'Findings' },
   { path: '/background', icon: 'background', label: 'Background' },
+  { path: '/benchmarks', icon: 'benchmarks', label: 'Benchmarks' },
 ];
 
 /** @param {{source: import('../lib/types.js').Source|null}} props */
@@ -121,7 +122,7 @@ const KEYS = [
   [['f'], 'fold runs of equal statements'],
   [['Space'], 'pause what is live, and resume'],
   [['Esc'], 'close, clear the selection'],
-  [['g', 'o'], 'Overview; then c Calls, s Sessions, m Methods, u Users, q SQL, f Findings, b Background'],
+  [['g', 'o'], 'Overview; then c Calls, s Sessions, m Methods, u Users, q SQL, f Findings, b Background, r Benchmarks'],
 ];
 
 const FILTERS = [

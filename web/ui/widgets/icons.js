@@ -12,6 +12,7 @@ const PATHS = {
   sql: html`<ellipse cx="8" cy="3.8" rx="5" ry="2" /><path d="M3 3.8v8.4c0 1.1 2.2 2 5 2s5-.9 5-2V3.8M3 8c0 1.1 2.2 2 5 2s5-.9 5-2" />`,
   findings: html`<path d="M8 2.2 14.4 13.3H1.6zM8 6.5v3.2M8 11.4v.3" />`,
   background: html`<circle cx="8" cy="8" r="5.8" /><path d="M8 4.6V8l2.3 1.5" />`,
+  benchmarks: html`<path d="M2 12.5 5.5 8l3 2.5L14 3.5M10.5 3.5H14V7" />`,
   search: html`<circle cx="7" cy="7" r="4.3" /><path d="m10.2 10.2 3.3 3.3" />`,
   close: html`<path d="m4 4 8 8M12 4l-8 8" />`,
   help: html`<path d="M5.7 6a2.3 2.3 0 1 1 3.4 2c-.7.4-1.1.9-1.1 1.7M8 12v.3" />`,

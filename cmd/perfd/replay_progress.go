@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/perfd/perfd/replay"
+	"github.com/perfd/perfd/replay/bench"
+)
+
+// watchReplay shows on a terminal how each pass does.
+func watchReplay(t terminal) func(bench.Pass, *replay.Runner) func() {
+	if !isTerminal(t.err) {
+		return nil
+	}
+	return func(p bench.Pass, r *replay.Runner) func() {
+		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(t.err), progressbar.OptionSetDescription(passName(p)),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSpinnerType(14))
+		quit, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			tick := time.NewTicker(200 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-quit:
+					_ = bar.Clear() // what the terminal does not show is no loss
+					return
+				case <-tick.C:
+					l := r.Live()
+					text := fmt.Sprintf("%s: %d sent, %d errors, p50 %s, p95 %s, late %s, %d waiting", passName(p), l.Sent, l.Errors, brief(l.P50), brief(l.P95),
+						brief(l.LateP99), l.Waiting)
+					if l.Dropped > 0 {
+						text += fmt.Sprintf(", %d DROPPED", l.Dropped)
+					}
+					bar.Describe(text)
+					_ = bar.Set64(l.Sent)
+				}
+			}
+		}()
+		return func() {
+			close(quit)
+			<-ended
+		}
+	}
+}
+
+func passName(p bench.Pass) string {
+	if p.Round == 0 {
+		return fmt.Sprintf("%d/%d %s, to warm up", p.Number, p.Of, p.Arm)
+	}
+	return fmt.Sprintf("%d/%d %s", p.Number, p.Of, p.Arm)
+}
+
+// brief is a duration with three digits.
+func brief(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/report"
+)
+
+// commandLine runs perfd and returns what it wrote, and its exit code.
+func commandLine(t *testing.T, args ...string) (out, errOut string, code int) {
+	t.Helper()
+	var o, e strings.Builder
+	code = run(t.Context(), args, strings.NewReader(""), &o, &e)
+	return o.String(), e.String(), code
+}
+
+func TestWhatIfAndExport(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "odoo.load")
+	if out, errOut, code := commandLine(t, "record", file, "--from", fixtures.Path(t, "odoo18-a"), "--keep-args", "*:*"); code != exitOK {
+		t.Fatalf("record: %d %s %s", code, out, errOut)
+	}
+	out, errOut, code := commandLine(t, "whatif", file)
+	if code != exitOK || !strings.Contains(out, "WHAT IF THERE WERE A CACHE") || !strings.Contains(out, "WHAT IF THERE WERE N WORKERS") {
+		t.Errorf("whatif: %d\n%s\n%s", code, out, errOut)
+	}
+	for _, line := range strings.Split(out, "\n") {
+		if len([]rune(line)) > 100 {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+	out, _, code = commandLine(t, "whatif", file, "--json", "--workers", "3")
+	var answers struct {
+		Calls   int64
+		Workers []struct{ Workers int }
+	}
+	if err := json.Unmarshal([]byte(out), &answers); err != nil || code != exitOK || answers.Calls == 0 || len(answers.Workers) == 0 || len(answers.Workers) > 3 {
+		t.Errorf("whatif --json: %v, %d\n%s", err, code, out)
+	}
+	har := filepath.Join(dir, "odoo.har")
+	if _, errOut, code := commandLine(t, "export", file, "--har", har, "--target", "http://staging:8069"); code != exitOK || !strings.Contains(errOut, "calls of") {
+		t.Errorf("export --har: %d %s", code, errOut)
+	}
+	var archive struct {
+		Log struct {
+			Entries []struct{ Request struct{ URL string } }
+		}
+	}
+	text, err := os.ReadFile(har)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &archive); err != nil || len(archive.Log.Entries) < 10 || !strings.HasPrefix(archive.Log.Entries[0].Request.URL, "http://staging:8069/") {
+		t.Errorf("%v, %d entries", err, len(archive.Log.Entries))
+	}
+	if out, _, code := commandLine(t, "export", file, "--k6", "-"); code != exitOK || !strings.Contains(out, "import http from 'k6/http'") {
+		t.Errorf("export --k6: %d %.200s", code, out)
+	}
+	for _, wrong := range [][]string{
+		{"whatif"}, {"whatif", file, "--workers", "0"}, {"whatif", file, "--ttl", "-1s"}, {"export", file}, {"export", file, "--k6", "a", "--har", "b"}, {"export"},
+	} {
+		if _, errOut, code := commandLine(t, wrong...); code != exitUsage {
+			t.Errorf("%v: %d %s", wrong, code, errOut)
+		}
+	}
+	for _, command := range []string{"whatif", "export", "trend"} {
+		out, _, code := commandLine(t, command, "--help")
+		for _, line := range strings.Split(out, "\n") {
+			if code != exitOK || len([]rune(line)) > helpWidth {
+				t.Errorf("%s --help: %d, %d columns: %s", command, code, len([]rune(line)), line)
+			}
+		}
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, whole[:len(whole)*2/3], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errOut, code := commandLine(t, "whatif", file); code != exitPartial || !strings.Contains(out, " calls in ") {
+		t.Errorf("of a load that is cut off: %d\n%s\n%s", code, out, errOut)
+	}
+	if out, errOut, code := commandLine(t, "export", file, "--k6", "-"); code != exitPartial || !strings.Contains(out, "k6/http") {
+		t.Errorf("of a load that is cut off: %d\n%.500s\n%s", code, out, errOut)
+	}
+	if err := os.WriteFile(file, []byte("no load"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, code := commandLine(t, "whatif", file); code != exitFailure || !strings.Contains(errOut, ";") {
+		t.Errorf("a file that is no load: %d %s", code, errOut)
+	}
+}
+
+func TestTrend(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.json")
+	var runs []string
+	for i := range 12 {
+		var text strings.Builder
+		study := compare.New(compare.Config{})
+		p := study.Begin(compare.A, 1)
+		for call := range 200 {
+			p.Add(compare.Sample{Seq: int64(call), Method: "res.partner.read", Seconds: 0.01 * float64(1+i/6) * (1 + 0.001*float64(i%3))})
+		}
+		made := time.Date(2026, 3, 1+i, 0, 0, 0, 0, time.UTC)
+		if err := report.JSON(&text, &report.Report{A: "a", Made: made, Load: report.Load{Name: "day.load"}, Comparison: study.Result()}); err != nil {
+			t.Fatal(err)
+		}
+		name := file + made.Format("02")
+		if err := os.WriteFile(name, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, name)
+	}
+	if out, errOut, code := commandLine(t, append([]string{"trend"}, runs...)...); code != exitOK || !strings.Contains(out, "2026-03-07 00:00  res.partner.read") {
+		t.Errorf("%d\n%s\n%s", code, out, errOut)
+	}
+	var turns []struct{ Method string }
+	out, _, code := commandLine(t, append([]string{"trend", "--json", "--min-change", "500"}, runs...)...)
+	if err := json.Unmarshal([]byte(out), &turns); err != nil || code != exitOK || turns == nil || len(turns) > 0 {
+		t.Errorf("%d %v %s", code, err, out)
+	}
+	if _, _, code := commandLine(t, "trend"); code != exitUsage {
+		t.Errorf("without runs: %d", code)
+	}
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, code := commandLine(t, "trend", file); code != exitFailure || !strings.Contains(errOut, "perfd replay --json") {
+		t.Errorf("no report: %d %s", code, errOut)
+	}
+}

@@ -1,0 +1,260 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/perfd/perfd/replay/load"
+)
+
+// memory is a load by hand.
+type memory struct {
+	header load.Header
+	calls  []load.Call
+}
+
+func (m *memory) Header() load.Header { return m.header }
+
+func (m *memory) Session(id string) (load.Session, bool) {
+	return load.Session{ID: id, Login: "login of " + id, Transport: "jsonrpc"}, true
+}
+
+func (m *memory) Next() (load.Call, error) {
+	if len(m.calls) == 0 {
+		return load.Call{}, io.EOF
+	}
+	c := m.calls[0]
+	m.calls = m.calls[1:]
+	return c, nil
+}
+
+const evil = "</script><script>alert(1)</script>\u2028*/');alert(`${1}`);//\"\\\n"
+
+func odoo(calls ...load.Call) *memory {
+	m := &memory{header: load.Header{Product: "odoo", Database: "prod" + evil, Arguments: true, Start: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}}
+	for i, c := range calls {
+		c.Seq, c.At, c.Duration = int64(i+1), time.Duration(i)*time.Second, 20*time.Millisecond
+		if c.Session == "" {
+			c.Session = "s1"
+		}
+		if c.Transport == "" {
+			c.Transport = "jsonrpc"
+		}
+		if c.Status == 0 {
+			c.Status = 200
+		}
+		m.calls = append(m.calls, c)
+	}
+	return m
+}
+
+func read(args string) load.Call {
+	return load.Call{Verb: "POST", Path: "/web/dataset/call_kw/res.partner/read", Model: "res.partner", Method: "read", Args: json.RawMessage(args)}
+}
+
+func calls() *memory {
+	write := read(`[[1],{"name":"x"}]`)
+	write.Method, write.Path = "write", "/web/dataset/call_kw/res.partner/write"
+	danger := read(`[[1]]`)
+	danger.Model, danger.Method, danger.Path = "mail.mail", "send", "/web/dataset/call_kw/mail.mail/send"
+	bare := read("")
+	bare.Args, bare.Lacks = nil, "arguments"
+	keyed := read(`[[7],["name"]]`)
+	keyed.Path, keyed.Service, keyed.Session = "/jsonrpc", "object", "s2"
+	xml := read(`[[1]]`)
+	xml.Transport, xml.Path = "xmlrpc", "/xmlrpc/2/object"
+	climbs := read(`[[1]]`)
+	climbs.Path = "/web/../../etc/passwd"
+	host := read(`[[1]]`)
+	host.Path = "//evil.example/x"
+	at := read(`[[1]]`)
+	at.Path = "@evil.example/x"
+	hostile := read(`[[1],{"__proto__":{"x":1},"a":"</script>"}]`)
+	hostile.Path, hostile.Session = "/web/dataset/call_kw/res.partner/rea'd", evil
+	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile)
+}
+
+var wantLeft = map[string]int64{leftWrite: 1, leftDangerous: 1, leftArguments: 1, leftForm: 1, leftPath: 3}
+
+func TestHAR(t *testing.T) {
+	var out bytes.Buffer
+	done, err := HAR(&out, calls(), "https://staging.example:8069", Config{Version: "1.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Calls != 3 || done.Sessions != 3 || !reflect.DeepEqual(done.Left, wantLeft) {
+		t.Errorf("%+v", done)
+	}
+	var har struct {
+		Log struct {
+			Version string
+			Creator struct{ Name, Version string }
+			Entries []struct {
+				StartedDateTime time.Time
+				Time            float64
+				Request         struct {
+					Method, URL string
+					PostData    struct{ MimeType, Text string }
+				}
+				Response struct{ Status int }
+				Timings  struct{ Send, Wait, Receive float64 }
+			}
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &har); err != nil {
+		t.Fatal(err)
+	}
+	if har.Log.Version != "1.2" || har.Log.Creator.Name != "perfd" || len(har.Log.Entries) != 3 {
+		t.Fatalf("%+v", har.Log)
+	}
+	e := har.Log.Entries[0]
+	if e.Request.URL != "https://staging.example:8069/web/dataset/call_kw/res.partner/read" || e.Time != 20 || e.Timings.Wait+e.Timings.Receive != 20 ||
+		!e.StartedDateTime.Equal(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)) || e.Response.Status != 200 {
+		t.Errorf("%+v", e)
+	}
+	want := `{"jsonrpc":"2.0","method":"call","id":1,"params":{"model":"res.partner","method":"read","args":[[1],["name"]],"kwargs":{}}}`
+	if e.Request.PostData.Text != want {
+		t.Errorf("body %s\nwant %s", e.Request.PostData.Text, want)
+	}
+	if text := har.Log.Entries[1].Request.PostData.Text; !strings.Contains(text, `"args":["DATABASE",0,"PASSWORD","res.partner","read",[[7],["name"]],{}]`) {
+		t.Errorf("a call with its key: %s", text)
+	}
+	for _, e := range har.Log.Entries {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "staging.example:8069" || !json.Valid([]byte(e.Request.PostData.Text)) {
+			t.Errorf("%s %s", e.Request.URL, e.Request.PostData.Text)
+		}
+	}
+	for _, base := range []string{"ftp://x", "http://", "http://user:secret@x", "x"} {
+		if _, err := HAR(io.Discard, odoo(), base, Config{}); err == nil {
+			t.Errorf("%s is taken for a server", base)
+		}
+	}
+}
+
+func TestK6(t *testing.T) {
+	var out bytes.Buffer
+	done, err := K6(&out, calls(), Config{Name: "day" + evil, Version: "1.2", Writes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file := os.Getenv("PERFD_K6"); file != "" {
+		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if done.Calls != 4 || done.Sessions != 3 || done.Left[leftWrite] != 0 || done.Left[leftDangerous] != 1 {
+		t.Errorf("%+v", done)
+	}
+	script := out.String()
+	before, _, ok := strings.Cut(script, k6Program)
+	if !ok {
+		t.Fatal("the program is not in the script")
+	}
+	// Before the program there are comments, one string and the sessions, each of which is one line of one string.
+	session := regexp.MustCompile(`^  JSON\.parse\((".*")\),$`)
+	other := regexp.MustCompile(`^(// [^\x00-\x1f\x{2028}\x{2029}]*|const recordedDatabase = "[^"\x{2028}]*(\\"[^"]*)*";|const sessions = \[|\];)$`)
+	var sessions []k6Session
+	for _, line := range strings.Split(strings.TrimSpace(before), "\n") {
+		m := session.FindStringSubmatch(line)
+		if m == nil {
+			if !other.MatchString(line) {
+				t.Errorf("a line that is none: %q", line)
+			}
+			continue
+		}
+		var text string
+		var s k6Session
+		if err := json.Unmarshal([]byte(m[1]), &text); err != nil {
+			t.Fatalf("%v in %s", err, m[1])
+		}
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		sessions = append(sessions, s)
+	}
+	if len(sessions) != 3 || len(sessions[0].Calls) != 2 || sessions[0].Login != "login of s1" || sessions[1].Calls[0].At != 4000 || sessions[1].Calls[0].Kind != "keyed" {
+		t.Errorf("%+v", sessions)
+	}
+	for _, harm := range []string{"</script>", "\u2028", "alert(`"} {
+		if strings.Contains(strings.ReplaceAll(before, `alert(`+"`"+`${1}`+"`"+`)`, ""), harm) {
+			t.Errorf("%q stands in the script", harm)
+		}
+	}
+}
+
+func TestTryton(t *testing.T) {
+	m := &memory{header: load.Header{Product: "tryton", Database: "prod"}, calls: []load.Call{{
+		Seq: 1, Session: "s1", Transport: "tryton", Verb: "POST", Path: "/prod/", Service: "model", Model: "party.party", Method: "read",
+		Args: json.RawMessage(`[[1],["name"],{}]`), Status: 200,
+	}}}
+	var out bytes.Buffer
+	done, err := HAR(&out, m, "", Config{Database: "copy"})
+	if err != nil || done.Calls != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if got := out.String(); !strings.Contains(got, `"url":"http://localhost:8069/copy/"`) || !strings.Contains(got, `{\"id\":1,\"method\":\"model.party.party.read\",\"params\":[[1],[\"name\"],{}]}`) {
+		t.Error(got)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	for _, c := range []Config{{MaxCalls: 2}, {MaxBytes: 250}} {
+		var out bytes.Buffer
+		done, err := HAR(&out, odoo(read(`[[1]]`), read(`[[2]]`), read(`[[3]]`)), "", c)
+		if err != nil || done.Calls != 2 || done.Left[leftBound] != 1 || !json.Valid(out.Bytes()) {
+			t.Errorf("%+v: %+v, %v", c, done, err)
+		}
+	}
+	var many []load.Call
+	for i := range 3 * maxSessions {
+		c := read(`[[1]]`)
+		c.Session = fmt.Sprint(i)
+		many = append(many, c)
+	}
+	if done, err := K6(io.Discard, odoo(many...), Config{}); err != nil || done.Sessions != maxSessions || done.Calls != 3*maxSessions {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// TestAnythingIsData: whatever stands in a load, a HAR is JSON with addresses of the server alone, and a script holds
+// strings alone.
+func TestAnythingIsData(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		make := func() load.Call {
+			return load.Call{
+				Session: rapid.String().Draw(t, "session"), Path: "/" + rapid.String().Draw(t, "path"), Verb: rapid.SampledFrom([]string{"GET", "POST", "X"}).Draw(t, "verb"),
+				Model: rapid.String().Draw(t, "model"), Method: "read", Transport: rapid.SampledFrom([]string{"jsonrpc", "json2", "http", "tryton"}).Draw(t, "transport"),
+				Args: json.RawMessage(rapid.SampledFrom([]string{`[1]`, `["</script>"]`, `{}`}).Draw(t, "args")), Kwargs: json.RawMessage(`{}`), Error: rapid.String().Draw(t, "error"),
+			}
+		}
+		list := []load.Call{make(), make()}
+		var out bytes.Buffer
+		if _, err := HAR(&out, odoo(list...), "http://server", Config{Writes: true}); err != nil || !json.Valid(out.Bytes()) {
+			t.Fatalf("%v: %s", err, out.Bytes())
+		}
+		for _, m := range regexp.MustCompile(`"url":"([^"]*)"`).FindAllStringSubmatch(out.String(), -1) {
+			if !strings.HasPrefix(m[1], "http://server/") {
+				t.Fatal(m[1])
+			}
+		}
+		out.Reset()
+		if _, err := K6(&out, odoo(list...), Config{Writes: true, Name: rapid.String().Draw(t, "name")}); err != nil {
+			t.Fatal(err)
+		}
+		before, _, _ := strings.Cut(out.String(), k6Program)
+		if strings.Contains(before, "<") || strings.ContainsAny(before, "\u2028\u2029\r") {
+			t.Fatalf("%q", before)
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package export
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/perfd/perfd/replay/load"
+)
+
+// HAR writes a load as an HTTP archive, version 1.2, to the address base. It holds memory for one call.
+func HAR(w io.Writer, from Source, base string, c Config) (Done, error) {
+	c.MaxCalls, c.MaxBytes = cmp.Or(c.MaxCalls, 1_000_000), cmp.Or(c.MaxBytes, 1<<30)
+	var done Done
+	u, err := url.Parse(cmp.Or(base, "http://localhost:8069"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return done, fmt.Errorf("write HAR: %q is no address of a server", base)
+	}
+	b := bufio.NewWriterSize(w, 64<<10)
+	h := from.Header()
+	comment := "Values stand as they were recorded."
+	if h.Redacted {
+		comment = "Values stand as aliases."
+	}
+	fmt.Fprintf(b, `{"log":{"version":"1.2","creator":{"name":"perfd","version":%s},"comment":%s,"entries":[`, quoted(cmp.Or(c.Version, "0")), quoted(comment))
+	sessions := map[string]bool{}
+	err = each(from, c, &done, func(call *load.Call, r *request) error {
+		if done.Calls > 1 {
+			b.WriteByte(',') //nolint:errcheck // Flush tells
+		}
+		sessions[call.Session] = true
+		text, err := json.Marshal(entryOf(h.Start, *u, call, r))
+		if err != nil {
+			return fmt.Errorf("write HAR: %w", err)
+		}
+		if _, err := b.Write(append([]byte{'\n'}, text...)); err != nil {
+			return fmt.Errorf("write HAR: %w", err)
+		}
+		return nil
+	})
+	done.Sessions = len(sessions)
+	if err != nil {
+		return done, err
+	}
+	fmt.Fprint(b, "\n]}}\n")
+	if err := b.Flush(); err != nil {
+		return done, fmt.Errorf("write HAR: %w", err)
+	}
+	return done, nil
+}
+
+// The form of an entry; http://www.softwareishard.com/blog/har-12-spec.
+type entry struct {
+	Started  time.Time   `json:"startedDateTime"`
+	Time     float64     `json:"time"` // milliseconds
+	Request  harRequest  `json:"request"`
+	Response harResponse `json:"response"`
+	Cache    struct{}    `json:"cache"`
+	Timings  timings     `json:"timings"`
+	Session  string      `json:"_session"`
+	Method   string      `json:"_method,omitempty"`
+	Error    string      `json:"_error,omitempty"`
+	SQL      float64     `json:"_sql,omitempty"` // milliseconds
+	Queries  int         `json:"_statements,omitempty"`
+}
+
+type harRequest struct {
+	Method      string     `json:"method"`
+	URL         string     `json:"url"`
+	Version     string     `json:"httpVersion"`
+	Cookies     []struct{} `json:"cookies"`
+	Headers     []header   `json:"headers"`
+	Query       []struct{} `json:"queryString"`
+	Body        *postData  `json:"postData,omitempty"`
+	HeadersSize int        `json:"headersSize"`
+	BodySize    int        `json:"bodySize"`
+}
+
+type header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type postData struct {
+	MimeType string `json:"mimeType"`
+	Text     string `json:"text"`
+}
+
+type harResponse struct {
+	Status      int        `json:"status"`
+	StatusText  string     `json:"statusText"`
+	Version     string     `json:"httpVersion"`
+	Cookies     []struct{} `json:"cookies"`
+	Headers     []header   `json:"headers"`
+	Content     content    `json:"content"`
+	Redirect    string     `json:"redirectURL"`
+	HeadersSize int        `json:"headersSize"`
+	BodySize    int64      `json:"bodySize"`
+}
+
+type content struct {
+	Size     int64  `json:"size"`
+	MimeType string `json:"mimeType"`
+}
+
+type timings struct {
+	Send    float64 `json:"send"`
+	Wait    float64 `json:"wait"`
+	Receive float64 `json:"receive"`
+}
+
+func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
+	base.Path, base.RawPath, base.RawQuery, base.Fragment = r.Path, "", "", ""
+	first := min(max(c.First, 0), c.Duration)
+	if first == 0 {
+		first = c.Duration
+	}
+	e := entry{
+		Started: start.Add(c.At).UTC(), Time: milliseconds(c.Duration), Session: c.Session, Method: name(c), Error: c.Error,
+		SQL: milliseconds(c.SQL), Queries: c.Statements,
+		Timings: timings{Wait: milliseconds(first), Receive: milliseconds(c.Duration - first)},
+		Request: harRequest{
+			Method: r.Verb, URL: base.String(), Version: "HTTP/1.1", Cookies: []struct{}{}, Headers: []header{}, Query: []struct{}{},
+			HeadersSize: -1, BodySize: len(r.Body),
+		},
+		Response: harResponse{
+			Status: c.Status, StatusText: http.StatusText(c.Status), Version: "HTTP/1.1", Cookies: []struct{}{}, Headers: []header{},
+			Content: content{Size: max(c.ResponseBytes, 0), MimeType: "application/json"}, HeadersSize: -1, BodySize: c.ResponseBytes,
+		},
+	}
+	if r.Verb == http.MethodGet {
+		e.Response.Content.MimeType = "text/html"
+		return e
+	}
+	body := r.Body
+	if r.Kind == "keyed" {
+		body = keyed(c, body)
+	}
+	e.Request.Headers = append(e.Request.Headers, header{"Content-Type", "application/json"})
+	e.Request.Body = &postData{MimeType: "application/json", Text: string(body)}
+	e.Request.BodySize = len(body)
+	return e
+}
+
+// keyed is a message of /jsonrpc, with places for the database, the user's id and the password.
+func keyed(c *load.Call, args []byte) []byte {
+	inside := args[1 : len(args)-1]
+	all := fmt.Appendf(nil, `["DATABASE",0,"PASSWORD",%s]`, inside)
+	params := message(member{"service", []byte(`"object"`)}, member{"method", []byte(`"execute_kw"`)}, member{"args", all})
+	return message(member{"jsonrpc", []byte(`"2.0"`)}, member{"method", []byte(`"call"`)}, member{"id", number(c.Seq)}, member{"params", params})
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,160 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/perfd/perfd/replay/compare"
+)
+
+// Past is a report that was kept, as far as later ones are compared with it.
+type Past struct {
+	Name    string // of the file
+	Made    time.Time
+	Load    string
+	Verdict string
+	// Overall and Methods are of the arm that was tried: B, or A if there was one.
+	Overall compare.Side
+	Methods map[string]compare.Side
+}
+
+// maxReport is the longest report that is read back, in bytes.
+const maxReport = 256 << 20
+
+var errNoReport = errors.New("no report of perfd replay --json")
+
+// Read reads a report that JSON wrote.
+func Read(in io.Reader, name string) (*Past, error) {
+	var d document
+	limited := &io.LimitedReader{R: in, N: maxReport}
+	if err := json.NewDecoder(limited).Decode(&d); err != nil {
+		if limited.N <= 0 {
+			err = fmt.Errorf("longer than %d bytes", maxReport)
+		}
+		return nil, fmt.Errorf("read report %s: %w: %w", name, errNoReport, err)
+	}
+	switch {
+	case d.Version < 1 || d.Comparison == nil || d.Made == nil:
+		return nil, fmt.Errorf("read report %s: %w", name, errNoReport)
+	case d.Version > FormatVersion:
+		return nil, fmt.Errorf("read report %s: written by a newer perfd", name)
+	}
+	of := func(r compare.Row) compare.Side {
+		if d.B == "" {
+			return r.A
+		}
+		return r.B
+	}
+	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Verdict: d.Verdict, Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
+	for _, m := range d.Comparison.Methods {
+		p.Methods[m.Method] = of(m)
+	}
+	return p, nil
+}
+
+// Turn is a point from which runs are slower or faster than those before.
+type Turn struct {
+	Made     time.Time `json:"made"` // of the first run of the new level
+	Name     string    `json:"name"`
+	Method   string    `json:"method"`
+	Quantile string    `json:"quantile"`
+	compare.Change
+}
+
+// Turns finds where the runs' quantiles changed their level, of all calls and of each method, the latest first. Runs are
+// put in the order in which they were made.
+func Turns(runs []*Past, c compare.TrendConfig) []Turn {
+	inOrder(runs)
+	names := map[string]bool{}
+	for _, r := range runs {
+		for m := range r.Methods {
+			names[m] = true
+		}
+	}
+	var out []Turn
+	look := func(method, quantile string, of func(*Past) float64) {
+		series := make([]float64, len(runs))
+		for i, r := range runs {
+			series[i] = of(r)
+		}
+		for _, x := range compare.Trend(series, c) {
+			out = append(out, Turn{Made: runs[x.Index].Made, Name: runs[x.Index].Name, Method: method, Quantile: quantile, Change: x})
+		}
+	}
+	look("all calls", "p50", func(p *Past) float64 { return p.Overall.P50.Seconds })
+	look("all calls", "p95", func(p *Past) float64 { return p.Overall.P95.Seconds })
+	for _, m := range slices.Sorted(maps.Keys(names)) {
+		look(m, "p50", func(p *Past) float64 { return p.Methods[m].P50.Seconds })
+		look(m, "p95", func(p *Past) float64 { return p.Methods[m].P95.Seconds })
+	}
+	slices.SortStableFunc(out, func(a, b Turn) int { return b.Made.Compare(a.Made) })
+	return out
+}
+
+func inOrder(runs []*Past) {
+	slices.SortStableFunc(runs, func(a, b *Past) int { return cmp.Or(a.Made.Compare(b.Made), cmp.Compare(a.Name, b.Name)) })
+}
+
+// minHistory is the number of runs from which a change of level can be found.
+const minHistory = 6
+
+// History writes runs and where they turned, in at most 100 columns.
+func History(w io.Writer, runs []*Past, turns []Turn) error {
+	inOrder(runs)
+	p := &page{}
+	p.linef("%s, from %s to %s", plural(int64(len(runs)), "run"), day(runs[0].Made), day(runs[len(runs)-1].Made))
+	loads := map[string]bool{}
+	for _, r := range runs {
+		loads[r.Load] = true
+	}
+	if len(loads) > 1 {
+		p.list("!", []string{fmt.Sprintf("The runs are of %d loads, which are not to be compared: %s.", len(loads), join(slices.Sorted(maps.Keys(loads))))}, 1)
+	}
+	if len(runs) < minHistory {
+		p.list("!", []string{fmt.Sprintf("A change of level takes %d runs to be found.", minHistory)}, 1)
+	}
+	p.title("WHERE THE LEVEL CHANGED")
+	if len(turns) == 0 {
+		p.line("  nowhere, as far as these runs show")
+	}
+	for _, t := range turns[:min(len(turns), 20)] {
+		word := compare.Slower
+		if t.Delta < 0 {
+			word = compare.Faster
+		}
+		p.linef("  %s  %-34s %s %8s  %s to %s, %s", day(t.Made), middle(clean(t.Method), 34), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word)
+	}
+	if len(turns) > 20 {
+		p.linef("  … and %d more", len(turns)-20)
+	}
+	p.title(fmt.Sprintf("%-18s %-40s %9s %9s %7s  %s", "RUNS", "", "p50", "p95", "errors", "verdict"))
+	for _, r := range runs[max(0, len(runs)-30):] {
+		p.linef("%-18s %-40s %9s %9s %7s  %s", day(r.Made), middle(clean(r.Name), 40), known(r.Overall.P50), known(r.Overall.P95), thousands(r.Overall.Errors), clean(cut(r.Verdict, 12)))
+	}
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	return nil
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+func join(parts []string) string {
+	out := ""
+	for i, s := range parts {
+		if i == 5 {
+			return out + " …"
+		}
+		if i > 0 {
+			out += ", "
+		}
+		out += s
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perfd/perfd/replay/compare"
+)
+
+// past are runs of a load whose one method is 20 % slower from the twentieth on.
+func past(t *testing.T, n int) []*Past {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	var out []*Past
+	for i := range n {
+		slow := 1.0
+		if i >= 20 {
+			slow = 1.2
+		}
+		s := compare.New(compare.Config{})
+		p := s.Begin(compare.A, 1)
+		mood := 1 + 0.01*r.NormFloat64()
+		for call := range 300 {
+			x := compare.Sample{Seq: int64(call), Session: "s", Method: fmt.Sprintf("m%d", call%2), Seconds: 0.02 * mood * (1 + float64(call)/300)}
+			if call%2 == 1 {
+				x.Seconds *= slow
+			}
+			p.Add(x)
+		}
+		var text bytes.Buffer
+		made := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC).AddDate(0, 0, i)
+		if err := JSON(&text, &Report{A: "http://a", Made: made, Load: Load{Name: "day.load"}, Comparison: s.Result()}); err != nil {
+			t.Fatal(err)
+		}
+		run, err := Read(&text, fmt.Sprintf("run%d%s.json", i, evil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, run)
+	}
+	return out
+}
+
+func TestTurns(t *testing.T) {
+	runs := past(t, 40)
+	runs[0], runs[30] = runs[30], runs[0] // in whatever order they are given
+	turns := Turns(runs, compare.TrendConfig{})
+	found := map[string]bool{}
+	for _, x := range turns {
+		found[x.Method+" "+x.Quantile] = true
+		if day := x.Made.YearDay() - 60; day < 19 || day > 22 || x.Delta < 0 {
+			t.Errorf("%+v", x)
+		}
+	}
+	if !found["m1 p50"] || !found["m1 p95"] || found["m0 p50"] || found["m0 p95"] {
+		t.Errorf("turns of %v", found)
+	}
+	var out bytes.Buffer
+	if err := History(&out, runs, turns); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(out.String(), "\n") {
+		if len([]rune(line)) > columns || strings.Contains(line, "\x1b") {
+			t.Errorf("%q", line)
+		}
+	}
+	if !strings.Contains(out.String(), "40 runs, from 2026-03-01 02:00 to 2026-04-09 02:00") || !strings.Contains(out.String(), "slower") {
+		t.Error(out.String())
+	}
+}
+
+func TestFewRunsAndOtherLoads(t *testing.T) {
+	runs := past(t, 2)
+	runs[1].Load = "night.load"
+	var out bytes.Buffer
+	if err := History(&out, runs, Turns(runs, compare.TrendConfig{})); err != nil {
+		t.Fatal(err)
+	}
+	if s := out.String(); !strings.Contains(s, "2 loads") || !strings.Contains(s, "takes 6 runs") || !strings.Contains(s, "nowhere") {
+		t.Error(s)
+	}
+}
+
+func TestReadRefusesOtherFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"":              "no report",
+		"{}":            "no report",
+		`{"version":1}`: "no report",
+		`[1]`:           "no report",
+		`{"version":2,"made":"2026-03-01T02:00:00Z","comparison":{}}`: "newer perfd",
+	} {
+		if _, err := Read(strings.NewReader(text), "x.json"); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.json") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/perfd/perfd/replay/compare"
+)
+
+// TextConfig tunes the text. Its zero value works.
+type TextConfig struct {
+	// Top is the number of methods listed. Defaults to 20.
+	Top int
+	// Color says that the output is a terminal that shows colours. Defaults to false.
+	Color bool
+}
+
+// columns of the page.
+const columns = 100
+
+type page struct {
+	strings.Builder
+	color bool
+}
+
+// Text writes a page of at most 100 columns. What may be said of A and B, what makes that doubtful and the table stand on
+// the first screen.
+func Text(w io.Writer, r *Report, c TextConfig) error {
+	p := &page{color: c.Color}
+	word, sentence := r.Headline()
+	for i, line := range wrap(sentence, columns) {
+		if i > 0 {
+			line = "  " + line
+		}
+		p.line(p.paint(word, line))
+	}
+	p.about(r)
+	p.thresholds(r)
+	p.doubts(r)
+	top := cmp.Or(c.Top, 20)
+	if r.compared() {
+		p.comparison(r.Comparison, top)
+	} else if r.Comparison != nil {
+		p.oneArm(r.Comparison, top)
+	}
+	p.run(r)
+	p.cached(r)
+	p.answers(r)
+	p.statements(r)
+	p.generator(r)
+	p.whatIf(r)
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+func (p *page) linef(format string, a ...any) { p.line(fmt.Sprintf(format, a...)) }
+
+func (p *page) line(text string) {
+	p.WriteString(strings.TrimRight(text, " "))
+	p.WriteByte('\n')
+}
+
+func (p *page) title(text string) {
+	if p.color {
+		text = "\x1b[1m" + text + "\x1b[0m"
+	}
+	p.line("\n" + text)
+}
+
+// paint colours what a verdict is about.
+func (p *page) paint(word, text string) string {
+	color := map[string]string{"faster": "37", "slower": "203", "invalid": "203", "not compared": "214"}[word]
+	if !p.color || color == "" {
+		return text
+	}
+	return "\x1b[38;5;" + color + "m" + text + "\x1b[0m"
+}
+
+// list writes sentences, each behind a mark.
+func (p *page) list(mark string, sentences []string, most int) {
+	for i, s := range sentences {
+		if i == most {
+			p.linef("  … and %d more", len(sentences)-most)
+			return
+		}
+		for j, line := range wrap(clean(s), columns-4) {
+			if j == 0 {
+				p.line("  " + mark + " " + line)
+			} else {
+				p.line("    " + line)
+			}
+		}
+	}
+}
+
+func (p *page) about(r *Report) {
+	var parts []string
+	if r.B != "" {
+		parts = append(parts, "A "+clean(r.A), "B "+clean(r.B))
+	} else if r.A != "" {
+		parts = append(parts, clean(r.A))
+	}
+	if r.Load.Name != "" {
+		parts = append(parts, clean(r.Load.Name))
+	}
+	if r.Mode != "" {
+		parts = append(parts, clean(r.Mode))
+	}
+	if c := r.Comparison; c != nil && c.Rounds > 0 {
+		calls := c.Overall.A.Calls + c.Overall.A.Errors + c.Overall.A.Hits
+		parts = append(parts, fmt.Sprintf("%s of %s", plural(int64(c.Rounds), "round"), plural(calls/int64(c.Rounds), "call")))
+	}
+	for _, line := range wrap(strings.Join(parts, " · "), columns) {
+		p.line(line)
+	}
+}
+
+func (p *page) thresholds(r *Report) {
+	if len(r.Thresholds) == 0 {
+		return
+	}
+	p.title("THRESHOLDS")
+	for _, o := range r.Thresholds {
+		mark := map[compare.State]string{compare.Kept: "kept     ", compare.Broken: "BROKEN   ", compare.Undecided: "undecided"}[o.State]
+		word := ""
+		if o.State == compare.Broken {
+			word = "slower"
+		}
+		p.line("  " + p.paint(word, mark) + " " + cut(clean(o.Threshold), columns-13))
+		for _, reason := range o.Reasons {
+			p.line("            " + cut(clean(reason), columns-12))
+		}
+	}
+}
+
+func (p *page) doubts(r *Report) {
+	if d := r.doubts(); len(d) > 0 {
+		p.title("WHAT COULD MAKE THIS WRONG")
+		p.list("!", d, 8)
+	}
+}
+
+// comparison is benchstat's table, of medians, with the change of the typical call and of the tail.
+func (p *page) comparison(c *compare.Comparison, top int) {
+	p.title(fmt.Sprintf("%-33s %14s  %14s  %8s %6s %6s  %s", "", "A p50", "B p50", "change", "±", "p", "tail"))
+	p.row(c.Overall)
+	rows := slices.Clone(c.Methods)
+	slices.SortStableFunc(rows, byRank)
+	for i, m := range rows {
+		if i == top {
+			p.linef("… and %s more", plural(int64(len(rows)-top), "method"))
+			break
+		}
+		p.row(m)
+	}
+	if len(c.Methods) > 1 {
+		p.linef("%-33s %14s  %14s  %8s", "geometric mean of the methods", "", "", signed(c.GeoMean))
+	}
+}
+
+// byRank puts what got slower first, then what got faster, each by the seconds that makes, then what cannot be compared,
+// and leaves the rest in its order.
+func byRank(a, b compare.Row) int {
+	x, y := rank(a), rank(b)
+	if x != y || x > 1 {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Compare(math.Abs(b.Typical.Delta)*b.A.Total, math.Abs(a.Typical.Delta)*a.A.Total)
+}
+
+func rank(r compare.Row) int {
+	switch overall(r) {
+	case compare.Slower:
+		return 0
+	case compare.Faster:
+		return 1
+	case compare.NotCompared:
+		return 2
+	}
+	return 3
+}
+
+func (p *page) row(r compare.Row) {
+	name := middle(clean(r.Method), 33)
+	if r.Verdict == compare.NotCompared {
+		p.linef("%-33s %14s  %14s  %s", name, median(r.A.P50), median(r.B.P50), p.paint("not compared", cut(r.Reason, columns-67)))
+		return
+	}
+	t := r.Typical
+	change, reach, tail := "~", "", ""
+	if len(t.PerRound) > 1 {
+		reach = fmt.Sprintf("%.1f", 50*(t.High-t.Low))
+	}
+	switch {
+	case r.Verdict != compare.Unchanged:
+		change = signed(t.Delta)
+	case strings.HasPrefix(r.Reason, "less than"):
+		tail = fmt.Sprintf("below %.2g%%", 100*t.Minimum)
+	}
+	for _, q := range []struct {
+		name string
+		e    compare.Effect
+	}{{"p95", r.P95}, {"p99", r.P99}} {
+		if q.e.Verdict == compare.Faster || q.e.Verdict == compare.Slower {
+			tail = q.name + " " + strings.ReplaceAll(signed(q.e.Delta), " ", "")
+		}
+	}
+	p.linef("%-33s %14s  %14s  %s %6s %6s  %s", name, median(r.A.P50), median(r.B.P50), p.paint(string(r.Verdict), fmt.Sprintf("%8s", change)),
+		reach, probability(t.Adjusted), p.paint(string(r.Tail), tail))
+}
+
+// median writes a median with half of its interval in percent.
+func median(q compare.Quantile) string {
+	if q.Seconds == 0 {
+		return "–"
+	}
+	if q.High == 0 {
+		return figure(q.Seconds) + "     "
+	}
+	return fmt.Sprintf("%s ±%2.0f%%", figure(q.Seconds), min(99, 50*(q.High-q.Low)/q.Seconds))
+}
+
+func (p *page) oneArm(c *compare.Comparison, top int) {
+	p.title(fmt.Sprintf("%-45s %8s %7s %10s %10s %10s", "", "calls", "errors", "p50", "p95", "p99"))
+	for i, r := range append([]compare.Row{c.Overall}, c.Methods...) {
+		if i == top+1 {
+			p.linef("… and %s more", plural(int64(len(c.Methods)-top), "method"))
+			return
+		}
+		p.linef("%-45s %8s %7s %10s %10s %10s", middle(clean(r.Method), 45), thousands(r.A.Calls), thousands(r.A.Errors), known(r.A.P50), known(r.A.P95), known(r.A.P99))
+	}
+}
+
+func known(q compare.Quantile) string {
+	if q.Seconds == 0 {
+		return "–"
+	}
+	return figure(q.Seconds)
+}
+
+// clean keeps what comes from a load from steering the terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func cut(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:max(n-1, 0)]) + "…"
+}
+
+// middle shortens s by leaving out its middle, so that a method's name survives its model's.
+func middle(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	tail := (n - 1) * 2 / 3
+	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
+}
+
+// wrap breaks s between words into lines of at most n columns.
+func wrap(s string, n int) []string {
+	var lines []string
+	line, width := "", 0
+	for _, word := range strings.Fields(s) {
+		word = cut(word, n)
+		w := len([]rune(word))
+		if width > 0 && width+1+w > n {
+			lines = append(lines, line)
+			line, width = "", 0
+		}
+		if width > 0 {
+			line += " "
+			width++
+		}
+		line += word
+		width += w
+	}
+	return append(lines, line)
+}

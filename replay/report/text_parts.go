@@ -1,0 +1,149 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/whatif"
+)
+
+// cached tells what the client's cache answered, apart from the server.
+func (p *page) cached(r *Report) {
+	if r.Comparison == nil {
+		return
+	}
+	if said := hits(&r.Comparison.Overall.B); said != "" {
+		p.title("CACHE")
+		p.line("  " + said)
+		p.line("  The table is of what the servers answered.")
+	}
+}
+
+// hits says what the cache of B answered; empty if nothing.
+func hits(b *compare.Side) string {
+	if b.Hits == 0 {
+		return ""
+	}
+	all := b.Hits + b.Calls + b.Errors
+	text := fmt.Sprintf("B's cache answered %s of %s, half of them within %s", share(b.Hits, all), plural(all, "call"), figure(b.HitP50))
+	if b.HitP99 > 0 {
+		text += fmt.Sprintf(" and 99 %% within %s", figure(b.HitP99))
+	}
+	return text + "."
+}
+
+// maxPlaces, maxStatements and maxRows of lists below the table.
+const (
+	maxPlaces     = 10
+	maxStatements = 8
+	maxRows       = 5
+)
+
+// answers tells whether A and B answered alike.
+func (p *page) answers(r *Report) {
+	a := r.Answers
+	if a == nil || a.Compared == 0 {
+		return
+	}
+	p.title("ANSWERS")
+	p.linef("  %s of %s are alike, apart from what A answers differently by itself", share(a.Alike, a.Compared), plural(a.Compared, "answer"))
+	shown := 0
+	for _, x := range a.Places {
+		if x.Cancelled {
+			continue
+		}
+		if shown++; shown > maxPlaces {
+			p.line("  … and more places")
+			break
+		}
+		p.linef("  %-9s %s  %d of %d", x.Kind, middle(clean(x.Method+" "+x.Path), columns-36), x.Calls, x.Of)
+	}
+	if a.Beyond > 0 {
+		p.linef("  %s in places beyond what is counted apart", plural(a.Beyond, "difference"))
+	}
+}
+
+// statements tells what changed in the database.
+func (p *page) statements(r *Report) {
+	if len(r.Statements) == 0 {
+		return
+	}
+	p.title(fmt.Sprintf("WHY: STATEMENTS, PER PASS%*s %9s %9s %10s %10s", columns-67, "", "A calls", "B calls", "A time", "B time"))
+	for i, s := range r.Statements {
+		if i == maxStatements {
+			break
+		}
+		text := cut(strings.Join(strings.Fields(clean(s.Text)), " "), columns-44)
+		p.linef("  %-*s %9.0f %9.0f %10s %10s", columns-44, text, s.A.Calls, s.B.Calls, figure(s.A.Seconds), figure(s.B.Seconds))
+	}
+}
+
+// whatIf tells the answers that need no server.
+func (p *page) whatIf(r *Report) {
+	w := r.WhatIf
+	if w == nil {
+		return
+	}
+	if w.Cache.Cacheable > 0 {
+		p.title("WHAT IF THERE WERE A CACHE")
+		for _, c := range w.Cache.TTLs {
+			p.linef("  kept for %-8s %7s of %s, %s less work%s", span(c.TTL), share(c.Hits+c.Shared, w.Cache.Cacheable), plural(w.Cache.Cacheable, "read"),
+				analyzer.Figure(c.Saved), stale(c.Stale))
+		}
+		for _, c := range w.Cache.Sizes {
+			p.linef("  of %-14s %7s with %s, %s evicted", fmt.Sprintf("%.4g MiB", float64(c.Bytes)/(1<<20)), share(c.Hits+c.Shared, w.Cache.Cacheable), span(c.TTL), thousands(c.Evicted))
+		}
+	}
+	if w.Reads.Runs > 0 {
+		p.title("WHAT IF RECORDS WERE READ TOGETHER")
+		p.linef("  %s of single records in %s would be as many calls: %s fewer, up to %s less", plural(w.Reads.Calls, "read"),
+			plural(w.Reads.Runs, "run"), plural(w.Reads.Spared, "call"), analyzer.Figure(w.Reads.Saved))
+		for _, m := range w.Reads.Methods[:min(maxRows, len(w.Reads.Methods))] {
+			p.linef("  %-50s %8s in %6s runs, longest %d", middle(clean(m.Method), 50), thousands(m.Calls), thousands(m.Runs), m.Longest)
+		}
+	}
+	if len(w.Workers) > 0 {
+		p.title("WHAT IF THERE WERE N WORKERS")
+		for _, x := range w.Workers {
+			p.linef("  %3d  busy %3.0f %%  waiting %6s of calls  p95 %9s  longest %9s", x.Workers, 100*x.Busy, fmt.Sprintf("%.1f %%", 100*x.Waiting),
+				analyzer.Figure(x.WaitP95), analyzer.Figure(x.WaitMax))
+		}
+	}
+	p.list("!", w.Doubts, 5)
+}
+
+// span writes a TTL: 10 s, 5 min, 4 h.
+func span(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%.4g s", d.Seconds())
+}
+
+func stale(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", " + thousands(n) + " stale"
+}
+
+// WhatIf writes the answers about a load alone, in at most 100 columns.
+func WhatIf(w io.Writer, of Load, a *whatif.Answers) error {
+	p := &page{}
+	p.linef("%s: %s in %s", clean(of.Name), plural(a.Calls, "call"), analyzer.Figure(a.Span))
+	if a.Unknown > 0 {
+		p.linef("  ! %s without their arguments", plural(a.Unknown, "call"))
+	}
+	p.whatIf(&Report{WhatIf: a})
+	if _, err := io.WriteString(w, p.String()); err != nil {
+		return fmt.Errorf("write answers: %w", err)
+	}
+	return nil
+}

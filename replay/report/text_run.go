@@ -1,0 +1,82 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/replay"
+)
+
+// run tells what one arm's last pass was: each of its durations, and what failed or answered otherwise than recorded.
+func (p *page) run(r *Report) {
+	if len(r.Passes) == 0 {
+		return
+	}
+	last := &r.Passes[len(r.Passes)-1].Report
+	if !r.compared() {
+		p.title(fmt.Sprintf("%-45s %8s %8s %9s %9s %9s", "DURATIONS", "calls", "p50", "p95", "p99", "max"))
+		for _, row := range []struct {
+			name string
+			replay.Durations
+		}{
+			{"latency, from the time a call was due", last.Latency}, {"service, from the time it was sent", last.Service},
+			{"to the first byte", last.First}, {"waited for ids and log-ins, no latency", last.Wait}, {"late: the generator's own", last.Late},
+		} {
+			if row.Calls > 0 {
+				p.linef("%-45s %8s %8s %9s %9s %9s", row.name, thousands(row.Calls), analyzer.Figure(row.P50), analyzer.Figure(row.P95),
+					analyzer.Figure(row.P99), analyzer.Figure(row.Max))
+			}
+		}
+		p.most("ANSWERS THAT ARE NOT AS RECORDED", last.Differing)
+	}
+	p.most("ERRORS", last.Failures)
+	if last.LoginError != "" {
+		p.list("!", []string{fmt.Sprintf("%s could not log in: %s", plural(int64(last.LoggedOut), "session"), last.LoginError)}, 1)
+	}
+}
+
+// most lists the largest counts.
+func (p *page) most(title string, counts map[string]int64) {
+	if len(counts) == 0 {
+		return
+	}
+	p.title(title)
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		if i == maxPlaces {
+			p.linef("  … and %d more", len(names)-i)
+			break
+		}
+		p.linef("  %8s  %s", thousands(counts[name]), cut(clean(name), columns-12))
+	}
+}
+
+// generator tells how well the calls were sent.
+func (p *page) generator(r *Report) {
+	if len(r.Passes) == 0 {
+		return
+	}
+	var late, wait time.Duration
+	var cpu float64
+	left := map[string]int64{}
+	for _, x := range r.Passes {
+		late, wait, cpu = max(late, x.Report.Late.P99), max(wait, x.Report.Wait.P99), max(cpu, x.Report.CPU)
+		for why, n := range x.Report.Left {
+			left[string(why)] = max(left[string(why)], n)
+		}
+	}
+	p.title("HOW IT WAS SENT")
+	p.linef("  late by %s (p99 of the worst pass), %.0f %% of a processor", analyzer.Figure(late), 100*cpu)
+	if wait > 0 {
+		p.linef("  calls waited %s (p99) for ids of records and log-ins, which is no latency", analyzer.Figure(wait))
+	}
+	for _, why := range slices.Sorted(maps.Keys(left)) {
+		p.linef("  %s not sent: %s", plural(left[why], "call"), why)
+	}
+}

@@ -1,0 +1,311 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfd/perfd/client"
+	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/replay/rewrite"
+	"github.com/perfd/perfd/replay/safety"
+)
+
+const (
+	ahead = 1024                   // calls that are made ready before they are due
+	lead  = 100 * time.Millisecond // between the last of the first log-ins and the first call
+	grace = 5 * time.Second        // for calls under way when the run is stopped
+)
+
+// Runner sends one load once.
+type Runner struct {
+	cfg     Config
+	header  load.Header
+	product string
+	http    http.RoundTripper
+
+	ids      *rewrite.Table
+	rewriter *rewrite.Rewriter
+	sessions map[string]*session // of the goroutine that feeds
+	logins   chan struct{}
+	slots    chan struct{}
+	room     chan struct{} // told when something that waited is gone
+
+	begun time.Time // when the run's clock started
+	ctx   context.Context
+	stop  context.CancelFunc // of requests under way
+
+	waiting      atomic.Int64
+	waitingBytes atomic.Int64
+	open         sync.WaitGroup // items that are not done
+	tally        tally
+}
+
+// New makes a runner. It asks the target nothing yet.
+func New(c Config) (*Runner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	r := &Runner{
+		cfg: c, http: c.HTTP, ids: rewrite.NewTable(c.MaxIDs), sessions: map[string]*session{},
+		logins: make(chan struct{}, c.Logins), slots: make(chan struct{}, c.MaxInFlight), room: make(chan struct{}, 1),
+	}
+	if r.http == nil {
+		r.http = &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: c.MaxInFlight, IdleConnTimeout: 15 * time.Second,
+		}
+	}
+	r.tally.init()
+	return r, nil
+}
+
+// Run sends the load until its end or until ctx is done, and reports either way. The error is for what keeps a run
+// from beginning, and for a load that cannot be read.
+func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
+	r.header = src.Header()
+	r.product = r.header.Product
+	r.prepareRewriter()
+	if !r.header.Arguments {
+		return Report{}, &Refusal{Message: "the load has no arguments: it can be counted, not sent", Hint: "record it with --keep-args"}
+	}
+	// Requests outlive ctx for a while, so that what is under way ends as it would.
+	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer r.stop()
+	defer r.closeSessions()
+	first, err := r.fill(ctx, src)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.discard(first)
+		return Report{}, err
+	}
+	over := errors.Is(err, io.EOF)
+	if err := r.prepare(ctx, first); err != nil {
+		r.discard(first)
+		return Report{}, err
+	}
+	use := startUsage()
+	r.begun = time.Now().Add(lead)
+	ready := make(chan *item, ahead)
+	var failure error
+	go func() {
+		defer close(ready)
+		for _, it := range first {
+			if !give(ctx, ready, it) {
+				r.leave(it, LeftStopped)
+			}
+		}
+		for !over && ctx.Err() == nil {
+			it, err := r.read(src)
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				failure = err
+				return
+			case it != nil && !give(ctx, ready, it):
+				r.leave(it, LeftStopped)
+			}
+		}
+	}()
+	r.clock(ctx, ready)
+	r.finish(ctx)
+	rep := r.tally.report(r, time.Since(r.begun), use())
+	rep.Stopped = ctx.Err() != nil
+	return rep, failure
+}
+
+func give(ctx context.Context, to chan<- *item, it *item) bool {
+	select {
+	case to <- it:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fill reads the first calls, whose log-ins are made before the clock starts.
+func (r *Runner) fill(ctx context.Context, src Source) ([]*item, error) {
+	var first []*item
+	for len(first) < ahead && ctx.Err() == nil {
+		it, err := r.read(src)
+		if err != nil {
+			return first, err
+		}
+		if it != nil {
+			first = append(first, it)
+		}
+	}
+	return first, nil
+}
+
+func (r *Runner) discard(items []*item) {
+	for _, it := range items {
+		r.leave(it, LeftStopped)
+	}
+}
+
+// prepare waits for the log-ins of the first calls and makes sure of the target.
+func (r *Runner) prepare(ctx context.Context, first []*item) error {
+	var known *session
+	var failure error
+	for _, it := range first {
+		select {
+		case <-it.session.loggedIn:
+		case <-ctx.Done():
+			return fmt.Errorf("log in: %w", ctx.Err())
+		}
+		if err := it.session.failure; err != nil {
+			failure = err
+		} else if known == nil && !it.session.public {
+			known = it.session
+		}
+	}
+	if known == nil {
+		if failure != nil {
+			return failure
+		}
+		if !r.cfg.Safety.Writes {
+			return nil
+		}
+	}
+	return r.judgeTarget(ctx, known)
+}
+
+// read makes the next call of the load ready; nil if it is not sent.
+func (r *Runner) read(src Source) (*item, error) {
+	call, err := src.Next()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the source words it
+	}
+	c := &call
+	if _, known := r.sessions[c.Session]; !known && len(r.sessions) < r.cfg.MaxSessions {
+		if info, ok := src.Session(c.Session); ok {
+			r.sessions[c.Session] = &session{r: r, info: info, loggedIn: make(chan struct{})}
+		}
+	}
+	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + len(c.Answer) + 512)}
+	if why := r.judge(it); why != "" {
+		r.tally.leave(why, it)
+		r.ids.Lose(c.Minted)
+		return nil, nil //nolint:nilnil // it is not sent
+	}
+	if !r.cfg.KeepIDs && len(c.Minted) > 0 && !r.ids.Expect(c.Session, c.Minted) {
+		r.tally.note("more records were made than ids are mapped for")
+	}
+	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, []byte(c.Path))
+	r.open.Add(1)
+	it.session.logIn(c)
+	return it, nil
+}
+
+// judge says why a call is not sent; empty if it is.
+func (r *Runner) judge(it *item) Left {
+	c := &it.call
+	switch {
+	case it.session == nil:
+		return LeftQueue
+	case !wanted(r.cfg.Sessions, c.Session, it.session.info.Login), !wanted(r.cfg.Methods, nameOf(c), c.Path):
+		return LeftOut
+	case it.tier == safety.Excluded:
+		return LeftExcluded
+	case !r.cfg.Safety.Allows(it.tier, c):
+		if it.tier == safety.Dangerous {
+			return LeftDangerous
+		}
+		return LeftWrite
+	case !sendable(c):
+		return LeftArguments
+	}
+	return ""
+}
+
+// nameOf is what a call is called in results.
+func nameOf(c *load.Call) string {
+	switch {
+	case c.Model != "" && c.Transport == "tryton" && c.Service != "model":
+		return c.Service + "." + c.Model + "." + c.Method
+	case c.Model != "":
+		return c.Model + "." + c.Method
+	case c.Service != "":
+		return c.Service + "." + c.Method
+	}
+	return c.Path
+}
+
+// leave ends an item that is not sent.
+func (r *Runner) leave(it *item, why Left) {
+	r.tally.leave(why, it)
+	r.ids.Lose(it.call.Minted)
+	r.open.Done()
+}
+
+// finish waits until all is answered; after ctx is done only for what was sent, and for so long.
+func (r *Runner) finish(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		r.open.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	for _, s := range r.sessions {
+		s.abandon()
+	}
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		r.stop()
+		<-done
+	}
+}
+
+func (r *Runner) closeSessions() {
+	for _, s := range r.sessions {
+		if s.client != nil {
+			_ = s.client.Close()
+		}
+	}
+	if t, ok := r.http.(*http.Transport); ok && r.cfg.HTTP == nil {
+		t.CloseIdleConnections()
+	}
+}
+
+// now is the time since the run began.
+func (r *Runner) now() time.Duration { return time.Since(r.begun) }
+
+// Refusal is a run that is not made, and what a person can do about it.
+type Refusal struct{ Message, Hint string }
+
+var _ error = (*Refusal)(nil)
+
+func (e *Refusal) Error() string { return e.Message }
+
+// secretOf is the user of a session at the target.
+func (c *Config) secretOf(s *load.Session) (login string, password client.Secret) {
+	login, password = s.Login, c.Password
+	for _, key := range []string{s.ID, s.Login, strconv.FormatInt(s.UID, 10), Anyone} {
+		if u, ok := c.Users[key]; ok && key != "" {
+			if u.Login != "" {
+				login = u.Login
+			}
+			if u.Password != "" {
+				password = u.Password
+			}
+			break
+		}
+	}
+	return login, password
+}

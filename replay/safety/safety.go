@@ -1,0 +1,128 @@
+// Package safety says which captured calls may be sent again. It judges by names alone, from lists of what is known to
+// be harmless: what it does not know is a write, and what reaches people or money outside the database is dangerous.
+package safety
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/perfd/perfd/replay/load"
+)
+
+// Tier is how much harm a call can do.
+type Tier uint8
+
+// The tiers, in order of harm.
+const (
+	// Read changes nothing.
+	Read Tier = iota
+	// Effective reads in effect: what it computes or counts is not for keeping.
+	Effective
+	// Write changes records, or may for all that is known.
+	Write
+	// Dangerous reaches beyond the records: mail, payments, postings, jobs, modules, and deletion.
+	Dangerous
+	// Excluded is never sent: buses, sessions, files of the web client, databases as a whole.
+	Excluded
+)
+
+var tierNames = [...]string{"read", "effective read", "write", "dangerous", "excluded"}
+
+func (t Tier) String() string {
+	if int(t) < len(tierNames) {
+		return tierNames[t]
+	}
+	return fmt.Sprintf("Tier(%d)", t)
+}
+
+// Policy is what may be sent. The zero value lets reads pass, plain and effective ones.
+type Policy struct {
+	// Writes lets writes pass. Defaults to not.
+	Writes bool
+	// Dangerous are the methods of that tier that pass, each as "model.method" or "method", written out: a pattern
+	// would name what nobody thought of. They need Writes too. Defaults to none.
+	Dangerous []string
+}
+
+// Validate refuses patterns and empty names.
+func (p Policy) Validate() error {
+	for _, name := range p.Dangerous {
+		if name == "" || strings.ContainsAny(name, "*?[ ") {
+			return fmt.Errorf("dangerous method %q: each has to be named in full, as sale.order.action_confirm", name)
+		}
+	}
+	if len(p.Dangerous) > 0 && !p.Writes {
+		return fmt.Errorf("dangerous method %q: writes have to be allowed too", p.Dangerous[0])
+	}
+	return nil
+}
+
+// Allows tells whether a call of that tier may be sent.
+func (p Policy) Allows(t Tier, c *load.Call) bool {
+	switch t {
+	case Read, Effective:
+		return true
+	case Write:
+		return p.Writes
+	case Dangerous:
+		if !p.Writes {
+			return false
+		}
+		for _, name := range p.Dangerous {
+			if name == c.Method || name == c.Model+"."+c.Method || c.Method == "" && name == c.Path {
+				return true
+			}
+		}
+	case Excluded:
+	}
+	return false
+}
+
+// Of is a call's tier. Product is "odoo" or "tryton"; empty means that of the call's transport.
+func Of(product string, c *load.Call) Tier {
+	if product == "tryton" || c.Transport == "tryton" {
+		return tryton(c)
+	}
+	return odoo(c)
+}
+
+// words of a method's name that make a call dangerous, whatever else stands in it.
+var dangerWords = map[string]bool{
+	"send": true, "mail": true, "email": true, "sms": true, "invite": true, "notify": true, "post": true, "pay": true,
+	"payment": true, "payments": true, "refund": true, "capture": true, "charge": true, "cron": true, "scheduler": true,
+	"install": true, "uninstall": true, "upgrade": true, "unlink": true, "delete": true, "purge": true, "wipe": true,
+	"trigger": true, "execute": true, "publish": true, "broadcast": true, "reset": true, "password": true, "print": true,
+	"erase": true, "export": true, "snailmail": true,
+}
+
+// dangerModels are those whose methods, other than reads, are dangerous: what they change goes on by itself.
+var dangerModels = []string{
+	"ir.cron*", "ir.actions.server*", "ir.module*", "ir.mail_server*", "fetchmail*", "base.module*", "base.language*", "mail.mail*",
+	"mail.compose.message", "mail.message", "mailing.*", "sms.*", "snailmail.*", "payment.*", "account.payment*", "res.config*", "res.users.apikeys*",
+	"change.password*", "base.automation*", "ir.config_parameter", "iap.*", "whatsapp.*", "delivery.*", "stripe.*",
+	"ir.email*", "ir.queue", "ir.trigger*", "ir.configuration", "notification.*",
+}
+
+// dangerous tells whether names say that a call reaches beyond the database's records.
+func dangerous(model, method string) bool {
+	for word := range strings.FieldsFuncSeq(method, func(r rune) bool { return r == '_' || r == '.' || r == '/' }) {
+		if dangerWords[strings.ToLower(word)] {
+			return true
+		}
+	}
+	for _, pattern := range dangerModels {
+		if ok, _ := path.Match(pattern, model); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// change is the tier of what is not known to read.
+func change(model, method string) Tier {
+	if dangerous(model, method) {
+		return Dangerous
+	}
+	return Write
+}

@@ -1,0 +1,103 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/perfd/perfd/client"
+	"github.com/perfd/perfd/replay/rewrite"
+)
+
+// Parameters of Odoo that say which database it is, and whether it is a copy that cannot do harm.
+const (
+	parameterUUID        = "database.uuid"
+	parameterNeutralized = "database.is_neutralized"
+)
+
+// prepareRewriter makes what maps ids and dates.
+func (r *Runner) prepareRewriter() {
+	tryton := r.product == "tryton"
+	r.rewriter = &rewrite.Rewriter{Table: r.ids, Schema: rewrite.NewSchema(tryton), Tryton: tryton, Recorded: r.header.Start}
+	if r.cfg.ShiftDates && !r.header.Start.IsZero() {
+		days := int(time.Since(r.header.Start) / (24 * time.Hour))
+		r.rewriter.Shift = time.Duration(days) * 24 * time.Hour
+	}
+}
+
+// judgeTarget refuses the captured database, and, if writes are allowed, one of which it is not known that it is
+// another. It asks as a user whom known is.
+func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
+	if r.cfg.Confirm != "" {
+		if r.cfg.Confirm != r.cfg.Database {
+			return &Refusal{
+				Message: fmt.Sprintf("the target is confirmed to be %q, but it is %q", r.cfg.Confirm, r.cfg.Database),
+				Hint:    "--target-is takes the name of the target's database, the same as --database",
+			}
+		}
+		return nil
+	}
+	var uuid string
+	var neutral bool
+	if known != nil && known.client != nil && r.product != "tryton" {
+		uuid, neutral = identity(ctx, known.client)
+	}
+	same := r.header.DatabaseUUID != "" && uuid == r.header.DatabaseUUID
+	if r.header.DatabaseUUID == "" || uuid == "" {
+		same = r.header.Server != "" && r.header.Server == hostOf(r.cfg.Target, r.product) && r.header.Database == r.cfg.Database
+	}
+	switch {
+	case neutral:
+		return nil
+	case same:
+		return &Refusal{
+			Message: "the target is the captured database",
+			Hint:    "replay to a copy; if this is one, give its name once more as --target-is " + r.cfg.Database,
+		}
+	case !r.cfg.Safety.Writes, uuid != "" && r.header.DatabaseUUID != "":
+		return nil
+	}
+	return &Refusal{
+		Message: "nothing tells that the target is another database than the captured one, and writes are allowed",
+		Hint:    "if it is a copy, say so with --target-is " + r.cfg.Database + ", or neutralize it",
+	}
+}
+
+// identity asks Odoo for its database's parameters, which administrators may read.
+func identity(ctx context.Context, c *client.Client) (uuid string, neutral bool) {
+	raw, err := c.Call(ctx, "ir.config_parameter", "search_read",
+		[]any{[]any{[]any{"key", "in", []any{parameterUUID, parameterNeutralized}}}}, map[string]any{"fields": []any{"key", "value"}}, client.NoCache())
+	if err != nil {
+		return "", false
+	}
+	var rows []struct {
+		Key   string
+		Value any
+	}
+	_ = json.Unmarshal(raw, &rows)
+	for _, row := range rows {
+		value := fmt.Sprint(row.Value)
+		switch row.Key {
+		case parameterUUID:
+			uuid = value
+		case parameterNeutralized:
+			neutral = strings.EqualFold(value, "true") || value == "1"
+		}
+	}
+	return uuid, neutral
+}
+
+// hostOf is the host and port of an address.
+func hostOf(address, product string) string {
+	p := client.Odoo
+	if product == "tryton" {
+		p = client.Tryton
+	}
+	u, err := client.ParseAddress(address, p)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

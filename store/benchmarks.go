@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// Benchmark is the report of a replay as a store keeps it, so that later ones can be put beside it.
+type Benchmark struct {
+	ID                            int64
+	Made                          time.Time
+	Load, A, B, Verdict, Sentence string
+	// P50 and P95 of all calls, of the arm that was tried; 0 if not known.
+	P50, P95 time.Duration
+	// Document is the report in its JSON form. Lists leave it out.
+	Document json.RawMessage
+}
+
+// Bounds of what is kept of benchmarks.
+const (
+	maxBenchmarks = 1000     // the oldest go
+	maxDocument   = 64 << 20 // bytes
+)
+
+// benchmarkTable is made when a store first gets one: perfd before it reads such a store as it reads any other.
+const benchmarkTable = `CREATE TABLE IF NOT EXISTS benchmarks (id INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER NOT NULL,
+  load TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, verdict TEXT NOT NULL, sentence TEXT NOT NULL,
+  p50 INTEGER NOT NULL, p95 INTEGER NOT NULL, document TEXT NOT NULL)`
+
+// KeepBenchmark adds a benchmark to the store at path, also while others write or read it, and makes a store if there is
+// none. Of a thousand and more the oldest go.
+func KeepBenchmark(ctx context.Context, path string, b Benchmark) (id int64, err error) {
+	const op = "open store"
+	if len(b.Document) > maxDocument || !json.Valid(b.Document) {
+		return 0, &Error{Op: op, Path: path, Hint: "report this", Err: fmt.Errorf("a report of %d bytes is too long, or no JSON", len(b.Document))}
+	}
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular() {
+		if err := emptyStore(path, err == nil); err != nil {
+			return 0, err
+		}
+	}
+	from, err := versionAt(path)
+	if err != nil {
+		return 0, explain(op, path, err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "rw"))
+	if err != nil {
+		return 0, explain(op, path, err)
+	}
+	held := hold(path)
+	defer func() {
+		err = errors.Join(err, db.Close())
+		release(held)
+	}()
+	if err := migrate(db, from); err != nil {
+		return 0, explain(op, path, err)
+	}
+	if id, err = keepBenchmark(ctx, db, &b); err != nil {
+		return 0, explain("write store", path, err)
+	}
+	return id, nil
+}
+
+// emptyStore makes a store that holds no calls and is complete.
+func emptyStore(path string, there bool) error {
+	if there { // an empty file, as mktemp makes
+		if err := os.Remove(path); err != nil {
+			return &Error{Op: "create store", Path: path, Hint: "choose a folder that you may write to", Err: err}
+		}
+	}
+	w, err := Create(path, noShapes{}, Config{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Finish(Source{}, analyzer.Summary{}), w.Close())
+}
+
+// noShapes is the dictionary of a store without statements.
+type noShapes struct{}
+
+func (noShapes) Shape(f sqltrace.Fingerprint) sqltrace.Shape { return sqltrace.Shape{Fingerprint: f} }
+
+func keepBenchmark(ctx context.Context, db *sql.DB, b *Benchmark) (int64, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit there is nothing to roll back
+	if _, err := tx.ExecContext(ctx, benchmarkTable); err != nil {
+		return 0, err
+	}
+	r, err := tx.ExecContext(ctx, "INSERT INTO benchmarks (made, load, a, b, verdict, sentence, p50, p95, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		b.Made.UnixNano(), b.Load, b.A, b.B, b.Verdict, b.Sentence, int64(b.P50), int64(b.P95), string(b.Document))
+	if err != nil {
+		return 0, err
+	}
+	id, err := r.LastInsertId()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM benchmarks WHERE id <= ?", id-maxBenchmarks); err != nil {
+		return 0, err
+	}
+	return id, tx.Commit()
+}
+
+// Benchmarks returns those that the store has, the latest first, without their documents.
+func (s *SQLite) Benchmarks(ctx context.Context) ([]Benchmark, error) {
+	out := []Benchmark{}
+	if has, err := s.hasBenchmarks(ctx); err != nil || !has {
+		return out, err
+	}
+	err := each(ctx, s.db, "SELECT id, made, load, a, b, verdict, sentence, p50, p95 FROM benchmarks ORDER BY made DESC, id DESC", nil, func(rows *sql.Rows) error {
+		var b Benchmark
+		var made int64
+		if err := rows.Scan(&b.ID, &made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95); err != nil {
+			return err
+		}
+		b.Made = time.Unix(0, made)
+		out = append(out, b)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read benchmarks: %w", err)
+	}
+	return out, nil
+}
+
+// Benchmark returns one with its document, or ErrNotFound.
+func (s *SQLite) Benchmark(ctx context.Context, id int64) (Benchmark, error) {
+	b := Benchmark{ID: id}
+	has, err := s.hasBenchmarks(ctx)
+	if err != nil {
+		return b, err
+	}
+	if !has {
+		return b, fmt.Errorf("read benchmark %d: %w", id, ErrNotFound)
+	}
+	var made int64
+	var document string
+	err = s.db.QueryRowContext(ctx, "SELECT made, load, a, b, verdict, sentence, p50, p95, document FROM benchmarks WHERE id = ?", id).
+		Scan(&made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95, &document)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return b, fmt.Errorf("read benchmark %d: %w", id, err)
+	}
+	b.Made, b.Document = time.Unix(0, made), json.RawMessage(document)
+	return b, nil
+}
+
+func (s *SQLite) hasBenchmarks(ctx context.Context) (bool, error) {
+	var n int
+	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'benchmarks'").Scan(&n); err != nil {
+		return false, fmt.Errorf("read benchmarks: %w", err)
+	}
+	return n > 0, nil
+}
