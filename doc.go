@@ -28,5 +28,5 @@
 //	docs/       formats, privacy, decisions
 //	scripts/    what the Makefile and .ci/run call
 //
-// This package itself holds no code but the test of these directions. ARCHITECTURE.md says the rest.
+// This package itself holds no code but tests: of these directions, and of all stages together. ARCHITECTURE.md says the rest.
 package perfd

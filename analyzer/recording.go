@@ -39,6 +39,9 @@ type Recording struct {
 	HTTPSeen, SQLSeen []uint16 // the ports where that protocol was found by content
 }
 
+// longest is the snap length from which on packets are whole: what is shorter in such a file was cut by something else.
+const longest = 65535
+
 // seriousShare is the share of unattributed statements from which a notice is serious.
 const seriousShare = 0.05
 
@@ -93,11 +96,11 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 			"%s to PostgreSQL could not be read.", plural(rec.EncryptedSQL, "encrypted connection"))
 	}
 	switch lost := fmt.Sprintf("%s lost in %s; %s marked", bytesFigure(rec.LostBytes), plural(rec.Gaps, "gap"), plural(s.lossy, "call")); {
-	case rec.Truncated > 0 && rec.SnapLength > 0:
+	case rec.Truncated > 0 && rec.SnapLength > 0 && rec.SnapLength < longest:
 		warn("Record whole packets: tcpdump -s 0.", "%s cut short by the snap length of %s bytes: %s.",
 			plural(rec.Truncated, "packet"), count(int64(rec.SnapLength)), lost)
 	case rec.Truncated > 0:
-		warn("Record whole packets: tcpdump -s 0.", "%s cut short by the snap length: %s.", plural(rec.Truncated, "packet"), lost)
+		warn("Record whole packets: tcpdump -s 0.", "%s cut short: %s.", plural(rec.Truncated, "packet"), lost)
 	case rec.LostBytes > 0 || rec.Gaps > 0:
 		say("Record with a larger buffer (tcpdump -B 65536) or on a less busy machine.", "%s.", lost)
 	}

@@ -145,7 +145,7 @@ func TestNotices(t *testing.T) {
 		{"no SQL", func(s *Summarizer) { _ = s.Trace(trace(100)) }, Recording{Packets: 9}, "The recording holds no PostgreSQL traffic: time in SQL is unknown."},
 		{"SQL encrypted", func(s *Summarizer) { _ = s.Trace(trace(100)) }, Recording{Packets: 9, EncryptedSQL: 1}, "PostgreSQL traffic is encrypted: 1 connection."},
 		{"loss", whole, Recording{Packets: 9, LostBytes: 2500, Gaps: 2}, "2.50 kB lost in 2 gaps; 0 calls marked."},
-		{"snap length", whole, Recording{Packets: 9, Truncated: 1}, "1 packet cut short by the snap length: 0 B lost in 0 gaps; 0 calls marked."},
+		{"snap length", whole, Recording{Packets: 9, Truncated: 1}, "1 packet cut short: 0 B lost in 0 gaps; 0 calls marked."},
 		{"snap length known", whole, Recording{Packets: 9, Truncated: 2, SnapLength: 96, LostBytes: 2500, Gaps: 2}, "2 packets cut short by the snap length of 96 bytes: 2.50 kB lost in 2 gaps; 0 calls marked."},
 		{"outside", nil, Recording{Packets: 9, Outside: 3, First: epoch, Last: epoch.Add(time.Hour)}, "No call begins in this range; the recording runs " + span(epoch, epoch.Add(time.Hour)) + "."},
 		{"wrong RPC port", nil, Recording{Packets: 9, NoHTTP: []uint16{99, 98}, HTTPSeen: []uint16{8069}}, "No HTTP connection to port 99 or 98, which --rpc-port names."},

@@ -1,4 +1,4 @@
-// Package capture turns recorded packets into ordered byte streams of TCP connections and hands them to the
+// Package capture turns packets, recorded or live, into ordered byte streams of TCP connections and hands them to the
 // protocols that claim them.
 //
 // A File reads pcap or pcapng and feeds an Engine. The engine decodes link, network and TCP headers, finds the

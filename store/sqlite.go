@@ -33,6 +33,9 @@ func IsStore(path string) bool {
 	if inUse(path) {
 		return true
 	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // what is read of a pipe is gone
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false

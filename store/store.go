@@ -1,8 +1,8 @@
 // Package store keeps what the analyzer found, so that it can be read again by time range, session, user,
 // method, fingerprint and duration without the capture.
 //
-// A Writer takes traces as the analyzer delivers them; a Reader answers questions about a finished
-// recording. SQLite, embedded and in pure Go, is the implementation. What can be computed from rows
+// A Writer takes traces as the analyzer delivers them; a Reader answers questions about a recording,
+// finished or growing. SQLite, embedded and in pure Go, is the implementation. What can be computed from rows
 // (percentiles, histograms, groups) is computed here once, over any Reader, and not in SQL: another
 // database needs to bring the few methods of Reader only. storetest holds the suite it has to pass.
 package store

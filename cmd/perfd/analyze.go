@@ -85,6 +85,8 @@ func (o *analyzeOptions) validate(listenGiven bool) error {
 		return usagef("--listen needs --serve")
 	case slices.Contains(o.files, "-") && len(o.files) > 1:
 		return usagef("standard input cannot be read together with other files")
+	case slices.ContainsFunc(o.files, isPipe) && len(o.files) > 1:
+		return usagef("a pipe can be read once, and several files are read twice to put them in order: name files alone, or the pipe alone")
 	}
 	for _, list := range []struct {
 		flag  string
@@ -258,7 +260,7 @@ func (o *analyzeOptions) report(res *results, s analyzer.Summary, t terminal, ou
 		return report.HTML(out, s, report.HTMLConfig{Names: res.names, Top: o.top, Version: version(false)})
 	default:
 		cfg := report.TextConfig{Names: res.names, Agreement: res.agreement, Top: o.top}
-		cfg.Gone = len(o.files) == 0 || slices.Contains(o.files, "-") // a proxy's, or standard input
+		cfg.Gone = len(o.files) == 0 || slices.Contains(o.files, "-") || slices.ContainsFunc(o.files, isPipe) // a proxy's, or standard input
 		if o.output == "" || o.output == "-" {
 			cfg.Color = hasColor(t.out)
 			cfg.Width, cfg.Height = sizeOf(t.out)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,12 @@ func stdinInput(ctx context.Context, r io.Reader) (in input, cut *atomic.Bool) {
 		}
 		return f, nil
 	}}, cut
+}
+
+// isPipe tells whether a file can be read once only, as what a shell's <(command) names.
+func isPipe(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0
 }
 
 // cancelReader reads ahead of its reader, so that a read that never returns can be given up.
