@@ -69,7 +69,8 @@ type Loader struct {
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight
-	landed  atomic.Uint64 // flights that ended
+	running map[*flight]Key // all of them, and those that nobody can join
+	landed  atomic.Uint64   // flights that ended
 
 	behind  chan struct{} // holds a token for each load behind a stale value
 	working sync.WaitGroup
@@ -97,7 +98,8 @@ func NewLoader(c Cache, config LoaderConfig) *Loader {
 	if config.AlertAfter <= 0 {
 		config.AlertAfter = 100
 	}
-	l := &Loader{cache: c, config: config, flights: map[flightKey]*flight{}, behind: make(chan struct{}, config.Refreshes)}
+	l := &Loader{cache: c, config: config, behind: make(chan struct{}, config.Refreshes)}
+	l.flights, l.running = map[flightKey]*flight{}, map[*flight]Key{}
 	for _, n := range config.Never {
 		l.never = append(l.never, newGlob(n))
 	}
@@ -122,7 +124,7 @@ func (l *Loader) Load(ctx context.Context, key Key, o LoadOptions, load Source) 
 		return l.call(ctx, load)
 	}
 	if o.Refresh {
-		return l.fill(ctx, key, l.cache.Generation(ctx, key), nil, o, load)
+		return l.alone(ctx, key, l.cache.Generation(ctx, key), o, load)
 	}
 	landed := l.landed.Load()
 	e := l.cache.Get(ctx, key)
@@ -145,20 +147,18 @@ func (l *Loader) Load(ctx context.Context, key Key, o LoadOptions, load Source) 
 }
 
 // Store writes a value through: it replaces what is cached, because the caller has just written it to the source. A
-// load that runs meanwhile does not store what it finds.
+// load of this loader that runs meanwhile does not store what it finds; one of another loader may.
 func (l *Loader) Store(ctx context.Context, key Key, value []byte, o LoadOptions) error {
 	if o.NoCache || l.isNever(key.Model) {
 		return nil
 	}
-	l.forget(func(k Key) bool { return k == key })
-	return l.store(ctx, key, value, "", o)
+	l.settle(ctx, l.forget(func(k Key) bool { return k == key }))
+	return l.store(ctx, key, value, "", nil, o)
 }
 
-// Delete forgets keys, and keeps loads that run from storing what they find.
+// Delete forgets keys, and keeps this loader's running loads of them from storing what they find.
 func (l *Loader) Delete(ctx context.Context, keys ...Key) error {
-	for _, key := range keys {
-		l.forget(func(k Key) bool { return k == key })
-	}
+	l.settle(ctx, l.forget(func(k Key) bool { return slices.Contains(keys, k) }))
 	return l.cache.Delete(ctx, keys...)
 }
 
@@ -172,7 +172,7 @@ func (l *Loader) Invalidate(ctx context.Context, db string, models ...string) er
 // what they find.
 func (l *Loader) InvalidateMatching(ctx context.Context, pattern string) (int, error) {
 	g := newGlob(pattern)
-	l.forget(func(k Key) bool { return g.match(k.String()) })
+	l.settle(ctx, l.forget(func(k Key) bool { return g.match(k.String()) }))
 	return l.cache.InvalidateMatching(ctx, pattern)
 }
 
@@ -244,8 +244,8 @@ func (l *Loader) fill(ctx context.Context, key Key, g Generation, f *flight, o L
 	if err != nil {
 		return nil, err
 	}
-	if g != "" && (f == nil || !f.outdated.Load()) {
-		_ = l.store(ctx, key, value, g, o) // counted by the back end; the answer is right without
+	if g != "" && !f.outdated.Load() {
+		_ = l.store(ctx, key, value, g, f, o) // counted by the back end; the answer is right without
 	}
 	if o.Related != nil {
 		l.background(ctx, func(ctx context.Context) { _, _ = l.Warm(ctx, 1, o.Related(value)...) })
@@ -253,7 +253,8 @@ func (l *Loader) fill(ctx context.Context, key Key, g Generation, f *flight, o L
 	return value, nil
 }
 
-func (l *Loader) store(ctx context.Context, key Key, value []byte, g Generation, o LoadOptions) error {
+// store keeps what a flight found in a generation, or what is written through: there is no flight then.
+func (l *Loader) store(ctx context.Context, key Key, value []byte, g Generation, f *flight, o LoadOptions) error {
 	ttl := o.TTL.Or(l.config.TTL)
 	if ttl.Nothing() && g != "" { // nothing to replace: what is there is as right as before
 		return nil
@@ -266,5 +267,17 @@ func (l *Loader) store(ctx context.Context, key Key, value []byte, g Generation,
 		return l.cache.Delete(ctx, key)
 	}
 	stale := max(l.config.StaleWhileRevalidate, l.config.StaleIfUnavailable)
-	return l.cache.Set(ctx, key, value, Options{TTL: ttl, Stale: stale, Generation: g})
+	set := Options{TTL: ttl, Stale: stale, Generation: g}
+	if f == nil {
+		return l.cache.Set(ctx, key, value, set)
+	}
+	if !l.storing(f) {
+		return nil
+	}
+	defer close(f.stored)
+	err := l.cache.Set(ctx, key, value, set)
+	if f.outdated.Load() { // for who forgot it and did not wait
+		err = errors.Join(err, l.cache.Delete(context.WithoutCancel(ctx), key))
+	}
+	return err
 }

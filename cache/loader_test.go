@@ -136,7 +136,8 @@ func TestCancelledCaller(t *testing.T) {
 	})
 }
 
-// TestLoadDuringInvalidation: what began before an invalidation is neither stored nor shared after it.
+// TestLoadDuringInvalidation: what began before an invalidation is neither stored nor shared after it, be it a load on a
+// miss or a refresh.
 func TestLoadDuringInvalidation(t *testing.T) {
 	for name, forget := range map[string]func(*cache.Loader, cache.Key) error{
 		"model":    func(l *cache.Loader, k cache.Key) error { return l.Invalidate(t.Context(), k.DB, k.Model) },
@@ -151,32 +152,34 @@ func TestLoadDuringInvalidation(t *testing.T) {
 			return l.Store(t.Context(), k, []byte("new"), cache.LoadOptions{})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLoader(t, cache.LoaderConfig{})
-				k := cachetest.Key(t, "res.partner", 1)
-				release := make(chan struct{})
-				done := make(chan []byte)
-				go func() {
-					b, _ := l.Load(t.Context(), k, cache.LoadOptions{}, func(context.Context) ([]byte, error) {
-						<-release
-						return []byte("old"), nil
-					})
-					done <- b
-				}()
-				synctest.Wait()
-				if err := forget(l, k); err != nil {
-					t.Fatal(err)
-				}
-				fresh := &answer{value: "new"}
-				load(t, l, k, cache.LoadOptions{}, fresh.load, "new") // does not wait for the other
-				close(release)
-				if b := <-done; string(b) != "old" {
-					t.Errorf("who asked before got %q", b)
-				}
-				load(t, l, k, cache.LoadOptions{}, fresh.load, "new")
+		for how, o := range map[string]cache.LoadOptions{"miss": {}, "refresh": {Refresh: true}} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLoader(t, cache.LoaderConfig{})
+					k := cachetest.Key(t, "res.partner", 1)
+					release := make(chan struct{})
+					done := make(chan []byte)
+					go func() {
+						b, _ := l.Load(t.Context(), k, o, func(context.Context) ([]byte, error) {
+							<-release
+							return []byte("old"), nil
+						})
+						done <- b
+					}()
+					synctest.Wait()
+					if err := forget(l, k); err != nil {
+						t.Fatal(err)
+					}
+					fresh := &answer{value: "new"}
+					load(t, l, k, cache.LoadOptions{}, fresh.load, "new") // does not wait for the other
+					close(release)
+					if b := <-done; string(b) != "old" {
+						t.Errorf("who asked before got %q", b)
+					}
+					load(t, l, k, cache.LoadOptions{}, fresh.load, "new")
+				})
 			})
-		})
+		}
 	}
 }
 

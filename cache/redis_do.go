@@ -24,7 +24,9 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 	}
 	_, err := r.breaker.Execute(func() (struct{}, error) {
 		began := time.Now()
-		limited := deadline{ctx, began, began.Add(r.config.Timeout)}
+		timed, cancel := context.WithDeadline(ctx, began.Add(r.config.Timeout))
+		defer cancel()
+		limited := operation{timed, began}
 		err := r.catchUp(limited)
 		if err == nil {
 			err = run(limited)
@@ -40,26 +42,19 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 	return err
 }
 
-// deadline is a context with a deadline that needs no timer: connections keep to it.
-type deadline struct {
+// operation is the context of one operation. It ends by itself at the time-out, for the library does not look at the
+// clock in the pauses between its attempts, nor while somebody connects for it.
+type operation struct {
 	context.Context
-	began, at time.Time
+	began time.Time
 }
 
 // beginOf is when the operation of a context began, which do made.
 func beginOf(ctx context.Context) time.Time {
-	if d, ok := ctx.(deadline); ok {
-		return d.began
+	if o, ok := ctx.(operation); ok {
+		return o.began
 	}
 	return time.Now()
-}
-
-// Deadline is the earlier one.
-func (d deadline) Deadline() (time.Time, bool) {
-	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
-		return at, true
-	}
-	return d.at, true
 }
 
 // catchUp tells Redis what it missed.

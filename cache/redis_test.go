@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -405,6 +406,48 @@ func TestAttempts(t *testing.T) {
 		}
 		if want == nil && r.Stats().Failures != 0 {
 			t.Errorf("%d failures", r.Stats().Failures)
+		}
+	}
+}
+
+// TestTimeout: an operation ends at the time-out, be it in a pause between attempts, and nothing is tried afterwards.
+func TestTimeout(t *testing.T) {
+	const timeout = time.Second
+	addr := lab.Redis(t).String()
+	k := cachetest.Key(t, "res.partner", 1)
+	for name, run := range map[string]func(context.Context, *cache.Redis){
+		"get":        func(ctx context.Context, r *cache.Redis) { r.Get(ctx, k) },
+		"generation": func(ctx context.Context, r *cache.Redis) { r.Generation(ctx, k) },
+		"set":        func(ctx context.Context, r *cache.Redis) { _ = r.Set(ctx, k, nil, cache.Options{}) },
+		"delete":     func(ctx context.Context, r *cache.Redis) { _ = r.Delete(ctx, k) },
+		"invalidate": func(ctx context.Context, r *cache.Redis) { _ = r.Invalidate(ctx, k.DB, k.Model) },
+	} {
+		for how, fault := range map[string]func(*weakLink){
+			"hanging": func(w *weakLink) { w.deaf.Store(true) },
+			"refusing": func(w *weakLink) {
+				w.refuse.Store(true)
+				w.cut()
+			},
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				w := newWeakLink(t, addr)
+				// The pauses are a quarter of the time-out, more than which there never is.
+				r := newRedis(t, cache.RedisConfig{Addresses: []string{w.addr}, Timeout: timeout, Backoff: timeout, Attempts: 8})
+				run(t.Context(), r)
+				fault(w)
+				before, began := w.accepted.Load(), time.Now()
+				run(t.Context(), r)
+				if took := time.Since(began); took > timeout+timeout*2/5 {
+					t.Errorf("took %v", took)
+				}
+				if n := w.accepted.Load() - before; how == "hanging" && n != 0 {
+					t.Errorf("%d attempts after the time-out", n)
+				}
+				if n := r.Stats().Failures; n != 1 {
+					t.Errorf("%d failures", n)
+				}
+			})
 		}
 	}
 }

@@ -49,9 +49,10 @@ func (s Stats) tierSamples() []Sample {
 		for _, c := range t.events() {
 			add("cache_events_total", "What happened in a tier of the cache.", Counter, float64(c.n), [2]string{"event", c.name})
 		}
-		add("cache_items", "Entries in a memory.", Gauge, float64(t.Items))
-		add("cache_bytes", "Bytes in a memory.", Gauge, float64(t.Bytes))
-		if t.Circuit != "" {
+		if t.Circuit == "" {
+			add("cache_items", "Entries in a memory.", Gauge, float64(t.Items))
+			add("cache_bytes", "Bytes in a memory.", Gauge, float64(t.Bytes))
+		} else {
 			for _, state := range circuitNames {
 				add("cache_circuit", "1 for the state that the circuit breaker is in.", Gauge, oneIf(t.Circuit == state), [2]string{"state", state})
 			}

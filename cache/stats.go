@@ -49,7 +49,7 @@ type TierStats struct {
 	// Name is memory or redis, or what a back end of others calls itself.
 	Name string
 	Counts
-	// Items and Bytes are what a memory holds now.
+	// Items and Bytes are what a memory holds now; they are 0 of Redis, which does not count what is this cache's.
 	Items, Bytes int64
 	// Bypassed says that an upper tier is not used, because it could not hear of what others forget.
 	Bypassed bool

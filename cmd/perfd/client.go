@@ -20,8 +20,8 @@ import (
 const clientHelp = `Client calls the methods of an Odoo or Tryton server, as a program would that uses package client.
 
 The server, the database and the user come from flags or from the environment: ODOO_URL
-(https://login:password@host/?db=name), ODOO_DATABASE, ODOO_LOGIN, ODOO_PASSWORD, REDIS_URL, CACHE_TTL,
-MAX_CONNECTIONS. Without a password in any of them it is read from the file of --password-file, or from standard
+(https://login:password@host/?db=name), ODOO_DATABASE, ODOO_LOGIN, ODOO_PASSWORD, REDIS_URL, CACHE_KEYS (which encrypt
+what Redis keeps), CACHE_TTL, MAX_CONNECTIONS. Without a password in any of them it is read from the file of --password-file, or from standard
 input, unseen on a terminal.`
 
 // clientFlags is whom to call.
@@ -101,7 +101,7 @@ func (f *clientFlags) config(t terminal) (client.Config, client.CacheEnv, error)
 	return c, e, nil
 }
 
-// clientCache is a memory, before a Redis if there is one.
+// clientCache is a memory, before a Redis if there is one. What programs encrypt in it, this does, too.
 func clientCache(e client.CacheEnv) (*cache.Loader, *cache.Redis, error) {
 	var ttl cache.Lifetime
 	if e.TTL != nil {
@@ -119,6 +119,9 @@ func clientCache(e client.CacheEnv) (*cache.Loader, *cache.Redis, error) {
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
+	if c.EncryptionKeys, err = cache.EncryptionKeysFromEnv("CACHE_KEYS"); err != nil {
+		return nil, nil, usageError{err}
+	}
 	redis, err := cache.NewRedis(c)
 	if err != nil {
 		return nil, nil, usageError{err}
@@ -126,8 +129,8 @@ func clientCache(e client.CacheEnv) (*cache.Loader, *cache.Redis, error) {
 	return cache.NewLoader(cache.NewTiered(memory, redis, cache.TieredConfig{}), cache.LoaderConfig{TTL: ttl}), redis, nil
 }
 
-// withClient lets use have a client with a cache, and closes both.
-func (f *clientFlags) withClient(ctx context.Context, t terminal, use func(context.Context, *client.Client) error) error {
+// withClient lets use have a client with a cache and hooks, and closes both.
+func (f *clientFlags) withClient(ctx context.Context, t terminal, use func(context.Context, *client.Client) error, hooks ...client.Hook) error {
 	c, e, err := f.config(t)
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ func (f *clientFlags) withClient(ctx context.Context, t terminal, use func(conte
 		return err
 	}
 	defer func() { _ = loader.Close() }()
-	c.Cache = loader
+	c.Cache, c.Hooks = loader, hooks
 	k, err := client.New(c)
 	if err != nil {
 		return usageError{err}

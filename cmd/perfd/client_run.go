@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -57,12 +59,13 @@ func numbers(ids []int64) string {
 
 func clientCallCommand(t terminal, f *clientFlags) *cobra.Command {
 	var kwargs, in string
+	var readOnly bool
 	var o callFlags
 	cmd := &cobra.Command{
 		Use:   "call MODEL METHOD [ARGUMENTS]",
 		Short: "Call a method and print its result as JSON",
 		Long: "Call calls a method with positional arguments, a JSON list, and prints the result as JSON. Methods that are not\n" +
-			"known to change nothing are called once, whatever happens.",
+			"known to change nothing are called once, whatever happens, unless --read-only says that they do not.",
 		Example: "  perfd client call res.partner read '[[1], [\"name\"]]'\n" +
 			"  perfd client call res.partner search_count --kwargs '{\"domain\": []}' --repeat 3 --stats",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -85,17 +88,51 @@ func clientCallCommand(t terminal, f *clientFlags) *cobra.Command {
 			if err := jsonArgument("--context", in, &more); err != nil {
 				return err
 			}
+			options := []client.CallOption{client.InContext(more)}
+			if readOnly {
+				options = append(options, client.ReadOnly())
+			}
+			once := onlyOnce{model: args[0], method: args[1]}
+			var hooks []client.Hook
+			if o.repeat > 1 {
+				hooks = append(hooks, client.Hook{Before: once.before})
+			}
 			return f.withClient(cmd.Context(), t, func(ctx context.Context, k *client.Client) error {
-				return o.run(ctx, t, k, func() (json.RawMessage, error) {
-					return k.Call(ctx, args[0], args[1], positional, named, client.InContext(more))
+				err := o.run(ctx, t, k, func() (json.RawMessage, error) {
+					return k.Call(ctx, args[0], args[1], positional, named, options...)
 				})
-			})
+				if once.refused.Load() {
+					return hinted{
+						usagef("%s of %s may change something and is not called %d times", args[1], args[0], o.repeat),
+						"leave out --repeat, or give --read-only if it changes nothing",
+					}
+				}
+				return err
+			}, hooks...)
 		},
 	}
 	cmd.Flags().StringVar(&kwargs, "kwargs", "{}", "named arguments, as a `JSON` object")
 	cmd.Flags().StringVar(&in, "context", "{}", "context over the user's, as a `JSON` object")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "the method changes nothing, so that it may be called again")
 	o.add(cmd)
 	return cmd
+}
+
+// onlyOnce calls requests of a method off that may change something, before anything of them is sent: the client knows
+// which they are.
+type onlyOnce struct {
+	model, method string
+	refused       atomic.Bool
+}
+
+func (o *onlyOnce) before(ctx context.Context, r *client.Request) context.Context {
+	if r.Safe || r.Model != o.model || r.Method != o.method {
+		return ctx
+	}
+	o.refused.Store(true)
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx
 }
 
 func clientSearchCommand(t terminal, f *clientFlags) *cobra.Command {
@@ -249,7 +286,11 @@ func writeCacheStats(w io.Writer, s cache.Stats) error {
 		if circuit == "" {
 			circuit = "-"
 		}
-		fmt.Fprintf(tw, "%s\t%d\t%d\t%.2f\t%d\t%d\t%d\t%s\t\n", t.Name, t.Hits, t.Misses, t.HitRate(), t.Sets, t.Items, t.Bytes, circuit)
+		items, size := "-", "-" // which a store that others share does not say
+		if t.Circuit == "" {
+			items, size = strconv.FormatInt(t.Items, 10), strconv.FormatInt(t.Bytes, 10)
+		}
+		fmt.Fprintf(tw, "%s\t%d\t%d\t%.2f\t%d\t%s\t%s\t%s\t\n", t.Name, t.Hits, t.Misses, t.HitRate(), t.Sets, items, size, circuit)
 	}
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("write statistics: %w", err)
