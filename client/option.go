@@ -62,7 +62,7 @@ func InCache(name string) CallOption { return func(o *options) { o.cache = name 
 // scope remain in it, so that the answer is still no other user's and still forgotten with its model.
 func CacheKey(key string) CallOption { return func(o *options) { o.key = key } }
 
-// CacheIf keeps the answer only if keep says so, which is asked as CacheFor is.
+// CacheIf keeps the answer only if keep says so. Of calls that share an answer the first one's is asked.
 func CacheIf(keep func(model string, result json.RawMessage) bool) CallOption {
 	return func(o *options) { o.when = keep }
 }
