@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,13 +15,14 @@ import (
 )
 
 // slow is a client of a server that answers each call in a second, and how many it was asked.
-func slow(t *testing.T) (k *client.Client, calls *int) {
+func slow(t *testing.T) (k *client.Client, calls *atomic.Int64) {
 	l := memory(t, cache.LoaderConfig{})
-	asked := -1 // the log-in does not count
+	calls = new(atomic.Int64)
+	calls.Store(-1) // the log-in does not count
 	k = open(t, client.Config{
 		Servers: []string{"one"}, Transport: client.TransportTryton, Database: "db", Login: "me", Password: "p", BareLogin: true, Cache: l,
 		HTTP: tripper(func(r *http.Request) (*http.Response, error) {
-			if asked++; asked > 0 {
+			if calls.Add(1) > 0 {
 				select {
 				case <-time.After(time.Second):
 				case <-r.Context().Done():
@@ -34,7 +36,7 @@ func slow(t *testing.T) (k *client.Client, calls *int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = k.Close() })
-	return k, &asked
+	return k, calls
 }
 
 var impatient = []client.CallOption{client.WithTimeout(100 * time.Millisecond), client.WithRetry(client.RetryNone)}
@@ -56,8 +58,8 @@ func TestPatientCallsOutliveTheLimitsOfOthers(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		if *calls != 2 {
-			t.Errorf("the server was asked %d times", *calls)
+		if calls.Load() != 2 {
+			t.Errorf("the server was asked %d times", calls.Load())
 		}
 	})
 }
@@ -99,8 +101,8 @@ func TestImpatientCallsKeepToTheirLimits(t *testing.T) {
 			t.Errorf("%v after %v", err, d)
 		}
 		wg.Wait()
-		if *calls != 1 {
-			t.Errorf("the server was asked %d times", *calls)
+		if calls.Load() != 1 {
+			t.Errorf("the server was asked %d times", calls.Load())
 		}
 	})
 }
