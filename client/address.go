@@ -1,10 +1,13 @@
 package client
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -58,6 +61,41 @@ func ParseAddress(address string, p Protocol) (*url.URL, error) {
 	}
 	path := strings.TrimRight(u.Path, "/")
 	return &url.URL{Scheme: u.Scheme, Host: net.JoinHostPort(strings.ToLower(u.Hostname()), port), Path: path}, nil
+}
+
+// databaseID tells the database apart in the cache's keys without a DatabaseID: by the addresses in any order, and, as
+// localhost is another server on each host, by the host where one of them is of its own.
+func (c *Client) databaseID(host string) string {
+	names := make([]string, len(c.endpoints))
+	local := false
+	for i, e := range c.endpoints {
+		names[i] = e.wire.name
+		local = local || isLocal(e.wire.base.Hostname())
+	}
+	slices.Sort(names)
+	id := strings.Join(names, ",") + "/" + c.config.Database
+	if local {
+		id += "@" + host
+	}
+	return id
+}
+
+// isLocal tells whether a host's name means the host itself.
+func isLocal(name string) bool {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		ip = ip.Unmap()
+		return ip.IsLoopback() || ip.IsUnspecified()
+	}
+	name = strings.TrimSuffix(name, ".")
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// hostname is the host's name, or one that nobody else has if that is not known.
+func hostname() string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return rand.Text()
 }
 
 // withoutSecret is the reason alone of an error of package url, whose text repeats the address.

@@ -103,6 +103,13 @@ func TestWhatHasNoOrderSharesAnEntry(t *testing.T) {
 	if read([]any{1, 2}, []any{"a"}) == read([]any{2, 1}, []any{"a"}) {
 		t.Error("ids in another order are the same question")
 	}
+	describe := func(fields, attributes []any) string { return must(t, k, "m", "fields_get", []any{fields, attributes}) }
+	if describe([]any{"a", "b"}, []any{"type", "string"}) != describe([]any{"b", "a"}, []any{"string", "type"}) {
+		t.Error("fields and attributes in another order are another question")
+	}
+	if describe([]any{"a"}, []any{"type"}) == describe([]any{"type"}, []any{"a"}) {
+		t.Error("fields are attributes")
+	}
 }
 
 func TestCallOptions(t *testing.T) {

@@ -131,6 +131,7 @@ var sets = map[string]bool{"fields": true, "allfields": true, "attributes": true
 
 // unordered is the positional arguments with the lists of fields marked as sets.
 func unordered(p Protocol, r *request) []any {
+	args, copied := r.args, false
 	for i, v := range r.args {
 		name := ""
 		if p == Tryton {
@@ -141,12 +142,13 @@ func unordered(p Protocol, r *request) []any {
 			name = list[i]
 		}
 		if set := asSet(v); sets[name] && set != nil {
-			args := slices.Clone(r.args)
+			if !copied {
+				args, copied = slices.Clone(args), true
+			}
 			args[i] = set
-			return args // no method has two
 		}
 	}
-	return r.args
+	return args
 }
 
 func unorderedIn(kwargs map[string]any) map[string]any {

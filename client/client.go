@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,9 +86,7 @@ func New(config Config) (*Client, error) {
 		}
 		c.endpoints = append(c.endpoints, newEndpoint(w, &c.config))
 	}
-	if c.database = config.DatabaseID; c.database == "" {
-		c.database = c.endpoints[0].wire.name + "/" + c.config.Database
-	}
+	c.database = cmp.Or(config.DatabaseID, c.databaseID(hostname()))
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	if len(c.endpoints) > 1 && c.config.HealthInterval > 0 {
@@ -156,25 +155,7 @@ func (c *Client) Call(ctx context.Context, model, method string, args []any, kwa
 	if err != nil {
 		return nil, err
 	}
-	value, err := l.Load(ctx, key, c.loading(r, &o), func(ctx context.Context) ([]byte, error) { return c.ask(ctx, r, &o) })
-	if err != nil {
-		return nil, wrapped(ctx, r, err)
-	}
-	return value, nil
-}
-
-// wrapped makes an *Error of what a cache says when its caller gave up while another's load went on.
-func wrapped(ctx context.Context, r *request, err error) error {
-	var e *Error
-	switch {
-	case errors.As(err, &e):
-		return err
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Kind: KindCanceled, Model: r.model, Method: r.method, Sent: true, cause: err}
-	case ctx.Err() != nil:
-		return &Error{Kind: KindTimeout, Model: r.model, Method: r.method, Sent: true, cause: err}
-	}
-	return &Error{Kind: KindServer, Model: r.model, Method: r.method, Sent: true, cause: err}
+	return c.load(ctx, l, key, r, &o)
 }
 
 // doubtful tells that nobody knows whether the call was done, or whether it is going on.

@@ -51,8 +51,10 @@ type Config struct {
 	Transport Transport
 	// Database is the database's name. It may be empty where the server has one only.
 	Database string
-	// DatabaseID tells databases apart in the cache's keys, where several processes share one: the value of the
-	// database's parameter database.uuid if you know it. Defaults to the first server's address and Database.
+	// DatabaseID tells databases apart in the cache's keys. Clients that share a cache and mean the same database need the
+	// same, those that mean different ones never the same: set it to the value of the database's parameter database.uuid
+	// where several processes share a cache. Defaults to the addresses, sorted, and Database, with the name of this host
+	// if one of them is of this host alone (localhost).
 	DatabaseID string
 	// Login and Password identify the user. For an API key Password is the key; TransportJSON2 needs no Login.
 	Login    string
@@ -119,8 +121,8 @@ type Config struct {
 }
 
 // FromEnv reads ODOO_URL, REDIS_URL, CACHE_TTL and MAX_CONNECTIONS. ODOO_URL is one address or several with commas;
-// user, password and database may stand in it, as https://login:password@host/?db=name, and what does not is read
-// from ODOO_DATABASE, ODOO_LOGIN and ODOO_PASSWORD. The caches have no part in Config: the second value says what
+// user, password and database may stand in it, as https://login:password@host/?db=name, in one or in all of several
+// but not differently, and what does not is read from ODOO_DATABASE, ODOO_LOGIN and ODOO_PASSWORD. The caches have no part in Config: the second value says what
 // REDIS_URL and CACHE_TTL (seconds, or a duration as 5m) ask for.
 func FromEnv() (Config, CacheEnv, error) { return FromVariables(os.Getenv) }
 
@@ -177,12 +179,22 @@ func (c *Config) addServer(address string) error {
 			return fmt.Errorf("ODOO_URL: %w", withoutSecret(err))
 		}
 		if u.User != nil {
-			c.Login = u.User.Username()
-			password, _ := u.User.Password()
-			c.Password = Secret(password)
+			login := u.User.Username()
+			text, _ := u.User.Password()
+			password := Secret(text)
+			switch {
+			case differ(c.Login, login):
+				return fmt.Errorf("ODOO_URL: its addresses name the users %q and %q, want one", c.Login, login)
+			case differ(c.Password, password):
+				return errors.New("ODOO_URL: its addresses have different passwords, want one")
+			}
+			c.Login, c.Password = cmp.Or(c.Login, login), cmp.Or(c.Password, password)
 			u.User = nil
 		}
 		if db := u.Query().Get("db"); db != "" {
+			if differ(c.Database, db) {
+				return fmt.Errorf("ODOO_URL: its addresses name the databases %q and %q, want one", c.Database, db)
+			}
 			c.Database = db
 			u.RawQuery = ""
 		}
@@ -194,3 +206,6 @@ func (c *Config) addServer(address string) error {
 	c.Servers = append(c.Servers, address)
 	return nil
 }
+
+// differ tells whether two settings, each of which may be left out, contradict each other.
+func differ[T ~string](a, b T) bool { return a != "" && b != "" && a != b }

@@ -50,6 +50,14 @@ func TestFromEnvironment(t *testing.T) {
 	if _, e, err := read(map[string]string{"ODOO_URL": "odoo"}); err != nil || e.TTL != nil {
 		t.Errorf("%+v, %v", e, err)
 	}
+	for _, urls := range []string{
+		"http://me:s@one/?db=prod,http://two", "http://one,http://me:s@two/?db=prod", "http://me:s@one/?db=prod,http://me@two/?db=prod",
+	} {
+		c, _, err := read(map[string]string{"ODOO_URL": urls})
+		if err != nil || len(c.Servers) != 2 || c.Login != "me" || c.Password != "s" || c.Database != "prod" {
+			t.Errorf("%s: %+v, %v", urls, c, err)
+		}
+	}
 	for text, want := range map[string]time.Duration{"0": 0, "-1": -time.Second, "5m": 5 * time.Minute} {
 		if _, e, err := read(map[string]string{"ODOO_URL": "odoo", "CACHE_TTL": text}); err != nil || e.TTL == nil || *e.TTL != want {
 			t.Errorf("CACHE_TTL %s: %v, %v", text, e.TTL, err)
@@ -57,7 +65,8 @@ func TestFromEnvironment(t *testing.T) {
 	}
 	for _, vars := range []map[string]string{
 		{}, {"ODOO_URL": "ftp://x"}, {"ODOO_URL": "odoo", "CACHE_TTL": "soon"}, {"ODOO_URL": "odoo", "MAX_CONNECTIONS": "0"},
-		{"ODOO_URL": "http://me:canary@ho st"},
+		{"ODOO_URL": "http://me:canary@ho st"}, {"ODOO_URL": "http://me:canary@one/,http://you:canary@two/"},
+		{"ODOO_URL": "http://me:canary@one/,http://me:canary2@two/"}, {"ODOO_URL": "http://one/?db=a,http://two/?db=b"},
 	} {
 		if _, _, err := read(vars); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%v: %v", vars, err)

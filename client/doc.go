@@ -12,7 +12,7 @@
 //
 // Call is the whole of the core: it logs in when a server first needs it, picks a server of several, keeps to the
 // limits of each, tries again what is safe to try again, answers from the cache what may be answered from there, and
-// forgets what a write may have changed. Queries, typed records, batches and transactions are built on Call alone.
+// forgets what a write may have changed. Queries, typed records, batches and undo are built on Call alone.
 //
 // No call makes others behind the caller's back: one Call is one request, apart from the log-in (see Login) and
 // what retries repeat.

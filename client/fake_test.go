@@ -172,6 +172,12 @@ func must(t testing.TB, k *client.Client, model, method string, args []any, opts
 
 func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
 
+// trytonAnswer is one that is good for a log-in and for any call.
+func trytonAnswer() *http.Response {
+	body := `{"id":1,"result":[1,"key"]}`
+	return &http.Response{StatusCode: http.StatusOK, Body: readCloser(body), Header: http.Header{}, ContentLength: int64(len(body))}
+}
+
 // httpTransport lets a test change the headers of requests on their way.
 func httpTransport(change func(http.Header)) http.RoundTripper {
 	return tripper(func(r *http.Request) (*http.Response, error) {

@@ -34,23 +34,7 @@ type Response struct {
 // call as long as it takes. Both functions may be nil. Before may return another context, which the request is made
 // with and After gets; nil means the one it got. Calls that the cache answers make no request.
 //
-// Spans of OpenTelemetry are such a hook:
-//
-//	client.Hook{
-//		Before: func(ctx context.Context, r *client.Request) context.Context {
-//			ctx, _ = tracer.Start(ctx, r.Model+"."+r.Method, trace.WithSpanKind(trace.SpanKindClient))
-//			otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(r.Header))
-//			return ctx
-//		},
-//		After: func(ctx context.Context, r *client.Request, resp *client.Response) {
-//			span := trace.SpanFromContext(ctx)
-//			span.SetAttributes(attribute.Int("http.response.status_code", resp.Status))
-//			if resp.Err != nil {
-//				span.RecordError(resp.Err)
-//			}
-//			span.End()
-//		},
-//	}
+// Spans of OpenTelemetry are such a hook; see the example.
 type Hook struct {
 	Before func(ctx context.Context, r *Request) context.Context
 	After  func(ctx context.Context, r *Request, resp *Response)

@@ -45,7 +45,8 @@ func InContext(values map[string]any) CallOption {
 	}
 }
 
-// CacheFor keeps the answer for ttl instead of the cache's default: 0 for ever, a negative value not at all.
+// CacheFor keeps the answer for ttl instead of the cache's default: 0 for ever, a negative value not at all. Calls that
+// ask the same at the same time share an answer, and it is kept as the first of them says.
 func CacheFor(ttl time.Duration) CallOption { return func(o *options) { o.ttl = &ttl } }
 
 // NoCache neither looks into the cache nor keeps the answer.
@@ -61,16 +62,17 @@ func InCache(name string) CallOption { return func(o *options) { o.cache = name 
 // scope remain in it, so that the answer is still no other user's and still forgotten with its model.
 func CacheKey(key string) CallOption { return func(o *options) { o.key = key } }
 
-// CacheIf keeps the answer only if keep says so.
+// CacheIf keeps the answer only if keep says so. Of calls that share an answer the first one's is asked.
 func CacheIf(keep func(model string, result json.RawMessage) bool) CallOption {
 	return func(o *options) { o.when = keep }
 }
 
 // WithRetry takes the place of Config.Retry. A method that is not safe is still never repeated once some of the
-// request was sent.
+// request was sent. What Retry leaves out has the defaults of its fields.
 func WithRetry(r Retry) CallOption { return func(o *options) { o.retry = &r } }
 
-// WithTimeout takes the place of Config.Timeout, the limit of one attempt.
+// WithTimeout takes the place of Config.Timeout, the limit of one attempt. A call that waits for the answer to another
+// that asks the same gives up when its own attempts would have ended, and asks itself if the other gave up before.
 func WithTimeout(d time.Duration) CallOption { return func(o *options) { o.timeout = d } }
 
 // ReadOnly says that the method changes nothing, so that it may be repeated and no cached answer is forgotten

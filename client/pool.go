@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,8 +67,8 @@ func (e *endpoint) state() ServerState {
 	return ServerState{e.wire.name, int(e.inFlight.Load()), e.breaker.State().String(), e.ejected.Load(), e.session.Load() != nil}
 }
 
-// pick chooses a server: one that is well, not the one that just failed if there is another.
-func (c *Client) pick(failed *endpoint) *endpoint {
+// pick chooses a server that is none of closed: one that is well, not the one that just failed if there is another.
+func (c *Client) pick(failed *endpoint, closed []*endpoint) *endpoint {
 	n := len(c.endpoints)
 	if n == 1 {
 		return c.endpoints[0]
@@ -77,6 +78,9 @@ func (c *Client) pick(failed *endpoint) *endpoint {
 	bestRank := 0
 	for i := range n {
 		e := c.endpoints[(first+i)%n]
+		if slices.Contains(closed, e) {
+			continue
+		}
 		rank := 0
 		if e.breaker.State() != gobreaker.StateOpen {
 			rank += 4
@@ -95,12 +99,29 @@ func (c *Client) pick(failed *endpoint) *endpoint {
 	return best
 }
 
+// enter picks a server and acquires it. While a call waits for a slot the circuit may open, or be tried out by another
+// call. Nothing was sent then, so that whatever the call does, the next server is asked: each of them once.
+func (c *Client) enter(ctx context.Context, r *request, failed *endpoint) (*endpoint, func(error), error) {
+	var closed []*endpoint
+	for {
+		e := c.pick(failed, closed)
+		done, err := e.acquire(ctx, r)
+		if err == nil || !errors.Is(err, KindCircuitOpen) || len(closed) == len(c.endpoints)-1 {
+			return e, done, err
+		}
+		closed = append(closed, e)
+	}
+}
+
 // acquire waits for a slot and asks the breaker. done gives both back and has to be called.
 func (e *endpoint) acquire(ctx context.Context, r *request) (done func(error), err error) {
 	e.inFlight.Add(1)
 	fail := func(kind Kind, cause error) (func(error), error) {
 		e.inFlight.Add(-1)
 		return nil, &Error{Kind: kind, Server: e.wire.name, Model: r.model, Method: r.method, cause: cause}
+	}
+	if e.breaker.State() == gobreaker.StateOpen {
+		return fail(KindCircuitOpen, gobreaker.ErrOpenState)
 	}
 	select {
 	case e.slots <- struct{}{}:

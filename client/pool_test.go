@@ -86,6 +86,113 @@ func TestAFailingServerIsPassedOver(t *testing.T) {
 	}
 }
 
+// pair is a client of two servers that answer in 100 ms, of which the first may die.
+func pair(t *testing.T, dead *atomic.Bool) (*client.Client, *atomic.Int64) {
+	var sent atomic.Int64
+	return open(t, client.Config{
+		Servers: []string{"one", "two"}, Transport: client.TransportTryton, Database: "db", Login: "me", Password: "p", BareLogin: true,
+		HealthInterval: -1,
+		HTTP: tripper(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond) // on the clock of the bubble
+			if strings.HasPrefix(r.URL.Host, "one") && dead.Load() {
+				return nil, errors.New("connection refused")
+			}
+			sent.Add(1)
+			return trytonAnswer(), nil
+		}),
+	}), &sent
+}
+
+// atOnce makes n calls of a method at the same time and tells how many failed, with one of the errors.
+func atOnce(t *testing.T, k *client.Client, n int, method string, opts ...client.CallOption) (int64, error) {
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	var last atomic.Pointer[error]
+	for range n {
+		wg.Go(func() {
+			if _, err := k.Call(t.Context(), "m", method, nil, nil, opts...); err != nil {
+				failed.Add(1)
+				last.Store(&err)
+			}
+		})
+	}
+	wg.Wait()
+	if p := last.Load(); p != nil {
+		return failed.Load(), *p
+	}
+	return 0, nil
+}
+
+// TestCallsThatWaitForADyingServerGoToAnother: the circuit opens while calls wait for its slots. Nothing of them was
+// sent, so that even writes, which are never tried again, are made at the other server, once.
+func TestCallsThatWaitForADyingServerGoToAnother(t *testing.T) {
+	for _, x := range []struct {
+		method string
+		opts   []client.CallOption
+	}{{"search", nil}, {"search", []client.CallOption{client.WithRetry(client.RetryQuick)}}, {"write", nil}} {
+		synctest.Test(t, func(t *testing.T) {
+			var dead atomic.Bool
+			k, sent := pair(t, &dead)
+			defer k.Close()
+			for range 4 {
+				must(t, k, "m", "search", nil)
+			}
+			before := sent.Load()
+			dead.Store(true)
+			failed, err := atOnce(t, k, 60, x.method, x.opts...)
+			if s := k.Servers(); failed != 0 || s[0].Circuit != "open" || sent.Load()-before != 60 {
+				t.Errorf("%s: %d of 60 calls failed, %d were answered: %v; %+v", x.method, failed, sent.Load()-before, err, s)
+			}
+			if n := k.Stats().Servers[1].Failed[client.KindCircuitOpen]; n != 0 {
+				t.Errorf("%d attempts ended at a circuit though another server was left", n)
+			}
+		})
+	}
+}
+
+// TestCallsBesideAProbeGoToAnother: a server that is tried out with one call is passed over by the others.
+func TestCallsBesideAProbeGoToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dead atomic.Bool
+		k, _ := pair(t, &dead)
+		defer k.Close()
+		for range 4 {
+			must(t, k, "m", "search", nil)
+		}
+		dead.Store(true)
+		for k.Servers()[0].Circuit != "open" {
+			must(t, k, "m", "search", nil)
+		}
+		for _, still := range []bool{true, false} {
+			time.Sleep(61 * time.Second)
+			dead.Store(still)
+			if failed, err := atOnce(t, k, 10, "write"); failed != 0 {
+				t.Errorf("dead %t: %d of 10 calls failed: %v", still, failed, err)
+			}
+		}
+		if c := k.Servers()[0].Circuit; c != "closed" {
+			t.Errorf("the circuit of a server that is well is %s", c)
+		}
+	})
+}
+
+// TestAllCircuitsOpenIsAnError: each server is asked for once, and no call waits for what will not come.
+func TestAllCircuitsOpenIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := open(t, client.Config{
+			Servers: []string{"one", "two", "three"}, Database: "db", Login: "me", Password: "p", HealthInterval: -1, BreakerFailures: 1,
+			HTTP: tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }),
+		})
+		defer k.Close()
+		_, _ = k.Call(t.Context(), "m", "search", nil, nil)
+		start := time.Now()
+		_, err := k.Call(t.Context(), "m", "search", nil, nil)
+		if d := time.Since(start); !errors.Is(err, client.KindCircuitOpen) || d != 0 {
+			t.Errorf("%v after %v", err, d)
+		}
+	})
+}
+
 // TestHealth ejects a server that fails its checks and takes it back when it passes one, on a clock of its own.
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -229,10 +336,7 @@ func TestRateBoundsRequestsPerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := open(t, client.Config{
 			Servers: []string{"one"}, Transport: client.TransportTryton, Database: "db", Login: "me", Password: "p", BareLogin: true, Rate: 10, Burst: 2,
-			HTTP: tripper(func(*http.Request) (*http.Response, error) {
-				body := `{"id":1,"result":[1,"key"]}`
-				return &http.Response{StatusCode: http.StatusOK, Body: readCloser(body), Header: http.Header{}, ContentLength: int64(len(body))}, nil
-			}),
+			HTTP: tripper(func(*http.Request) (*http.Response, error) { return trytonAnswer(), nil }),
 		})
 		start := time.Now()
 		for range 31 { // and the log-in

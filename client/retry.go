@@ -4,13 +4,14 @@ import "time"
 
 // Retry says how often and when a call is tried again. The zero value is RetryDefault; RetryNone tries once.
 type Retry struct {
-	// Attempts is the number of tries, the first among them.
+	// Attempts is the number of tries, the first among them. Defaults to 3.
 	Attempts int
-	// Base is the pause before the second try; each further one is Multiplier times as long, up to Max.
+	// Base is the pause before the second try; each further one is Multiplier times as long, up to Max. Where these are 0
+	// there is no pause, all pauses are alike, and nothing bounds them.
 	Base       time.Duration
 	Multiplier float64
 	Max        time.Duration
-	// Total ends it: no try begins later than that after the first.
+	// Total ends it: no try begins later than that after the first. 0 is no limit.
 	Total time.Duration
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,15 @@ import (
 )
 
 const maxAttempts = 100
+
+// withDefaults fills in what was left out.
+func (r Retry) withDefaults() Retry {
+	if r == (Retry{}) {
+		return RetryDefault
+	}
+	r.Attempts = cmp.Or(r.Attempts, RetryDefault.Attempts)
+	return r
+}
 
 func (r Retry) validate() error {
 	if r.Attempts < 0 || r.Attempts > maxAttempts || r.Base < 0 || r.Max < 0 || r.Total < 0 || !(r.Multiplier >= 0 && r.Multiplier <= 100) {
@@ -31,6 +41,41 @@ func (r Retry) pause(attempt int, random func() float64) time.Duration {
 	return time.Duration(d * (0.5 + random()/2))
 }
 
+// limits are how long and how often a call tries.
+type limits struct {
+	timeout time.Duration // none if it is not positive
+	retry   Retry
+}
+
+// limits are the call's own, and the configuration's where it has none.
+func (c *Client) limits(o *options) limits {
+	own := limits{cmp.Or(o.timeout, c.config.Timeout), c.config.Retry}
+	if o.retry != nil {
+		own.retry = o.retry.withDefaults()
+	}
+	return own
+}
+
+// most is how long a call may take in all; false if that has no bound, or one of more than a day.
+func (l limits) most() (time.Duration, bool) {
+	const day = 24 * time.Hour
+	if l.timeout <= 0 || l.timeout > day || l.retry.Attempts > maxAttempts {
+		return 0, false
+	}
+	d := l.timeout
+	for attempt := 1; attempt < l.retry.Attempts; attempt++ {
+		if l.retry.Total > 0 && d > l.retry.Total {
+			return l.retry.Total + l.timeout, true
+		}
+		pause := l.retry.pause(attempt, func() float64 { return 1 })
+		if d += l.timeout; pause < 0 || pause > day || d > day {
+			return 0, false
+		}
+		d += pause
+	}
+	return d, true
+}
+
 // repeatable tells whether a call that failed may be made again. One that may change something may not once any of
 // it was sent, whatever the server says.
 func repeatable(err error, safe bool) bool {
@@ -49,16 +94,12 @@ func repeatable(err error, safe bool) bool {
 
 // try makes attempts until one succeeds, fails for good, or the policy ends it.
 func (c *Client) try(ctx context.Context, r *request, o *options, op func(ctx context.Context, e *endpoint, s *session, attempt int) error) error {
-	policy := c.config.Retry
-	if o.retry != nil {
-		policy = *o.retry
-	}
+	policy := c.limits(o).retry
 	start := time.Now()
 	var failed *endpoint
 	for attempt := 1; ; attempt++ {
-		e := c.pick(failed)
 		began := time.Now()
-		err := c.attempt(ctx, r, o, e, attempt, op)
+		e, err := c.attempt(ctx, r, o, failed, attempt, op)
 		e.tally.add(attempt, time.Since(began), err)
 		if err == nil {
 			return nil
@@ -87,37 +128,33 @@ func (c *Client) try(ctx context.Context, r *request, o *options, op func(ctx co
 	}
 }
 
-// attempt is one try on one server, with a log-in if there is no session or the server has forgotten it.
+// attempt is one try on one server, which it tells, with a log-in if there is no session or the server has forgotten it.
 func (c *Client) attempt(
-	ctx context.Context, r *request, o *options, e *endpoint, attempt int, op func(ctx context.Context, e *endpoint, s *session, attempt int) error,
-) (err error) {
-	timeout := c.config.Timeout
-	if o.timeout != 0 {
-		timeout = o.timeout
-	}
-	if timeout > 0 {
+	ctx context.Context, r *request, o *options, failed *endpoint, attempt int, op func(ctx context.Context, e *endpoint, s *session, attempt int) error,
+) (e *endpoint, err error) {
+	if timeout := c.limits(o).timeout; timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	done, err := e.acquire(ctx, r)
+	e, done, err := c.enter(ctx, r, failed)
 	if err != nil {
-		return err
+		return e, err
 	}
 	defer func() { done(err) }()
 	s, err := c.sessionOf(ctx, e, nil)
 	if err != nil {
-		return notSent(err)
+		return e, notSent(err)
 	}
 	err = op(ctx, e, s, attempt)
 	if !errors.Is(err, KindSessionExpired) {
-		return err
+		return e, err
 	}
 	// The server refused the call at the door, before any method ran: to log in and call again repeats nothing.
 	if s, err = c.sessionOf(ctx, e, s); err != nil {
-		return notSent(err)
+		return e, notSent(err)
 	}
-	return op(ctx, e, s, attempt)
+	return e, op(ctx, e, s, attempt)
 }
 
 // notSent marks the error of a log-in: nothing of the call itself was sent.

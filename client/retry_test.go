@@ -51,6 +51,8 @@ func TestPausesGrowWithinTheirLimits(t *testing.T) {
 			{client.RetryQuick, 2, 50 * time.Millisecond, 100 * time.Millisecond},
 			{client.Retry{Attempts: 50, Base: time.Second, Multiplier: 1, Max: time.Second, Total: 5 * time.Second}, 6, 4 * time.Second, 5 * time.Second},
 			{client.RetryNone, 1, 0, 0},
+			{client.Retry{Base: time.Second}, 3, time.Second, 2 * time.Second},
+			{client.Retry{Multiplier: 2}, 3, 0, 0},
 		} {
 			at, start = nil, time.Now()
 			c.Retry = x.policy

@@ -94,7 +94,7 @@ func (c Config) withDefaults() Config {
 	c.Burst = cmp.Or(c.Burst, max(1, int(min(c.Rate, maxConcurrency))))
 	c.MaxResponse = cmp.Or(c.MaxResponse, 256<<20)
 	c.UserAgent = cmp.Or(c.UserAgent, "perfd")
-	c.Retry = cmp.Or(c.Retry, RetryDefault)
+	c.Retry = c.Retry.withDefaults()
 	c.Balance = cmp.Or(c.Balance, RoundRobin)
 	c.HealthInterval = cmp.Or(c.HealthInterval, 10*time.Second)
 	c.HealthFailures = cmp.Or(c.HealthFailures, 3)

@@ -26,8 +26,8 @@ input, unseen on a terminal.`
 
 // clientFlags is whom to call.
 type clientFlags struct {
-	url, transport, database, login, passwordFile, redis string
-	timeout                                              time.Duration
+	url, transport, database, databaseID, login, passwordFile, redis string
+	timeout                                                          time.Duration
 }
 
 func clientCommand(t terminal) *cobra.Command {
@@ -53,6 +53,7 @@ func (f *clientFlags) add(s *pflag.FlagSet) {
 	s.StringVar(&f.url, "url", "", "`address` of the server, or several with commas (default: $ODOO_URL)")
 	s.StringVar(&f.transport, "transport", "web", "`way` of calling: web, jsonrpc, xmlrpc, json2 or tryton")
 	s.StringVar(&f.database, "database", "", "`name` of the database")
+	s.StringVar(&f.databaseID, "database-id", "", "`id` of the database in a Redis that others share, as its database.uuid (default: addresses and name)")
 	s.StringVar(&f.login, "login", "", "`name` of the user")
 	s.StringVar(&f.passwordFile, "password-file", "", "`file` with the password or API key (default: $ODOO_PASSWORD)")
 	s.StringVar(&f.redis, "redis", "", "`address` of a Redis that keeps answers (default: $REDIS_URL)")
@@ -72,6 +73,7 @@ func (f *clientFlags) config(t terminal) (client.Config, client.CacheEnv, error)
 	}
 	c.Transport, c.Timeout = client.Transport(f.transport), f.timeout
 	c.Database, c.Login = cmp.Or(f.database, c.Database), cmp.Or(f.login, c.Login)
+	c.DatabaseID = f.databaseID
 	e.Redis = cmp.Or(f.redis, e.Redis)
 	if c.Database == "" && c.Transport != client.TransportJSON2 {
 		return c, e, hinted{usagef("no database is named"), "give --database"}

@@ -77,6 +77,7 @@ func TestClient(t *testing.T) {
 		{"search res.partner --fields name --repeat 3 --metrics" + to + " --password-file " + right, `"asked": [`, `perfd_cache_lookups_total{model="res.partner",result="hit"} 2`, exitOK},
 		{"search res.partner --redis " + redis + " --stats" + to + " --password-file " + right, `"id": 1`, "redis     0       1", exitOK},
 		{"search res.partner --redis " + redis + " --stats" + to + " --password-file " + right, `"id": 1`, "redis     1       0", exitOK},
+		{"search res.partner --redis " + redis + " --database-id another --stats" + to + " --password-file " + right, `"id": 1`, "redis     0       1", exitOK},
 		{"search res.partner x" + to + " --password-file " + right, "", "DOMAIN is no JSON of its kind: x; as '[[", exitUsage},
 		{"search" + to, "", "takes MODEL and perhaps DOMAIN", exitUsage},
 		{"call res.partner button [[1]]" + to + " --password-file " + right, "null\n", "", exitOK},
