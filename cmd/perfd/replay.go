@@ -235,6 +235,9 @@ func (o *replayOptions) loader() (*cache.Loader, func(context.Context) error, er
 		if err != nil {
 			return nil, nil, usageError{err}
 		}
+		if c.EncryptionKeys, err = cache.EncryptionKeysFromEnv("CACHE_KEYS"); err != nil {
+			return nil, nil, usageError{err}
+		}
 		c.Namespace = fmt.Sprintf("perfd-replay-%d", time.Now().UnixNano()) // no answer of an earlier run
 		redis, err := cache.NewRedis(c)
 		if err != nil {
