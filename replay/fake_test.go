@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -166,5 +167,6 @@ func run(t testing.TB, o *odoo, c replay.Config, src replay.Source) (replay.Repo
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.SortStableFunc(results, func(a, b replay.Result) int { return cmp.Compare(a.Seq, b.Seq) }) // a call is told once its answer was looked at
 	return rep, results
 }
