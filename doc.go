@@ -12,6 +12,7 @@
 //	process/    which process and thread used which connection
 //	evidence/   hashes by which rpclog and sqltrace are compared
 //	jsontree/   JSON texts from outside, rewritten in places
+//	figures/    numbers and texts as reports word them
 //	analyzer/   calls and statements → traces, findings, summaries
 //	report/     traces → text, JSON lines, HTML
 //	store/      traces in an embedded database

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // Recording is what the earlier stages counted: the part of a summary that no trace tells.
@@ -67,46 +69,46 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 		warn("Record with: tcpdump -i any -s 0 -w odoo.pcap 'tcp port 8069 or tcp port 5432'", "The recording holds no packets.")
 		return list, serious
 	case s.sum.Calls == 0 && rec.Outside > 0:
-		warn("Give --from and --to a part of that; "+plural(rec.Outside, "call")+" begin outside this range.",
+		warn("Give --from and --to a part of that; "+figures.Plural(rec.Outside, "call")+" begin outside this range.",
 			"No call begins in this range; the recording runs %s.", span(rec.First, rec.Last))
 		return list, serious
 	case s.sum.Calls == 0 && len(rec.NoHTTP) > 0:
 		warn(portFix("rpc", "HTTP", rec.HTTPSeen), "No HTTP connection to %s, which --rpc-port names.", portList(rec.NoHTTP))
 	case s.sum.Calls == 0 && rec.EncryptedHTTP > 0:
 		warn("Record behind the proxy that ends TLS, where Odoo listens (port 8069), not in front of it.",
-			"All RPC traffic is encrypted: %s.", plural(rec.EncryptedHTTP, "TLS connection"))
+			"All RPC traffic is encrypted: %s.", figures.Plural(rec.EncryptedHTTP, "TLS connection"))
 	case s.sum.Calls == 0:
 		warn("Record the port Odoo listens on (8069 unless changed) together with PostgreSQL's; "+
 			"another port is named by --rpc-port.", "The recording holds no RPC calls.")
 	case rec.EncryptedHTTP > 0:
 		say("Record behind the proxy that ends TLS as well, if these are calls.",
-			"%s could not be read.", plural(rec.EncryptedHTTP, "TLS connection"))
+			"%s could not be read.", figures.Plural(rec.EncryptedHTTP, "TLS connection"))
 	}
 	switch {
 	case s.sum.Statements == 0 && len(rec.NoSQL) > 0:
 		warn(portFix("pg", "PostgreSQL", rec.SQLSeen), "No PostgreSQL connection to %s, which --pg-port names.", portList(rec.NoSQL))
 	case s.sum.Statements == 0 && rec.EncryptedSQL > 0:
 		warn("Set db_sslmode = disable in odoo.conf for the time of the recording, if the network allows it.",
-			"PostgreSQL traffic is encrypted: %s.", plural(rec.EncryptedSQL, "connection"))
+			"PostgreSQL traffic is encrypted: %s.", figures.Plural(rec.EncryptedSQL, "connection"))
 	case s.sum.Statements == 0:
 		warn("If Odoo uses a Unix socket, set db_host = 127.0.0.1; otherwise record PostgreSQL's port too "+
 			"(another than 5432 is named by --pg-port).", "The recording holds no PostgreSQL traffic: time in SQL is unknown.")
 	case rec.EncryptedSQL > 0:
 		say("Set db_sslmode = disable for the clients that matter.",
-			"%s to PostgreSQL could not be read.", plural(rec.EncryptedSQL, "encrypted connection"))
+			"%s to PostgreSQL could not be read.", figures.Plural(rec.EncryptedSQL, "encrypted connection"))
 	}
-	switch lost := fmt.Sprintf("%s lost in %s; %s marked", bytesFigure(rec.LostBytes), plural(rec.Gaps, "gap"), plural(s.lossy, "call")); {
+	switch lost := fmt.Sprintf("%s lost in %s; %s marked", bytesFigure(rec.LostBytes), figures.Plural(rec.Gaps, "gap"), figures.Plural(s.lossy, "call")); {
 	case rec.Truncated > 0 && rec.SnapLength > 0 && rec.SnapLength < longest:
 		warn("Record whole packets: tcpdump -s 0.", "%s cut short by the snap length of %s bytes: %s.",
-			plural(rec.Truncated, "packet"), count(int64(rec.SnapLength)), lost)
+			figures.Plural(rec.Truncated, "packet"), figures.Thousands(int64(rec.SnapLength)), lost)
 	case rec.Truncated > 0:
-		warn("Record whole packets: tcpdump -s 0.", "%s cut short: %s.", plural(rec.Truncated, "packet"), lost)
+		warn("Record whole packets: tcpdump -s 0.", "%s cut short: %s.", figures.Plural(rec.Truncated, "packet"), lost)
 	case rec.LostBytes > 0 || rec.Gaps > 0:
 		say("Record with a larger buffer (tcpdump -B 65536) or on a less busy machine.", "%s.", lost)
 	}
 	if rec.Disordered {
 		warn("Record on one interface; where the tool that wrote the file changed times, go back to the original.",
-			"%s recorded out of order, and given their times after that: no statement is beyond doubt, every call is marked.", plural(rec.OutOfOrder, "packet"))
+			"%s recorded out of order, and given their times after that: no statement is beyond doubt, every call is marked.", figures.Plural(rec.OutOfOrder, "packet"))
 	}
 	if s.sum.Calls > 0 && s.unattributed > 0 {
 		share := float64(s.unattributed) / float64(s.sum.Statements)
@@ -115,30 +117,30 @@ func (s *Summarizer) notices(rec Recording) (list []Notice, serious int) {
 			tell = warn
 		}
 		tell("They are listed as background; a shorter overlap of calls or a proxy recording tells more.",
-			"%s of %s (%s) may belong to a call, but to which could not be told.", count(s.unattributed),
-			plural(s.sum.Statements, "statement"), shareFigure(share))
+			"%s of %s (%s) may belong to a call, but to which could not be told.", figures.Thousands(s.unattributed),
+			figures.Plural(s.sum.Statements, "statement"), shareFigure(share))
 	}
 	if rec.UnknownTexts > 0 {
 		say("Start the recording before the server, so that its prepared statements are seen.",
-			"The text of %s was not captured.", plural(rec.UnknownTexts, "statement"))
+			"The text of %s was not captured.", figures.Plural(rec.UnknownTexts, "statement"))
 	}
 	if s.cutStart+s.cutEnd > 0 {
 		var parts []string
 		if s.cutStart > 0 {
-			parts = append(parts, plural(s.cutStart, "call")+" cut off by the recording's start")
+			parts = append(parts, figures.Plural(s.cutStart, "call")+" cut off by the recording's start")
 		}
 		if s.cutEnd > 0 {
-			parts = append(parts, plural(s.cutEnd, "call")+" without an answer to the end")
+			parts = append(parts, figures.Plural(s.cutEnd, "call")+" without an answer to the end")
 		}
 		say("Record a little longer before and after what matters.", "%s.", strings.Join(parts, ", "))
 	}
 	if s.anonymous > 0 {
 		say("Record from before the users log in, or let each reload the page once.",
-			"The user of %s is unknown.", plural(s.anonymous, "call"))
+			"The user of %s is unknown.", figures.Plural(s.anonymous, "call"))
 	}
 	if rec.Evicted > 0 {
 		say("Narrow the capture filter to the ports that matter.",
-			"%s given up at the limit of open connections.", plural(rec.Evicted, "connection"))
+			"%s given up at the limit of open connections.", figures.Plural(rec.Evicted, "connection"))
 	}
 	return list, serious
 }
@@ -167,11 +169,4 @@ func portFix(flag, protocol string, seen []uint16) string {
 		return "No " + protocol + " was seen on another port either: check what was recorded."
 	}
 	return protocol + " was seen on " + portList(seen) + ": name that, or leave --" + flag + "-port out."
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
 }

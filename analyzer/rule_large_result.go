@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/sqltrace"
 )
 
@@ -32,7 +33,7 @@ func (r largeResult) Check(t *Trace) []Finding {
 		}
 		found = append(found, Finding{
 			Rule: r.Name(),
-			Title: fmt.Sprintf("%s returned %s rows, %s, in %s", describe(sh), count(max(s.Rows, 0)), bytesFigure(s.Out),
+			Title: fmt.Sprintf("%s returned %s rows, %s, in %s", describe(sh), figures.Thousands(max(s.Rows, 0)), bytesFigure(s.Out),
 				Figure(took(t.Spans[i]))),
 			Fix:   fmt.Sprintf("Read %s with a limit, fewer fields or a narrower domain, or count in the database.", cmp.Or(sh.Function(), tableOf(sh))),
 			Cost:  took(t.Spans[i]),

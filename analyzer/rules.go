@@ -248,15 +248,6 @@ func shareFigure(x float64) string {
 	return fmt.Sprintf("%.1f %%", 100*x)
 }
 
-// count writes n with thousands separators.
-func count(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
 // MethodOf names what a call does: model.method, service.method, the method alone, or the path of a plain HTTP route with its numbers folded.
 // It is the key by which calls are grouped.
 func MethodOf(c *rpclog.Call) string {

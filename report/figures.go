@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // part is one of the parts of a call's time, with what shows it.
@@ -68,54 +68,6 @@ func percent(n, total int64) string {
 	}
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(int64(n)) + " " + noun + "s"
-}
-
-// Plural is a number of things, as 1 call or 1,695 calls.
-func Plural(n int64, noun string) string { return plural(int(n), noun) }
-
-// thousands writes n with separators.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// clean keeps what comes from the recording from steering the terminal: control characters become spaces.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-// cut shortens s to n columns.
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return strings.TrimRight(string(r[:max(n-1, 0)]), " ") + "…"
-}
-
-// middle shortens s to n columns by leaving out its middle, so that a method's name survives its model's.
-func middle(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	tail := (n - 1) * 2 / 3
-	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
-}
-
 func pad(s string, n int) string {
 	return s + strings.Repeat(" ", max(0, n-len([]rune(s))))
 }
@@ -123,14 +75,14 @@ func pad(s string, n int) string {
 // Brief writes a statement on one line of at most n columns, its list of columns left out so that the
 // table and the condition can be seen.
 func Brief(text string, n int) string {
-	text = strings.Join(strings.Fields(clean(text)), " ")
+	text = strings.Join(strings.Fields(figures.Clean(text)), " ")
 	upper := strings.ToUpper(text)
 	if len(upper) == len(text) && strings.HasPrefix(upper, "SELECT ") {
 		if from := topLevel(upper, " FROM "); from > len("SELECT ")+12 {
 			text = text[:len("SELECT ")] + "…" + text[from:]
 		}
 	}
-	return cut(text, n)
+	return figures.Cut(text, n)
 }
 
 // topLevel finds word in s outside of parentheses; -1 if it is not there.
@@ -149,25 +101,4 @@ func topLevel(s, word string) int {
 		}
 	}
 	return -1
-}
-
-// wrap breaks s between words into lines of at most n columns; a longer word stands alone, shortened.
-func wrap(s string, n int) []string {
-	var lines []string
-	line, width := "", 0
-	for _, word := range strings.Fields(s) {
-		word = cut(word, n)
-		w := len([]rune(word))
-		if width > 0 && width+1+w > n {
-			lines = append(lines, line)
-			line, width = "", 0
-		}
-		if width > 0 {
-			line += " "
-			width++
-		}
-		line += word
-		width += w
-	}
-	return append(lines, line)
 }

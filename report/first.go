@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // first writes the first screen, planned for a number of lines: what does not fit is left to the details.
@@ -61,9 +62,9 @@ func (p *page) beside(methods, users []analyzer.Group, n int) {
 		return
 	}
 	const gap = 3
-	figures, some := 16, [2]bool{p.width >= 80, p.width >= 92} // columns of calls and total; whether there is a percentile
-	left := (p.width - gap - 2*figures) * 3 / 5
-	right := p.width - gap - 2*figures - left
+	columns, some := 16, [2]bool{p.width >= 80, p.width >= 92} // columns of calls and total; whether there is a percentile
+	left := (p.width - gap - 2*columns) * 3 / 5
+	right := p.width - gap - 2*columns - left
 	if some[0] {
 		left -= 4
 		right -= 5
@@ -88,14 +89,14 @@ func (p *page) beside(methods, users []analyzer.Group, n int) {
 		}
 		lists[k] = append(lists[k], p.styled(dim, head))
 		for _, g := range l.all[:min(n, len(l.all))] {
-			row := pad(middle(clean(g.Key), names[k]-1), names[k]) + fmt.Sprintf("%7s ", thousands(g.Calls)) + aligned(g.Total)
+			row := pad(figures.Middle(figures.Clean(g.Key), names[k]-1), names[k]) + fmt.Sprintf("%7s ", figures.Thousands(g.Calls)) + aligned(g.Total)
 			if some[k] {
 				row += " " + aligned(g.P95)
 			}
 			lists[k] = append(lists[k], row)
 		}
 	}
-	empty := names[0] + figures
+	empty := names[0] + columns
 	if some[0] {
 		empty += 9
 	}
@@ -117,38 +118,38 @@ func ofAll(title string, n, all int) string {
 	if n >= all {
 		return title
 	}
-	return fmt.Sprintf("%s, %s of %s", title, thousands(int64(n)), thousands(int64(all)))
+	return fmt.Sprintf("%s, %s of %s", title, figures.Thousands(int64(n)), figures.Thousands(int64(all)))
 }
 
 // briefFinding is a finding on one line.
 func briefFinding(f *analyzer.FindingGroup, width int) string {
-	text := clean(f.Title)
+	text := figures.Clean(f.Title)
 	if !strings.Contains(f.Title, f.Method) {
-		text = middle(clean(f.Method), 40) + ": " + text
+		text = figures.Middle(figures.Clean(f.Method), 40) + ": " + text
 	}
 	times := ""
 	if f.Calls > 1 {
-		times = " ×" + thousands(f.Calls)
+		times = " ×" + figures.Thousands(f.Calls)
 	}
-	return cut(text, width-len([]rune(times))) + times
+	return figures.Cut(text, width-len([]rune(times))) + times
 }
 
 // lacked says in a line or two what the recording lacked, but for the serious, which the heading has.
 func (p *page) lacked(s analyzer.Summary) {
 	switch rest := s.Notices[min(s.Serious, len(s.Notices)):]; {
 	case len(s.Notices) == 0:
-		for _, l := range wrap("The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted.", p.width) {
+		for _, l := range figures.Wrap("The recording lacks nothing: no gaps, nothing unattributed, nothing encrypted.", p.width) {
 			p.line("%s", p.styled(dim, l))
 		}
 	case len(rest) > 0:
 		titles := make([]string, 0, len(rest))
 		for _, n := range rest {
-			titles = append(titles, clean(n.Title))
+			titles = append(titles, figures.Clean(n.Title))
 		}
 		const most = 2
-		lines := wrap("Lacking: "+strings.Join(titles, " "), p.width)
+		lines := figures.Wrap("Lacking: "+strings.Join(titles, " "), p.width)
 		if len(lines) > most {
-			lines = append(lines[:most-1], cut(strings.Join(lines[most-1:], " "), p.width))
+			lines = append(lines[:most-1], figures.Cut(strings.Join(lines[most-1:], " "), p.width))
 		}
 		for _, l := range lines {
 			p.line("%s", l)
@@ -200,9 +201,9 @@ func (p *page) frames(list []analyzer.ShapeGroup) {
 	}
 	slices.SortStableFunc(words, func(a, b string) int { return cmp.Compare(total[b], total[a]) })
 	for i, word := range words {
-		words[i] = fmt.Sprintf("%s ×%s %s", word, thousands(n[word]), analyzer.Figure(total[word]))
+		words[i] = fmt.Sprintf("%s ×%s %s", word, figures.Thousands(n[word]), analyzer.Figure(total[word]))
 	}
-	for _, l := range wrap("around them: "+strings.Join(words, ", "), p.width) {
+	for _, l := range figures.Wrap("around them: "+strings.Join(words, ", "), p.width) {
 		p.line("%s", p.styled(dim, l))
 	}
 }

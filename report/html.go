@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // HTMLConfig tunes the HTML report. Its zero value works.
@@ -30,7 +31,7 @@ var pageSource string
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("report").Funcs(template.FuncMap{
 		"figure":  splitFigure,
-		"count":   thousands,
+		"count":   figures.Thousands[int64],
 		"percent": percent,
 		"brief":   func(s string) string { return Brief(s, 140) },
 		"parts":   parts,

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 func testSummary(n int) analyzer.Summary {
@@ -189,7 +190,7 @@ func TestBrief(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	for _, in := range []string{"", "one", strings.Repeat("some words ", 40), strings.Repeat("x", 130) + " end"} {
-		lines := wrap(in, 98)
+		lines := figures.Wrap(in, 98)
 		for _, l := range lines {
 			if utf8.RuneCountInString(l) > 98 {
 				t.Errorf("line too long: %q", l)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // Sentence says in one line how long the recording is, who waited and on what.
@@ -20,7 +21,7 @@ func Sentence(s analyzer.Summary) string {
 		}
 		users++
 	}
-	who := plural(users, "user")
+	who := figures.Plural(users, "user")
 	switch {
 	case users == 0:
 		who = "users"
@@ -29,10 +30,10 @@ func Sentence(s analyzer.Summary) string {
 	}
 	failed := ""
 	if s.Errors > 0 {
-		failed = fmt.Sprintf(", %s of which failed", thousands(s.Errors))
+		failed = fmt.Sprintf(", %s of which failed", figures.Thousands(s.Errors))
 	}
 	text := fmt.Sprintf("In %s, %s waited %s in %s%s", analyzer.Figure(s.To.Sub(s.From)), who, analyzer.Figure(s.Waited),
-		plural(int(s.Calls), "call"), failed)
+		figures.Plural(int(s.Calls), "call"), failed)
 	if best := largest(s.Total); best.d > 0 {
 		text += fmt.Sprintf("; %s of it %s", percent(int64(best.d), int64(s.Waited)), best.phrase)
 	}
@@ -42,7 +43,7 @@ func Sentence(s analyzer.Summary) string {
 // Attribution says in one line how many statements have found their calls, and how surely.
 func Attribution(s analyzer.Summary) string {
 	if s.Attributed == 0 {
-		return plural(int(s.Statements), "statement") + ", all in the background."
+		return figures.Plural(int(s.Statements), "statement") + ", all in the background."
 	}
 	calls, background := shares(s.Attributed, s.Statements)
 	doubt := percent(s.Exact, s.Statements) + " beyond doubt"
@@ -52,12 +53,12 @@ func Attribution(s analyzer.Summary) string {
 	case s.Sure > 0:
 		doubt += ", the others " + sure(s.Sure) + " sure on average"
 	}
-	return fmt.Sprintf("%s: %s in calls (%s), %s in the background.", plural(int(s.Statements), "statement"), calls, doubt, background)
+	return fmt.Sprintf("%s: %s in calls (%s), %s in the background.", figures.Plural(int(s.Statements), "statement"), calls, doubt, background)
 }
 
 // Agreement says in one line in how many calls as many statements were seen as the server counts in its own log.
 func Agreement(equal, compared int64) string {
-	return fmt.Sprintf("Odoo's log counts the same statements in %s of %s (%s).", thousands(equal), plural(int(compared), "call"), percent(equal, compared))
+	return fmt.Sprintf("Odoo's log counts the same statements in %s of %s (%s).", figures.Thousands(equal), figures.Plural(int(compared), "call"), percent(equal, compared))
 }
 
 // shares words n of total and the rest so that both make 100 %.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/sqltrace"
 )
 
@@ -129,7 +130,7 @@ func labels(texts []string, n int) []string {
 		label := Brief(text, n)
 		if strings.HasSuffix(label, "…") {
 			if name := shortName(text, n); name != "" {
-				label = cut(clean(name), n)
+				label = figures.Cut(figures.Clean(name), n)
 			}
 		}
 		list = append(list, label)
@@ -151,7 +152,7 @@ func labels(texts []string, n int) []string {
 
 // fromDifference is a label's beginning and the text from a little before the place where it differs from twin.
 func fromDifference(label, text, twin string, n int) string {
-	a, b := []rune(strings.Join(strings.Fields(clean(text)), " ")), []rune(strings.Join(strings.Fields(clean(twin)), " "))
+	a, b := []rune(strings.Join(strings.Fields(figures.Clean(text)), " ")), []rune(strings.Join(strings.Fields(figures.Clean(twin)), " "))
 	at := 0
 	for at < len(a) && at < len(b) && a[at] == b[at] {
 		at++
@@ -175,5 +176,5 @@ func fromDifference(label, text, twin string, n int) string {
 			}
 		}
 	}
-	return cut(strings.TrimRight(string(head), " ,")+" … "+tail, n)
+	return figures.Cut(strings.TrimRight(string(head), " ,")+" … "+tail, n)
 }

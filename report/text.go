@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // TextConfig tunes the text report. Its zero value works.
@@ -60,7 +61,7 @@ func Text(w io.Writer, s analyzer.Summary, cfg TextConfig) error {
 	p, rest := first(lines), &page{color: cfg.Color, width: width, names: names, gone: cfg.Gone}
 	if rest.details(s, cmp.Or(cfg.Top, detailRows)); cfg.Top == 0 && cfg.Height > 0 && !cfg.Gone && p.lines()+rest.lines() >= cfg.Height {
 		p = first(max(lines, cfg.Height-1) - 1)
-		p.line("%s", p.styled(dim, cut(fmt.Sprintf("More on each, and what to do: --top %d, or --serve for the browser", detailRows), width)))
+		p.line("%s", p.styled(dim, figures.Cut(fmt.Sprintf("More on each, and what to do: --top %d, or --serve for the browser", detailRows), width)))
 		rest.Reset()
 	}
 	text := strings.TrimRight(p.String(), "\n") + "\n" + strings.TrimRight(rest.String(), "\n")
@@ -113,7 +114,7 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 		facts = append(facts, from.Format("2006-01-02 15:04:05")+"–"+end+" UTC")
 	}
 	if s.Packets > 0 {
-		facts = append(facts, plural(int(s.Packets), "packet"))
+		facts = append(facts, figures.Plural(int(s.Packets), "packet"))
 	}
 	for _, f := range facts {
 		room -= 2 + len([]rune(f))
@@ -123,7 +124,7 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 		if len(names) > 1 {
 			others = fmt.Sprintf(" and %d more", len(names)-1)
 		}
-		name := middle(clean(names[0]), min(36, max(12, room-len(others)))) + others
+		name := figures.Middle(figures.Clean(names[0]), min(36, max(12, room-len(others)))) + others
 		room -= len([]rune(name))
 		facts = append([]string{p.styled(bold, name)}, facts...)
 	}
@@ -132,7 +133,7 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 	}
 	p.line("%s", strings.Join(facts, "  "))
 	p.gap()
-	for _, l := range wrap(Sentence(s), p.width) {
+	for _, l := range figures.Wrap(Sentence(s), p.width) {
 		p.line("%s", p.styled(bold, l))
 	}
 	serious := s.Notices[:min(s.Serious, len(s.Notices))]
@@ -143,11 +144,11 @@ func (p *page) heading(s analyzer.Summary, cfg TextConfig) {
 		p.notice(n, "! ", red)
 	}
 	if s.Statements > 0 {
-		for _, l := range wrap(Attribution(s), p.width) {
+		for _, l := range figures.Wrap(Attribution(s), p.width) {
 			p.line("%s", l)
 		}
 	}
-	for _, l := range wrap(cfg.Agreement, p.width) {
+	for _, l := range figures.Wrap(cfg.Agreement, p.width) {
 		if l != "" {
 			p.line("%s", l)
 		}

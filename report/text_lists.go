@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 )
 
 // details lists more than the first screen, with more figures and what to do.
@@ -48,15 +49,15 @@ func (p *page) groups(title string, list []analyzer.Group, n int) {
 		longest = max(longest, g.Total)
 	}
 	for _, g := range list[:min(n, len(list))] {
-		p.WriteString(pad(middle(clean(g.Key), key-1), key) + fmt.Sprintf("%7s", thousands(g.Calls)))
+		p.WriteString(pad(figures.Middle(figures.Clean(g.Key), key-1), key) + fmt.Sprintf("%7s", figures.Thousands(g.Calls)))
 		if all {
 			style := dim
 			if g.Errors > 0 {
 				style = red
 			}
-			p.WriteString(p.styled(style, fmt.Sprintf("%7s", thousands(g.Errors))))
+			p.WriteString(p.styled(style, fmt.Sprintf("%7s", figures.Thousands(g.Errors))))
 		}
-		fmt.Fprintf(p, "%8s %s", thousands(g.Statements), aligned(g.Total))
+		fmt.Fprintf(p, "%8s %s", figures.Thousands(g.Statements), aligned(g.Total))
 		if all {
 			p.WriteString(" " + aligned(g.P50))
 		}
@@ -75,7 +76,7 @@ func (p *page) more(indent string, all, shown int) {
 	if all <= shown {
 		return
 	}
-	text := fmt.Sprintf("and %s more", thousands(int64(all-shown)))
+	text := fmt.Sprintf("and %s more", figures.Thousands(int64(all-shown)))
 	if !p.gone {
 		text += fmt.Sprintf(": --top %d, or --serve", all)
 	}
@@ -132,11 +133,11 @@ func (p *page) shapeTable(title string, list []analyzer.ShapeGroup) {
 	p.line("%s", p.styled(dim, pad(title, name)+head+fmt.Sprintf(" %8s", "max ")))
 	for i := range list {
 		g := &list[i]
-		owners := thousands(g.Calls)
+		owners := figures.Thousands(g.Calls)
 		if g.Calls == 0 {
 			owners = "none"
 		}
-		fmt.Fprintf(p, "%s%8s%7s %s", pad(p.names[g.Text], name), thousands(g.Statements), owners, aligned(g.Total))
+		fmt.Fprintf(p, "%s%8s%7s %s", pad(p.names[g.Text], name), figures.Thousands(g.Statements), owners, aligned(g.Total))
 		if all {
 			p.WriteString(" " + aligned(g.P95))
 		}
@@ -169,22 +170,22 @@ func (p *page) findings(list []analyzer.FindingGroup, n int) {
 func (p *page) findingWidth() int { return p.width - 11 }
 
 func (p *page) findingTitle(f *analyzer.FindingGroup) []string {
-	return wrap(clean(f.Title), p.findingWidth())
+	return figures.Wrap(figures.Clean(f.Title), p.findingWidth())
 }
 
 // remedy is where a finding occurs and what to change, in lines.
 func (p *page) remedy(f *analyzer.FindingGroup) []string {
 	var where string
 	if !strings.Contains(f.Title, f.Method) {
-		where = "In " + middle(f.Method, 48)
+		where = "In " + figures.Middle(f.Method, 48)
 	}
 	if f.Calls > 1 {
-		where += " ×" + thousands(f.Calls)
+		where += " ×" + figures.Thousands(f.Calls)
 	}
 	if where = strings.TrimSpace(where); where != "" {
 		where += ": "
 	}
-	return wrap(clean(where+f.Fix), p.findingWidth())
+	return figures.Wrap(figures.Clean(where+f.Fix), p.findingWidth())
 }
 
 // notices lists what the recording lacked, and what mends it.
@@ -197,7 +198,7 @@ func (p *page) notices(list []analyzer.Notice) {
 
 // notice writes one notice, its title marked.
 func (p *page) notice(n analyzer.Notice, mark, style string) {
-	for i, l := range wrap(clean(n.Title), p.width-2) {
+	for i, l := range figures.Wrap(figures.Clean(n.Title), p.width-2) {
 		if i > 0 {
 			mark = "  "
 		}
@@ -206,7 +207,7 @@ func (p *page) notice(n analyzer.Notice, mark, style string) {
 	if n.Fix == "" {
 		return
 	}
-	for _, l := range wrap(clean(n.Fix), p.width-2) {
+	for _, l := range figures.Wrap(figures.Clean(n.Fix), p.width-2) {
 		p.line("  %s", p.styled(dim, l))
 	}
 }

@@ -84,11 +84,9 @@ func (f *clientFlags) config(t terminal) (client.Config, client.CacheEnv, error)
 	var password string
 	switch {
 	case f.passwordFile != "":
-		b, err := os.ReadFile(f.passwordFile)
-		if err != nil {
-			return c, e, fmt.Errorf("read password: %w", err)
+		if password, err = passwordOf(f.passwordFile); err != nil {
+			return c, e, err
 		}
-		password = strings.TrimRight(string(b), "\r\n")
 	case c.Password == "":
 		if password, err = readPassword(t); err != nil {
 			return c, e, err
@@ -116,13 +114,9 @@ func clientCache(e client.CacheEnv) (*cache.Loader, *cache.Redis, error) {
 	if e.Redis == "" {
 		return cache.NewLoader(memory, cache.LoaderConfig{TTL: ttl}), nil, nil
 	}
-	cache.QuietRedis()
-	c, err := cache.ParseRedisURL(e.Redis)
+	c, err := redisConfig(e.Redis)
 	if err != nil {
-		return nil, nil, usageError{err}
-	}
-	if c.EncryptionKeys, err = cache.EncryptionKeysFromEnv("CACHE_KEYS"); err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	redis, err := cache.NewRedis(c)
 	if err != nil {
@@ -179,4 +173,26 @@ func jsonArgument(name, text string, into any) error {
 		return hinted{usagef("%s is no JSON of its kind: %s", name, text), `as '[["name", "ilike", "a"]]', or {"limit": 5}, or @file`}
 	}
 	return nil
+}
+
+// passwordOf reads a file that holds a password and no more.
+func passwordOf(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+// redisConfig is how a Redis is reached that keeps answers: encrypted where CACHE_KEYS is set.
+func redisConfig(address string) (cache.RedisConfig, error) {
+	cache.QuietRedis()
+	c, err := cache.ParseRedisURL(address)
+	if err != nil {
+		return c, usageError{err}
+	}
+	if c.EncryptionKeys, err = cache.EncryptionKeysFromEnv("CACHE_KEYS"); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/report/export"
-	"github.com/perfd/perfd/report"
 )
 
 const exportHelp = `Export writes a load file as a script for k6 or as an HTTP archive (HAR 1.2), for those who replay by other means. Calls
@@ -78,8 +78,8 @@ func exportLoad(t terminal, r *load.Reader, c export.Config, k6, har, target str
 
 // sayExported says what was exported, and what was not.
 func sayExported(w io.Writer, done export.Done) {
-	fmt.Fprintf(w, "perfd: %s of %s exported\n", report.Plural(int64(done.Calls), "call"), report.Plural(int64(done.Sessions), "session"))
+	fmt.Fprintf(w, "perfd: %s of %s exported\n", figures.Plural(int64(done.Calls), "call"), figures.Plural(int64(done.Sessions), "session"))
 	for _, why := range slices.Sorted(maps.Keys(done.Left)) {
-		fmt.Fprintf(w, "perfd: %s left out: %s\n", report.Plural(done.Left[why], "call"), why)
+		fmt.Fprintf(w, "perfd: %s left out: %s\n", figures.Plural(done.Left[why], "call"), why)
 	}
 }

@@ -44,10 +44,18 @@ func showProgress(w io.Writer, name string, progress func() (done, total int64))
 		return func() {}
 	}
 	bar := newBar(w, name, total)
+	return redraw(bar, 100*time.Millisecond, func() {
+		done, _ := progress()
+		_ = bar.Set64(done)
+	})
+}
+
+// redraw calls draw at intervals, on a goroutine of its own, until stop, which clears the bar.
+func redraw(bar *progressbar.ProgressBar, every time.Duration, draw func()) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(100 * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {
@@ -55,8 +63,7 @@ func showProgress(w io.Writer, name string, progress func() (done, total int64))
 				_ = bar.Clear() // what the terminal does not show is no loss
 				return
 			case <-tick.C:
-				done, _ := progress()
-				_ = bar.Set64(done)
+				draw()
 			}
 		}
 	}()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -191,11 +190,11 @@ func (o *replayOptions) config(h load.Header) (replay.Config, error) {
 		return c, hinted{usagef("no database is named, and the load does not name one"), "give --database"}
 	}
 	if o.passwordFile != "" {
-		b, err := os.ReadFile(o.passwordFile)
+		password, err := passwordOf(o.passwordFile)
 		if err != nil {
-			return c, fmt.Errorf("read password: %w", err)
+			return c, err
 		}
-		c.Password = client.Secret(strings.TrimRight(string(b), "\r\n"))
+		c.Password = client.Secret(password)
 	}
 	if o.users != "" {
 		b, err := os.ReadFile(o.users)
@@ -230,13 +229,9 @@ func (o *replayOptions) loader() (*cache.Loader, func(context.Context) error, er
 		if address == "" {
 			return nil, nil, hinted{usagef("--cache %s needs a Redis", o.cache), "give --redis, or set REDIS_URL"}
 		}
-		cache.QuietRedis()
-		c, err := cache.ParseRedisURL(address)
+		c, err := redisConfig(address)
 		if err != nil {
-			return nil, nil, usageError{err}
-		}
-		if c.EncryptionKeys, err = cache.EncryptionKeysFromEnv("CACHE_KEYS"); err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, err
 		}
 		c.Namespace = fmt.Sprintf("perfd-replay-%d", time.Now().UnixNano()) // no answer of an earlier run
 		redis, err := cache.NewRedis(c)

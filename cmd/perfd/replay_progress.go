@@ -18,32 +18,16 @@ func watchReplay(t terminal) func(bench.Pass, *replay.Runner) func() {
 	return func(p bench.Pass, r *replay.Runner) func() {
 		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(t.err), progressbar.OptionSetDescription(passName(p)),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSpinnerType(14))
-		quit, ended := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(ended)
-			tick := time.NewTicker(200 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-quit:
-					_ = bar.Clear() // what the terminal does not show is no loss
-					return
-				case <-tick.C:
-					l := r.Live()
-					text := fmt.Sprintf("%s: %d sent, %d errors, p50 %s, p95 %s, late %s, %d waiting", passName(p), l.Sent, l.Errors, brief(l.P50), brief(l.P95),
-						brief(l.LateP99), l.Waiting)
-					if l.Dropped > 0 {
-						text += fmt.Sprintf(", %d DROPPED", l.Dropped)
-					}
-					bar.Describe(text)
-					_ = bar.Set64(l.Sent)
-				}
+		return redraw(bar, 200*time.Millisecond, func() {
+			l := r.Live()
+			text := fmt.Sprintf("%s: %d sent, %d errors, p50 %s, p95 %s, late %s, %d waiting", passName(p), l.Sent, l.Errors, brief(l.P50), brief(l.P95),
+				brief(l.LateP99), l.Waiting)
+			if l.Dropped > 0 {
+				text += fmt.Sprintf(", %d DROPPED", l.Dropped)
 			}
-		}()
-		return func() {
-			close(quit)
-			<-ended
-		}
+			bar.Describe(text)
+			_ = bar.Set64(l.Sent)
+		})
 	}
 }
 

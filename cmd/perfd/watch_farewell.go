@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/report"
 )
 
@@ -39,17 +40,17 @@ func (w *watcher) farewell(to io.Writer) {
 func (o outcome) lines() (list []string) {
 	var dropped []string
 	if o.packets > 0 {
-		dropped = append(dropped, report.Plural(o.packets, "packet"))
+		dropped = append(dropped, figures.Plural(o.packets, "packet"))
 	}
 	if o.results > 0 {
-		dropped = append(dropped, report.Plural(o.results, "call"))
+		dropped = append(dropped, figures.Plural(o.results, "call"))
 	}
 	lost := "nothing"
 	if len(dropped) > 0 {
 		lost = strings.Join(dropped, " and ")
 	}
 	list = append(list, fmt.Sprintf("perfd watched for %s: %s, %s; dropped: %s",
-		analyzer.Figure(o.span), report.Plural(o.calls, "call"), report.Plural(o.statements, "statement"), lost))
+		analyzer.Figure(o.span), figures.Plural(o.calls, "call"), figures.Plural(o.statements, "statement"), lost))
 	if o.agreement != "" {
 		list = append(list, o.agreement)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 )
 
@@ -108,7 +109,7 @@ const minHistory = 6
 func History(w io.Writer, runs []*Past, turns []Turn) error {
 	inOrder(runs)
 	p := &page{}
-	p.linef("%s, from %s to %s", plural(int64(len(runs)), "run"), day(runs[0].Made), day(runs[len(runs)-1].Made))
+	p.linef("%s, from %s to %s", figures.Plural(int64(len(runs)), "run"), day(runs[0].Made), day(runs[len(runs)-1].Made))
 	loads := map[string]bool{}
 	for _, r := range runs {
 		loads[r.Load] = true
@@ -128,14 +129,14 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 		if t.Delta < 0 {
 			word = compare.Faster
 		}
-		p.linef("  %s  %-34s %s %8s  %s to %s, %s", day(t.Made), middle(clean(t.Method), 34), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word)
+		p.linef("  %s  %-34s %s %8s  %s to %s, %s", day(t.Made), figures.Middle(figures.Clean(t.Method), 34), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word)
 	}
 	if len(turns) > 20 {
 		p.linef("  … and %d more", len(turns)-20)
 	}
 	p.title(fmt.Sprintf("%-18s %-40s %9s %9s %7s  %s", "RUNS", "", "p50", "p95", "errors", "verdict"))
 	for _, r := range runs[max(0, len(runs)-30):] {
-		p.linef("%-18s %-40s %9s %9s %7s  %s", day(r.Made), middle(clean(r.Name), 40), known(r.Overall.P50), known(r.Overall.P95), thousands(r.Overall.Errors), clean(cut(r.Verdict, 12)))
+		p.linef("%-18s %-40s %9s %9s %7s  %s", day(r.Made), figures.Middle(figures.Clean(r.Name), 40), known(r.Overall.P50), known(r.Overall.P95), figures.Thousands(r.Overall.Errors), figures.Clean(figures.Cut(r.Verdict, 12)))
 	}
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write history: %w", err)

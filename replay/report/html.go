@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
@@ -32,11 +33,11 @@ var pageSource string
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"join":      func(parts []string) string { return strings.Join(parts, " · ") },
-		"thousands": thousands,
+		"thousands": figures.Thousands[int64],
 		"share":     share,
 		"figure":    func(seconds float64) template.HTML { return lighter(figure(seconds)) },
 		"duration":  func(d time.Duration) template.HTML { return lighter(analyzer.Figure(d)) },
-		"number":    func(x float64) string { return thousands(int64(x + 0.5)) },
+		"number":    func(x float64) string { return figures.Thousands(int64(x + 0.5)) },
 		"ratio":     func(x float64) template.HTML { return lighter(fmt.Sprintf("%.3g %%", 100*x)) },
 		"span":      span,
 		"left": func(left map[replay.Left]int64) string {
@@ -44,7 +45,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 			for _, x := range left {
 				n += x
 			}
-			return thousands(n)
+			return figures.Thousands(n)
 		},
 	}).Parse(pageSource))
 })
@@ -123,10 +124,10 @@ func (p *htmlPage) about() {
 	add(r.Load.Header.Product)
 	add(r.Mode)
 	if x := r.Comparison; x != nil && x.Rounds > 0 {
-		add(plural(int64(x.Rounds), "round"))
+		add(figures.Plural(int64(x.Rounds), "round"))
 	}
 	if x := r.Comparison; x != nil {
-		add(plural(x.Overall.A.Calls+x.Overall.A.Errors+x.Overall.A.Hits, "call") + " of A")
+		add(figures.Plural(x.Overall.A.Calls+x.Overall.A.Errors+x.Overall.A.Hits, "call") + " of A")
 	}
 	if !r.Made.IsZero() {
 		add(r.Made.UTC().Format("2006-01-02 15:04 UTC"))
@@ -145,7 +146,7 @@ func (p *htmlPage) rows(c *compare.Comparison, top int) {
 	p.Scale = s.axis()
 	for i, m := range append([]compare.Row{c.Overall}, methods...) {
 		row := htmlRow{
-			Method: m.Method, Calls: thousands(m.A.Calls), Errors: thousands(m.A.Errors), A: quantile(m.A.P50), B: quantile(m.B.P50),
+			Method: m.Method, Calls: figures.Thousands(m.A.Calls), Errors: figures.Thousands(m.A.Errors), A: quantile(m.A.P50), B: quantile(m.B.P50),
 			P95: quantile(m.A.P95), P99: quantile(m.A.P99),
 		}
 		if i == 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
@@ -123,7 +124,7 @@ func (r *Report) methodsSay() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(". Of %s, %s", plural(int64(len(r.Comparison.Methods)), "method"), strings.Join(parts, ", "))
+	return fmt.Sprintf(". Of %s, %s", figures.Plural(int64(len(r.Comparison.Methods)), "method"), strings.Join(parts, ", "))
 }
 
 // overall is a row's verdict, or that of its tail if that alone has one.
@@ -148,7 +149,7 @@ func (r *Report) oneArm() string {
 			}
 		}
 	}
-	out := plural(sent, "call") + " sent"
+	out := figures.Plural(sent, "call") + " sent"
 	if r.Comparison != nil && r.Comparison.Overall.A.Calls > 0 {
 		a := &r.Comparison.Overall.A
 		out += ": p50 " + figure(a.P50.Seconds)
@@ -159,9 +160,9 @@ func (r *Report) oneArm() string {
 			out += ", p99 " + figure(a.P99.Seconds)
 		}
 	}
-	out += "; " + plural(failed, "error")
+	out += "; " + figures.Plural(failed, "error")
 	if judged > 0 {
-		out += fmt.Sprintf("; %s of %s as recorded", share(same, judged), plural(judged, "answer"))
+		out += fmt.Sprintf("; %s of %s as recorded", share(same, judged), figures.Plural(judged, "answer"))
 	}
 	return out + "."
 }
@@ -185,7 +186,7 @@ func (r *Report) doubts() []string {
 		}
 	}
 	if dropped > 0 {
-		out = append(out, plural(dropped, "call")+" dropped, because more were under way or waiting than is allowed: the server was not asked all.")
+		out = append(out, figures.Plural(dropped, "call")+" dropped, because more were under way or waiting than is allowed: the server was not asked all.")
 	}
 	for _, p := range r.Passes {
 		for _, n := range p.Report.Notes {
@@ -259,19 +260,4 @@ func share(n, total int64) string {
 	default:
 		return fmt.Sprintf("%.0f %%", x)
 	}
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
-
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

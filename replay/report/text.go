@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 )
 
@@ -33,7 +33,7 @@ type page struct {
 func Text(w io.Writer, r *Report, c TextConfig) error {
 	p := &page{color: c.Color}
 	word, sentence := r.Headline()
-	for i, line := range wrap(sentence, columns) {
+	for i, line := range figures.Wrap(sentence, columns) {
 		if i > 0 {
 			line = "  " + line
 		}
@@ -90,7 +90,7 @@ func (p *page) list(mark string, sentences []string, most int) {
 			p.linef("  … and %d more", len(sentences)-most)
 			return
 		}
-		for j, line := range wrap(clean(s), columns-4) {
+		for j, line := range figures.Wrap(figures.Clean(s), columns-4) {
 			if j == 0 {
 				p.line("  " + mark + " " + line)
 			} else {
@@ -103,21 +103,21 @@ func (p *page) list(mark string, sentences []string, most int) {
 func (p *page) about(r *Report) {
 	var parts []string
 	if r.B != "" {
-		parts = append(parts, "A "+clean(r.A), "B "+clean(r.B))
+		parts = append(parts, "A "+figures.Clean(r.A), "B "+figures.Clean(r.B))
 	} else if r.A != "" {
-		parts = append(parts, clean(r.A))
+		parts = append(parts, figures.Clean(r.A))
 	}
 	if r.Load.Name != "" {
-		parts = append(parts, clean(r.Load.Name))
+		parts = append(parts, figures.Clean(r.Load.Name))
 	}
 	if r.Mode != "" {
-		parts = append(parts, clean(r.Mode))
+		parts = append(parts, figures.Clean(r.Mode))
 	}
 	if c := r.Comparison; c != nil && c.Rounds > 0 {
 		calls := c.Overall.A.Calls + c.Overall.A.Errors + c.Overall.A.Hits
-		parts = append(parts, fmt.Sprintf("%s of %s", plural(int64(c.Rounds), "round"), plural(calls/int64(c.Rounds), "call")))
+		parts = append(parts, fmt.Sprintf("%s of %s", figures.Plural(int64(c.Rounds), "round"), figures.Plural(calls/int64(c.Rounds), "call")))
 	}
-	for _, line := range wrap(strings.Join(parts, " · "), columns) {
+	for _, line := range figures.Wrap(strings.Join(parts, " · "), columns) {
 		p.line(line)
 	}
 }
@@ -133,9 +133,9 @@ func (p *page) thresholds(r *Report) {
 		if o.State == compare.Broken {
 			word = "slower"
 		}
-		p.line("  " + p.paint(word, mark) + " " + cut(clean(o.Threshold), columns-13))
+		p.line("  " + p.paint(word, mark) + " " + figures.Cut(figures.Clean(o.Threshold), columns-13))
 		for _, reason := range o.Reasons {
-			p.line("            " + cut(clean(reason), columns-12))
+			p.line("            " + figures.Cut(figures.Clean(reason), columns-12))
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (p *page) comparison(c *compare.Comparison, top int) {
 	slices.SortStableFunc(rows, byRank)
 	for i, m := range rows {
 		if i == top {
-			p.linef("… and %s more", plural(int64(len(rows)-top), "method"))
+			p.linef("… and %s more", figures.Plural(int64(len(rows)-top), "method"))
 			break
 		}
 		p.row(m)
@@ -188,9 +188,9 @@ func rank(r compare.Row) int {
 }
 
 func (p *page) row(r compare.Row) {
-	name := middle(clean(r.Method), 33)
+	name := figures.Middle(figures.Clean(r.Method), 33)
 	if r.Verdict == compare.NotCompared {
-		p.linef("%-33s %14s  %14s  %s", name, median(r.A.P50), median(r.B.P50), p.paint("not compared", cut(r.Reason, columns-67)))
+		p.linef("%-33s %14s  %14s  %s", name, median(r.A.P50), median(r.B.P50), p.paint("not compared", figures.Cut(r.Reason, columns-67)))
 		return
 	}
 	t := r.Typical
@@ -231,10 +231,10 @@ func (p *page) oneArm(c *compare.Comparison, top int) {
 	p.title(fmt.Sprintf("%-45s %8s %7s %10s %10s %10s", "", "calls", "errors", "p50", "p95", "p99"))
 	for i, r := range append([]compare.Row{c.Overall}, c.Methods...) {
 		if i == top+1 {
-			p.linef("… and %s more", plural(int64(len(c.Methods)-top), "method"))
+			p.linef("… and %s more", figures.Plural(int64(len(c.Methods)-top), "method"))
 			return
 		}
-		p.linef("%-45s %8s %7s %10s %10s %10s", middle(clean(r.Method), 45), thousands(r.A.Calls), thousands(r.A.Errors), known(r.A.P50), known(r.A.P95), known(r.A.P99))
+		p.linef("%-45s %8s %7s %10s %10s %10s", figures.Middle(figures.Clean(r.Method), 45), figures.Thousands(r.A.Calls), figures.Thousands(r.A.Errors), known(r.A.P50), known(r.A.P95), known(r.A.P99))
 	}
 }
 
@@ -243,53 +243,4 @@ func known(q compare.Quantile) string {
 		return "–"
 	}
 	return figure(q.Seconds)
-}
-
-// clean keeps what comes from a load from steering the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-func cut(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:max(n-1, 0)]) + "…"
-}
-
-// middle shortens s by leaving out its middle, so that a method's name survives its model's.
-func middle(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	tail := (n - 1) * 2 / 3
-	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
-}
-
-// wrap breaks s between words into lines of at most n columns.
-func wrap(s string, n int) []string {
-	var lines []string
-	line, width := "", 0
-	for _, word := range strings.Fields(s) {
-		word = cut(word, n)
-		w := len([]rune(word))
-		if width > 0 && width+1+w > n {
-			lines = append(lines, line)
-			line, width = "", 0
-		}
-		if width > 0 {
-			line += " "
-			width++
-		}
-		line += word
-		width += w
-	}
-	return append(lines, line)
 }

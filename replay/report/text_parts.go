@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/whatif"
 )
@@ -29,7 +30,7 @@ func hits(b *compare.Side) string {
 		return ""
 	}
 	all := b.Hits + b.Calls + b.Errors
-	text := fmt.Sprintf("B's cache answered %s of %s, half of them within %s", share(b.Hits, all), plural(all, "call"), figure(b.HitP50))
+	text := fmt.Sprintf("B's cache answered %s of %s, half of them within %s", share(b.Hits, all), figures.Plural(all, "call"), figure(b.HitP50))
 	if b.HitP99 > 0 {
 		text += fmt.Sprintf(" and 99 %% within %s", figure(b.HitP99))
 	}
@@ -50,7 +51,7 @@ func (p *page) answers(r *Report) {
 		return
 	}
 	p.title("ANSWERS")
-	p.linef("  %s of %s are alike, apart from what A answers differently by itself", share(a.Alike, a.Compared), plural(a.Compared, "answer"))
+	p.linef("  %s of %s are alike, apart from what A answers differently by itself", share(a.Alike, a.Compared), figures.Plural(a.Compared, "answer"))
 	shown := 0
 	for _, x := range a.Places {
 		if x.Cancelled {
@@ -60,10 +61,10 @@ func (p *page) answers(r *Report) {
 			p.line("  … and more places")
 			break
 		}
-		p.linef("  %-9s %s  %d of %d", x.Kind, middle(clean(x.Method+" "+x.Path), columns-36), x.Calls, x.Of)
+		p.linef("  %-9s %s  %d of %d", x.Kind, figures.Middle(figures.Clean(x.Method+" "+x.Path), columns-36), x.Calls, x.Of)
 	}
 	if a.Beyond > 0 {
-		p.linef("  %s in places beyond what is counted apart", plural(a.Beyond, "difference"))
+		p.linef("  %s in places beyond what is counted apart", figures.Plural(a.Beyond, "difference"))
 	}
 }
 
@@ -77,7 +78,7 @@ func (p *page) statements(r *Report) {
 		if i == maxStatements {
 			break
 		}
-		text := cut(strings.Join(strings.Fields(clean(s.Text)), " "), columns-44)
+		text := figures.Cut(strings.Join(strings.Fields(figures.Clean(s.Text)), " "), columns-44)
 		p.linef("  %-*s %9.0f %9.0f %10s %10s", columns-44, text, s.A.Calls, s.B.Calls, figure(s.A.Seconds), figure(s.B.Seconds))
 	}
 }
@@ -91,19 +92,19 @@ func (p *page) whatIf(r *Report) {
 	if w.Cache.Cacheable > 0 {
 		p.title("WHAT IF THERE WERE A CACHE")
 		for _, c := range w.Cache.TTLs {
-			p.linef("  kept for %-8s %7s of %s, %s less work%s", span(c.TTL), share(c.Hits+c.Shared, w.Cache.Cacheable), plural(w.Cache.Cacheable, "read"),
+			p.linef("  kept for %-8s %7s of %s, %s less work%s", span(c.TTL), share(c.Hits+c.Shared, w.Cache.Cacheable), figures.Plural(w.Cache.Cacheable, "read"),
 				analyzer.Figure(c.Saved), stale(c.Stale))
 		}
 		for _, c := range w.Cache.Sizes {
-			p.linef("  of %-14s %7s with %s, %s evicted", fmt.Sprintf("%.4g MiB", float64(c.Bytes)/(1<<20)), share(c.Hits+c.Shared, w.Cache.Cacheable), span(c.TTL), thousands(c.Evicted))
+			p.linef("  of %-14s %7s with %s, %s evicted", fmt.Sprintf("%.4g MiB", float64(c.Bytes)/(1<<20)), share(c.Hits+c.Shared, w.Cache.Cacheable), span(c.TTL), figures.Thousands(c.Evicted))
 		}
 	}
 	if w.Reads.Runs > 0 {
 		p.title("WHAT IF RECORDS WERE READ TOGETHER")
-		p.linef("  %s of single records in %s would be as many calls: %s fewer, up to %s less", plural(w.Reads.Calls, "read"),
-			plural(w.Reads.Runs, "run"), plural(w.Reads.Spared, "call"), analyzer.Figure(w.Reads.Saved))
+		p.linef("  %s of single records in %s would be as many calls: %s fewer, up to %s less", figures.Plural(w.Reads.Calls, "read"),
+			figures.Plural(w.Reads.Runs, "run"), figures.Plural(w.Reads.Spared, "call"), analyzer.Figure(w.Reads.Saved))
 		for _, m := range w.Reads.Methods[:min(maxRows, len(w.Reads.Methods))] {
-			p.linef("  %-50s %8s in %6s runs, longest %d", middle(clean(m.Method), 50), thousands(m.Calls), thousands(m.Runs), m.Longest)
+			p.linef("  %-50s %8s in %6s runs, longest %d", figures.Middle(figures.Clean(m.Method), 50), figures.Thousands(m.Calls), figures.Thousands(m.Runs), m.Longest)
 		}
 	}
 	if len(w.Workers) > 0 {
@@ -131,15 +132,15 @@ func stale(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return ", " + thousands(n) + " stale"
+	return ", " + figures.Thousands(n) + " stale"
 }
 
 // WhatIf writes the answers about a load alone, in at most 100 columns.
 func WhatIf(w io.Writer, of Load, a *whatif.Answers) error {
 	p := &page{}
-	p.linef("%s: %s in %s", clean(of.Name), plural(a.Calls, "call"), analyzer.Figure(a.Span))
+	p.linef("%s: %s in %s", figures.Clean(of.Name), figures.Plural(a.Calls, "call"), analyzer.Figure(a.Span))
 	if a.Unknown > 0 {
-		p.linef("  ! %s without their arguments", plural(a.Unknown, "call"))
+		p.linef("  ! %s without their arguments", figures.Plural(a.Unknown, "call"))
 	}
 	p.whatIf(&Report{WhatIf: a})
 	if _, err := io.WriteString(w, p.String()); err != nil {

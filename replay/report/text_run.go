@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
 )
 
@@ -27,7 +28,7 @@ func (p *page) run(r *Report) {
 			{"to the first byte", last.First}, {"waited for ids and log-ins, no latency", last.Wait}, {"late: the generator's own", last.Late},
 		} {
 			if row.Calls > 0 {
-				p.linef("%-45s %8s %8s %9s %9s %9s", row.name, thousands(row.Calls), analyzer.Figure(row.P50), analyzer.Figure(row.P95),
+				p.linef("%-45s %8s %8s %9s %9s %9s", row.name, figures.Thousands(row.Calls), analyzer.Figure(row.P50), analyzer.Figure(row.P95),
 					analyzer.Figure(row.P99), analyzer.Figure(row.Max))
 			}
 		}
@@ -35,7 +36,7 @@ func (p *page) run(r *Report) {
 	}
 	p.most("ERRORS", last.Failures)
 	if last.LoginError != "" {
-		p.list("!", []string{fmt.Sprintf("%s could not log in: %s", plural(int64(last.LoggedOut), "session"), last.LoginError)}, 1)
+		p.list("!", []string{fmt.Sprintf("%s could not log in: %s", figures.Plural(int64(last.LoggedOut), "session"), last.LoginError)}, 1)
 	}
 }
 
@@ -53,7 +54,7 @@ func (p *page) most(title string, counts map[string]int64) {
 			p.linef("  … and %d more", len(names)-i)
 			break
 		}
-		p.linef("  %8s  %s", thousands(counts[name]), cut(clean(name), columns-12))
+		p.linef("  %8s  %s", figures.Thousands(counts[name]), figures.Cut(figures.Clean(name), columns-12))
 	}
 }
 
@@ -77,6 +78,6 @@ func (p *page) generator(r *Report) {
 		p.linef("  calls waited %s (p99) for ids of records and log-ins, which is no latency", analyzer.Figure(wait))
 	}
 	for _, why := range slices.Sorted(maps.Keys(left)) {
-		p.linef("  %s not sent: %s", plural(left[why], "call"), why)
+		p.linef("  %s not sent: %s", figures.Plural(left[why], "call"), why)
 	}
 }
