@@ -69,7 +69,7 @@ var owners = map[string][]string{
 	"github.com/DataDog/sketches-go":          {"analyzer"},
 	"github.com/aclements/go-moremath":        {"replay/compare"},
 	"github.com/andybalholm/brotli":           {"rpclog"},
-	"github.com/cespare/xxhash/v2":            {"evidence", "rpclog", "sqltrace"},
+	"github.com/cespare/xxhash/v2":            {"cache", "evidence", "rpclog", "sqltrace"},
 	"github.com/cilium/ebpf":                  {"process"},
 	"github.com/gin-gonic/gin":                {"web"},
 	"github.com/goccy/go-yaml":                {"config", "replay"},

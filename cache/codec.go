@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/vmihailenco/msgpack/v5"
 )
 
@@ -176,12 +177,21 @@ func readPack(b []byte) (envelope, error) {
 	return e, nil
 }
 
-// appendJSON writes a value that is JSON as it stands, so that people can read it, and any other in base64.
+// checksum is the XXH64 of a value in hexadecimal.
+func checksum(value []byte) []byte {
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], xxhash.Sum64(value))
+	return hex.AppendEncode(make([]byte, 0, 16), sum[:])
+}
+
+// appendJSON writes a value that is JSON as it stands, so that people can read it, and any other in base64. The checksum
+// saves readers who find it right from looking whether the value is JSON; it need not be there, nor be right.
 func appendJSON(b []byte, e envelope) []byte {
 	b = strconv.AppendInt(append(b, `{"stored":`...), e.stored, 10)
 	b = strconv.AppendInt(append(b, `,"fresh":`...), e.fresh, 10)
 	if json.Valid(e.value) && len(bytes.TrimSpace(e.value)) == len(e.value) {
-		b = append(append(b, `,"value":`...), e.value...)
+		b = append(append(b, `,"xxh64":"`...), checksum(e.value)...)
+		b = append(append(b, `","value":`...), e.value...)
 	} else {
 		b = base64.StdEncoding.AppendEncode(append(b, `,"bytes":"`...), e.value)
 		b = append(b, '"')
@@ -208,12 +218,17 @@ func readOwn(b []byte) (e envelope, ok bool) {
 	ok = true
 	e.stored = number(`{"stored":`)
 	e.fresh = number(`,"fresh":`)
+	var sum []byte
+	const check, digits = `,"xxh64":"`, 16
+	if n := len(check) + digits + 1; bytes.HasPrefix(b, []byte(check)) && len(b) >= n {
+		sum, b = b[len(check):n-1], b[n:]
+	}
 	const lead = `,"value":`
 	if !ok || !bytes.HasPrefix(b, []byte(lead)) || b[len(b)-1] != '}' {
 		return e, false
 	}
 	e.value = b[len(lead) : len(b)-1]
-	return e, json.Valid(e.value)
+	return e, sum != nil && bytes.Equal(sum, checksum(e.value)) || json.Valid(e.value)
 }
 
 func readJSON(b []byte) (envelope, error) {

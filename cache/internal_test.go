@@ -204,16 +204,19 @@ func TestKeyChange(t *testing.T) {
 func TestForeignJSON(t *testing.T) {
 	c := codecs(t)["json"]
 	for text, want := range map[string]string{
-		`{"stored":1,"fresh":2,"value":{"a":[1]}}`:            `{"a":[1]}`,
-		` { "fresh" : 2, "value": [1, 2], "stored": 1 } `:     `[1, 2]`,
-		`{"stored":1,"fresh":2,"value":1,"other":2}`:          `1`,
-		`{"stored":1,"fresh":2,"bytes":"AAE="}`:               "\x00\x01",
-		`{"stored":1,"fresh":2,"value":null}`:                 `null`,
-		`{"stored":1,"fresh":2,"value":}`:                     "?",
-		`{"stored":1,"fresh":2}`:                              "?",
-		`{"stored":99999999999999999999,"fresh":2,"value":1}`: "?",
-		`{"stored":1,"fresh":2,"value":1`:                     "?",
-		`{"stored":1,"fresh":2,"value":`:                      "?",
+		`{"stored":1,"fresh":2,"value":{"a":[1]}}`:                        `{"a":[1]}`,
+		` { "fresh" : 2, "value": [1, 2], "stored": 1 } `:                 `[1, 2]`,
+		`{"stored":1,"fresh":2,"value":1,"other":2}`:                      `1`,
+		`{"stored":1,"fresh":2,"bytes":"AAE="}`:                           "\x00\x01",
+		`{"stored":1,"fresh":2,"value":null}`:                             `null`,
+		`{"stored":1,"fresh":2,"value":}`:                                 "?",
+		`{"stored":1,"fresh":2}`:                                          "?",
+		`{"stored":1,"fresh":2,"xxh64":"0000000000000000","value":[1,2]}`: `[1,2]`, // a person changed the value
+		`{"stored":1,"fresh":2,"xxh64":"0000000000000000","value":[1,2}`:  "?",
+		`{"stored":1,"fresh":2,"xxh64":"00","value":[1,2]}`:               `[1,2]`,
+		`{"stored":99999999999999999999,"fresh":2,"value":1}`:             "?",
+		`{"stored":1,"fresh":2,"value":1`:                                 "?",
+		`{"stored":1,"fresh":2,"value":`:                                  "?",
 	} {
 		e, err := c.decode("k", []byte(strings.TrimSpace(text)))
 		if want == "?" && err == nil {

@@ -87,9 +87,15 @@ func NewRedis(c RedisConfig) (*Redis, error) {
 func (r *Redis) Get(ctx context.Context, key Key) Entry {
 	s := r.models.of(key.DB, key.Model)
 	var e Entry
-	err := r.do(ctx, func(ctx context.Context) (err error) {
-		e, err = r.get(ctx, key, s, beginOf(ctx))
-		return err
+	err := r.guard(ctx, func(o operation) error {
+		var found bool
+		if e, found = r.quick(o, key, s); found {
+			return nil
+		}
+		return r.timed(o, func(ctx context.Context) (err error) {
+			e, err = r.get(ctx, key, s, o.began)
+			return err
+		})
 	})
 	if err != nil {
 		r.failed(s, err)
@@ -106,16 +112,30 @@ func (r *Redis) Get(ctx context.Context, key Key) Entry {
 	return e
 }
 
-// get asks for the entry on a connection that knows the generation, or else with it.
+// quick asks once for the entry alone, if nothing else has to be known or told. It is false if that gave no answer.
+func (r *Redis) quick(o operation, key Key, s *modelState) (Entry, bool) {
+	if s == &r.models.other || r.pending.count() > 0 {
+		return Entry{}, false
+	}
+	l := r.lanes.take(r, o.began)
+	if l == nil {
+		return Entry{}, false
+	}
+	g, name, value := l.hit(o, key, s, o.began)
+	r.lanes.give(l)
+	if g == nil {
+		return Entry{}, false
+	}
+	return r.entry(s, g, name, value, o.began), true
+}
+
+// get asks for the entry on a connection that learns the generation with it, or else with all counters.
 func (r *Redis) get(ctx context.Context, key Key, s *modelState, now time.Time) (Entry, error) {
 	if s != &r.models.other {
 		if l := r.lanes.take(r, now); l != nil {
 			g, name, value, err := l.look(ctx, key, s, now)
 			r.lanes.give(l)
-			if err != nil {
-				return Entry{}, err
-			}
-			if g != nil {
+			if err == nil && g != nil {
 				return r.entry(s, g, name, value, now), nil
 			}
 		}

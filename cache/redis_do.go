@@ -19,18 +19,21 @@ var errGivenUp = errors.New("the caller gave up")
 // do runs an operation on Redis within the time-out, unless the circuit is open. What others were to forget while
 // Redis could not be reached is told first, so that nothing outdated is read.
 func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
+	return r.guard(ctx, func(o operation) error { return r.timed(o, run) })
+}
+
+// guard runs an operation unless the circuit is open, and tells the circuit what became of it.
+func (r *Redis) guard(ctx context.Context, run func(operation) error) error {
 	if err := r.life.Err(); err != nil {
 		return redis.ErrClosed
 	}
 	_, err := r.breaker.Execute(func() (struct{}, error) {
 		began := time.Now()
-		timed, cancel := context.WithDeadline(ctx, began.Add(r.config.Timeout))
-		defer cancel()
-		limited := operation{timed, began}
-		err := r.catchUp(limited)
-		if err == nil {
-			err = run(limited)
+		o := operation{ctx, began, began.Add(r.config.Timeout)}
+		if end, ok := ctx.Deadline(); ok && end.Before(o.end) {
+			o.end = end
 		}
+		err := run(o)
 		if err != nil && ctx.Err() != nil && time.Since(began) < r.config.Timeout/2 {
 			err = errors.Join(errGivenUp, ctx.Err())
 		}
@@ -42,20 +45,26 @@ func (r *Redis) do(ctx context.Context, run func(context.Context) error) error {
 	return err
 }
 
-// operation is the context of one operation. It ends by itself at the time-out, for the library does not look at the
-// clock in the pauses between its attempts, nor while somebody connects for it.
-type operation struct {
-	context.Context
-	began time.Time
+// timed runs an operation with a context that ends by itself at the time-out, for the library does not look at the clock
+// in the pauses between its attempts, nor while somebody connects for it.
+func (r *Redis) timed(o operation, run func(context.Context) error) error {
+	ctx, cancel := context.WithDeadline(o.Context, o.end)
+	defer cancel()
+	if err := r.catchUp(ctx); err != nil {
+		return err
+	}
+	return run(ctx)
 }
 
-// beginOf is when the operation of a context began, which do made.
-func beginOf(ctx context.Context) time.Time {
-	if o, ok := ctx.(operation); ok {
-		return o.began
-	}
-	return time.Now()
+// operation is the context of one operation. It has a deadline, to which the library keeps while it waits for an answer,
+// but does not end by itself: that would cost more than all else that a lookup adds to the library.
+type operation struct {
+	context.Context // the caller's
+	began, end      time.Time
 }
+
+// Deadline is of context.Context.
+func (o operation) Deadline() (time.Time, bool) { return o.end, true }
 
 // catchUp tells Redis what it missed.
 func (r *Redis) catchUp(ctx context.Context) error {

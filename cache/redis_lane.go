@@ -44,6 +44,7 @@ func (r *Redis) newLane() (*lane, error) {
 	l := &lane{redis: r, known: map[string]current{}}
 	o := r.config.options().Simple()
 	o.Protocol, o.PoolSize, o.MinIdleConns, o.OnConnect = 3, 1, 0, l.greet
+	o.MaxRetries = -1 // what fails here is asked elsewhere
 	l.client = redis.NewClient(o)
 	if err := l.client.RegisterPushNotificationHandler("invalidate", l, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for changes: %w", err), l.client.Close())
@@ -99,24 +100,29 @@ func (l *lane) HandlePushNotification(_ context.Context, _ push.NotificationHand
 	return nil
 }
 
-// look asks for an entry, and says in which generation. There is none if this lane cannot tell.
-func (l *lane) look(ctx context.Context, key Key, s *modelState, now time.Time) (g *seenGeneration, name, value string, err error) {
-	counters := l.redis.counterNames(key, s)
-	if k, ok := l.known[counters[2]]; ok && now.UnixNano() < k.until {
-		name = entryIn(k.prefix, key)
-		if value, err = l.get(ctx, name); err != nil {
-			return nil, "", "", err
-		}
-		if l.known[counters[2]] == k {
-			return k.seenGeneration, name, value, nil
-		}
+// hit asks for an entry in the generation that is known. There is none if it is not known, or was not when the answer
+// came.
+func (l *lane) hit(ctx context.Context, key Key, s *modelState, now time.Time) (g *seenGeneration, name, value string) {
+	counter := l.redis.counterNames(key, s)[2]
+	k, ok := l.known[counter]
+	if !ok || now.UnixNano() >= k.until {
+		return nil, "", ""
 	}
-	name = ""
+	name = entryIn(k.prefix, key)
+	value, err := l.get(ctx, name)
+	if err != nil || l.known[counter] != k {
+		return nil, "", ""
+	}
+	return k.seenGeneration, name, value
+}
+
+// look asks for an entry and the generation that is current. There is none if this lane cannot tell.
+func (l *lane) look(ctx context.Context, key Key, s *modelState, now time.Time) (g *seenGeneration, name, value string, err error) {
 	guess := s.seen.Load()
 	if guess != nil {
 		name = entryIn(guess.prefix, key)
 	}
-	if g, value, err = l.learn(ctx, key, s, counters, name, now); err != nil || g == nil || g == guess {
+	if g, value, err = l.learn(ctx, key, s, l.redis.counterNames(key, s), name, now); err != nil || g == nil || g == guess {
 		return g, name, value, err
 	}
 	name = entryIn(g.prefix, key)
