@@ -88,7 +88,7 @@ var owners = map[string][]string{
 	"github.com/vmihailenco/msgpack/v5":       {"cache"},
 	"golang.org/x/net":                        {"capture"},
 	"golang.org/x/sync":                       {"cmd/perfd"},
-	"golang.org/x/sys":                        {"capture", "doctor", "process", "privilege", "proxy"},
+	"golang.org/x/sys":                        {"capture", "doctor", "process", "privilege", "proxy", "replay"},
 	"golang.org/x/time":                       {"client"},
 	"golang.org/x/term":                       {"cmd/perfd", "report"},
 	"modernc.org/sqlite":                      {"store"},

@@ -83,15 +83,21 @@ func (r *Runner) gone(it *item) {
 }
 
 // sleeper sleeps until a time, close to it.
-type sleeper struct{ timer *time.Timer }
+type sleeper struct {
+	timer *time.Timer
+	fine  fineTimer
+}
 
 func newSleeper() *sleeper {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &sleeper{t}
+	return &sleeper{t, newFineTimer()}
 }
 
-func (s *sleeper) stop() { s.timer.Stop() }
+func (s *sleeper) stop() {
+	s.timer.Stop()
+	s.fine.close()
+}
 
 // until sleeps; false if ctx ended first.
 func (s *sleeper) until(ctx context.Context, t time.Time) bool {
@@ -101,7 +107,7 @@ func (s *sleeper) until(ctx context.Context, t time.Time) bool {
 		case d <= 0:
 			return ctx.Err() == nil
 		case d <= fine:
-			sleepFine(d)
+			s.fine.sleep(d)
 			continue
 		}
 		s.timer.Reset(d - fine)

@@ -4,7 +4,13 @@ package replay
 
 import "time"
 
-// fine is how much of a pause is slept with sleepFine.
+// fine is how much of a pause is slept with a fineTimer.
 const fine = 0
 
-func sleepFine(d time.Duration) { time.Sleep(d) }
+type fineTimer struct{}
+
+func newFineTimer() fineTimer { return fineTimer{} }
+
+func (fineTimer) sleep(d time.Duration) { time.Sleep(d) }
+
+func (fineTimer) close() {}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 	"github.com/perfd/perfd/replay/report"
 	"github.com/perfd/perfd/sqltrace/statements"
 )
+
+// replayGC makes collections of a small heap rare, for each of them delays the calls that are due meanwhile.
+const replayGC = 400
 
 // thresholdError is a threshold that was not kept.
 type thresholdError struct{ outcomes []compare.Outcome }
@@ -62,6 +66,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		}
 	}
 	c.Watch = watchReplay(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(replayGC))
 	out, err := bench.Run(ctx, c)
 	if err != nil {
 		return replayError(err)
