@@ -46,6 +46,7 @@ compare: ## speed beside tshark, and memory on 1 GB, as whole processes
 load: ## what the tap costs beside tcpdump, and what it costs the traffic (needs root)
 	@scripts/load.sh -rounds 2
 	@scripts/load.sh -effect
+	@scripts/load.sh -postgres -effect
 
 bench-proxy: ## what the HTTP proxy costs, by wrk
 	@scripts/proxy.sh
