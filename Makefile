@@ -18,9 +18,10 @@ test: ## install what the tests lack, then run them
 	@scripts/ensure.sh go postgresql iproute lab
 	@go test ./...
 
-odoo-test: ## the client against a real Odoo: make odoo-test ODOO_URL='http://login:password@host:8069/?db=name'
+odoo-test: ## client, recording and replay against a real Odoo: make odoo-test ODOO_URL='http://login:password@host:8069/?db=name'
 	@: $${ODOO_URL:?is not set: http://login:password@host:8069/?db=name, an administrator of a database for tests}
 	@ODOO_URL="$$ODOO_URL" go test -count=1 -tags odoo -run Odoo ./client
+	@ODOO_URL="$$ODOO_URL" go test -count=1 -tags odoo -run RunningOdoo ./cmd/perfd
 
 # What runs perfd beside real servers for long, or up to its memory's limit, or only computes, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.

@@ -150,6 +150,35 @@ func TestExpiredSessionIsRenewedOnce(t *testing.T) {
 	}
 }
 
+// TestSessionForgottenAmongDatabases: an Odoo of several databases that has forgotten a session says that there is no such
+// address. What still says so after a log-in is an address that does not exist.
+func TestSessionForgottenAmongDatabases(t *testing.T) {
+	logins, calls, known := 0, 0, 2
+	c := plain(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/web/session/authenticate" {
+			logins++
+			http.SetCookie(w, &http.Cookie{Name: "session_id", Value: fmt.Sprint(logins), Path: "/"})
+			_, _ = fmt.Fprint(w, `{"result":{"uid":2,"username":"me","user_context":{}}}`)
+			return
+		}
+		calls++
+		if k, err := r.Cookie("session_id"); err != nil || k.Value != fmt.Sprint(known) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprint(w, "<html>")
+			return
+		}
+		_, _ = fmt.Fprint(w, `{"result":[]}`)
+	})
+	k := open(t, c)
+	if _, err := k.Call(t.Context(), "res.partner", "write", nil, nil); err != nil || logins != 2 || calls != 2 {
+		t.Errorf("%v after %d log-ins, %d calls", err, logins, calls)
+	}
+	known = 0
+	if _, err := k.Call(t.Context(), "res.partner", "write", nil, nil); !errors.Is(err, client.KindNotFound) || logins != 3 || calls != 4 {
+		t.Errorf("%v after %d log-ins, %d calls", err, logins, calls)
+	}
+}
+
 func TestErrorsAreMapped(t *testing.T) {
 	var fail *failure
 	f := newFake(t, func(asked) (any, *failure) { return nil, fail })

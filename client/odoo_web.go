@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 )
@@ -74,16 +76,28 @@ func (odooWeb) call(ctx context.Context, w *wire, s *session, r *request) (json.
 	x := r.exchange()
 	x.jar = s.jar
 	x.path = "/web/dataset/call_kw/" + url.PathEscape(r.model) + "/" + url.PathEscape(r.method)
-	return jsonRPC(ctx, w, x, struct {
+	result, err := jsonRPC(ctx, w, x, struct {
 		Model  string         `json:"model"`
 		Method string         `json:"method"`
 		Args   []any          `json:"args"`
 		Kwargs map[string]any `json:"kwargs"`
 	}{r.model, r.method, r.positional(), r.jsonKeywords()})
+	return result, forgotten(err)
+}
+
+// forgotten makes an expired session of an address that does not exist: an Odoo of several databases knows by the session
+// alone which one is meant, and without a database it has none of the addresses of calls.
+func forgotten(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindNotFound && e.Status == http.StatusNotFound {
+		e.Kind = KindSessionExpired
+	}
+	return err
 }
 
 func (odooWeb) read(w *wire, x *exchange, r reply) (json.RawMessage, error) {
-	return readJSONRPC(w, x, r)
+	result, err := readJSONRPC(w, x, r)
+	return result, forgotten(err)
 }
 
 func (odooWeb) logout(ctx context.Context, w *wire, s *session) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"time"
 )
 
@@ -154,7 +155,12 @@ func (c *Client) attempt(
 	if s, err = c.sessionOf(ctx, e, s); err != nil {
 		return e, notSent(err)
 	}
-	return e, op(ctx, e, s, attempt)
+	err = op(ctx, e, s, attempt)
+	var again *Error
+	if errors.As(err, &again) && again.Kind == KindSessionExpired && again.Status == http.StatusNotFound {
+		again.Kind = KindNotFound // it was not the session
+	}
+	return e, err
 }
 
 // notSent marks the error of a log-in: nothing of the call itself was sent.

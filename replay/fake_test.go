@@ -83,6 +83,7 @@ type odoo struct {
 	mu     sync.Mutex
 	asked  []asked
 	logins atomic.Int64
+	busy   int64           // so many log-ins fail because another transaction is in their way
 	expire map[string]bool // sessions that are not known any more
 	params []any           // rows of ir.config_parameter
 }
@@ -115,6 +116,10 @@ func (o *odoo) serve(w http.ResponseWriter, r *http.Request) {
 	p := m.Params
 	if r.URL.Path == "/web/session/authenticate" {
 		n := o.logins.Add(1)
+		if n <= o.busy {
+			_, _ = io.WriteString(w, `{"error":{"code":200,"message":"no","data":{"name":"psycopg2.errors.SerializationFailure","message":"no","debug":""}}}`)
+			return
+		}
 		http.SetCookie(w, &http.Cookie{Name: "session_id", Value: fmt.Sprintf("%s.%d", p.Login, n), Path: "/"})
 		_, _ = fmt.Fprintf(w, `{"result":{"uid":2,"username":%q,"user_context":{"lang":"en_US"},"user_companies":{"current_company":1,"allowed_companies":{"1":{}}}}}`, p.Login)
 		return

@@ -142,6 +142,15 @@ func TestCapsDropLoudly(t *testing.T) {
 	}
 }
 
+// TestLogInsInEachOthersWay: a log-in that another transaction was in the way of is made again, and no call is lost.
+func TestLogInsInEachOthersWay(t *testing.T) {
+	o := newOdoo(t, nothing)
+	o.busy = 3
+	if rep, _ := run(t, o, replay.Config{Mode: replay.Max}, recorded(call("a", 0, ms, "m", "read", "[[1]]"))); rep.Sent != 1 || rep.Errors != 0 || o.logins.Load() != 4 {
+		t.Errorf("%d sent, %d errors, left %v, %d log-ins", rep.Sent, rep.Errors, rep.Left, o.logins.Load())
+	}
+}
+
 // TestExpiredSession has the server forget a session: it logs in again, and the call is not charged for it.
 func TestExpiredSession(t *testing.T) {
 	o := newOdoo(t, nothing)

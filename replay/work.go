@@ -57,10 +57,7 @@ func (s *session) begin(way client.Transport) (*client.Client, error) {
 	if s.public {
 		return k, nil
 	}
-	r.logins <- struct{}{}
-	_, err = k.Login(r.ctx)
-	<-r.logins
-	if err != nil {
+	if err := r.logIn(k); err != nil {
 		_ = k.Close()
 		return nil, fmt.Errorf("log in session %s as %s: %w", s.info.ID, login, err)
 	}
@@ -145,7 +142,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 	x, err := s.ask(it, &call)
 	if errors.Is(err, client.KindSessionExpired) && !s.public {
 		// Who is logged out logs in again, which is no part of what the call took.
-		if _, again := s.client.Login(r.ctx); again == nil {
+		if again := r.logIn(s.client); again == nil {
 			s.mu.Lock()
 			it.wait += r.now() - began
 			it.ready = max(it.ready, r.now())

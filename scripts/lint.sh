@@ -12,5 +12,5 @@ if [ -n "$wrong" ]; then
 fi
 bash -n scripts/*.sh .ci/run
 go vet ./...
-go vet -tags odoo ./client # which nothing else compiles
+go vet -tags odoo ./client ./cmd/perfd # which nothing else compiles
 "$(golangci_lint)" run ./...
