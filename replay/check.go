@@ -15,7 +15,7 @@ import (
 func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 	c := &it.call
 	res := Result{
-		Seq: c.Seq, Session: c.Session, Model: c.Model, Method: c.Method, Name: nameOf(c),
+		Seq: c.Seq, Session: c.Session, Model: c.Model, Method: c.Method, Name: Name(c),
 		Due: it.due, Sent: x.sent, First: x.first, Service: x.end - x.sent, Wait: it.wait, Recorded: c.Duration,
 		Latency: max(0, x.end-it.due-it.wait), Late: max(0, x.sent-it.ready),
 		Status: x.status, Error: errorName(err), Cached: x.cached, Bytes: x.bytes,

@@ -147,7 +147,7 @@ func (t *tally) leave(why Left, it *item) {
 		t.dropped++
 	}
 	t.rep.Left[why]++
-	increment(t.rep.Unsent, string(why)+": "+nameOf(&it.call))
+	increment(t.rep.Unsent, string(why)+": "+Name(&it.call))
 }
 
 func (t *tally) failedLogIn(err error) {

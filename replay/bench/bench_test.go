@@ -96,9 +96,11 @@ func TestArmsTakeTurns(t *testing.T) {
 	c.A.Before = func(context.Context) error { before = append(before, "a"); return nil }
 	c.B.Before = func(context.Context) error { before = append(before, "b"); return nil }
 	around := map[compare.Arm]int{}
-	c.Around = func(_ context.Context, arm compare.Arm) (func(context.Context) error, error) {
-		around[arm]++
-		return func(context.Context) error { around[arm]++; return nil }, nil
+	c.Around = func(ctx context.Context, p bench.Pass, send func(context.Context) error) error {
+		if p.Round > 0 {
+			around[p.Arm] += 2
+		}
+		return send(ctx)
 	}
 	out, err := bench.Run(t.Context(), c)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
+	"github.com/perfd/perfd/replay/observe"
 	"github.com/perfd/perfd/replay/whatif"
 	"github.com/perfd/perfd/sqltrace/statements"
 )
@@ -33,8 +34,15 @@ type document struct {
 	Thresholds []compare.Outcome   `json:"thresholds,omitempty"`
 	Answers    *answer.Result      `json:"answers,omitempty"`
 	Statements []statements.Change `json:"statements,omitempty"`
+	Observed   *observedDocument   `json:"observed,omitempty"`
 	Passes     []passDocument      `json:"passes,omitempty"`
 	WhatIf     *whatif.Answers     `json:"what_if,omitempty"`
+}
+
+// observedDocument is what a tap saw, after what it says in a sentence.
+type observedDocument struct {
+	Sentence string `json:"sentence,omitempty"`
+	*observe.Result
 }
 
 type loadDocument struct {
@@ -89,6 +97,9 @@ func JSON(w io.Writer, r *Report) error {
 	}
 	if !r.Made.IsZero() {
 		d.Made = &r.Made
+	}
+	if r.Observed != nil {
+		d.Observed = &observedDocument{r.why(), r.Observed}
 	}
 	for _, p := range r.Passes {
 		x := &p.Report
