@@ -34,6 +34,7 @@ type replayOptions struct {
 	beforeA, beforeB, dsn, dsnB      string
 	tap                              []string
 	rpcPorts, pgPorts                []uint
+	pyroscope                        string
 	failIf                           []string
 	jsonFile, htmlFile, store        string
 	maxInFlight, maxQueued           int
@@ -113,6 +114,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.tap, "tap", nil, "watch the target meanwhile on this `interface` of its host, or on any, and tell why")
 	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`ports` of the application server, for --tap (default: the targets')")
 	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`ports` of PostgreSQL, for --tap (default: those found)")
+	f.StringVar(&o.pyroscope, "pyroscope", "", "send profiles of perfd itself to this Pyroscope `server`, with the run, mode, side and round")
 	for _, name := range []string{"rpc-port", "pg-port"} {
 		f.Lookup(name).DefValue = "" // which the sentence tells
 	}
@@ -133,7 +135,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is")
 	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b")
 	under(f, headWhy, "tap", "rpc-port", "pg-port", "database-url", "database-url-b")
-	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store")
+	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store", "pyroscope")
 	under(f, headLimits, "max-in-flight", "max-waiting", "timeout", "max-gap")
 }
 
@@ -165,6 +167,10 @@ func (o *replayOptions) validate(args []string) error {
 		return usagef("a port must be from 1 to 65535")
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
+	}
+	c := o.settings()
+	if err := c.Validate().Err(); err != nil {
+		return usageError{err}
 	}
 	for _, text := range o.failIf {
 		th, err := compare.ParseThreshold(text)

@@ -72,6 +72,14 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 			c.B.Replay.Sink = seen.sent
 		}
 	}
+	if o.pyroscope != "" {
+		profiler, err := o.profiles(t, done.Made)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = profiler.Stop() }() // what the server did not take is told in the log
+		c.Around = around(c.Around, o.labelled(done.Made))
+	}
 	c.Watch = watchReplay(t)
 	out, err := bench.Run(ctx, c)
 	if seen != nil {

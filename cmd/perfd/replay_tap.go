@@ -30,13 +30,7 @@ type replayTap struct {
 
 // openReplayTap begins to tap where the target is reached.
 func (o *replayOptions) openReplayTap(ctx context.Context, t terminal, product string) (*replayTap, error) {
-	c := config.Default()
-	for _, name := range o.tap {
-		if name != "any" {
-			c.Interfaces = append(c.Interfaces, name)
-		}
-	}
-	c.RPCPorts, c.PGPorts = toPorts(o.rpcPorts), toPorts(o.pgPorts)
+	c := o.settings()
 	if len(c.RPCPorts) == 0 {
 		for _, address := range []string{o.target, o.targetB} {
 			if port := portOf(address, product); port != 0 && !slices.Contains(c.RPCPorts, port) {
