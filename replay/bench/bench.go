@@ -254,5 +254,6 @@ func (c *runs) pass(ctx context.Context, p *Pass) error {
 func Sample(r *replay.Result) compare.Sample {
 	return compare.Sample{
 		Seq: r.Seq, Session: r.Session, Method: r.Name, At: r.Due.Seconds(), Seconds: r.Latency.Seconds(), Error: r.Error != "", Cached: r.Cached,
+		Retried: r.Retried,
 	}
 }

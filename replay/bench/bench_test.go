@@ -177,3 +177,11 @@ func TestOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestSample has what the statistics ask of a call.
+func TestSample(t *testing.T) {
+	got := bench.Sample(&replay.Result{Seq: 3, Session: "s", Name: "m.read", Due: time.Second, Latency: 2 * time.Second, Error: "x", Cached: true, Retried: true})
+	if want := (compare.Sample{Seq: 3, Session: "s", Method: "m.read", At: 1, Seconds: 2, Error: true, Cached: true, Retried: true}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

@@ -55,6 +55,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 type htmlPage struct {
 	R                              *Report
 	Title, Word, Sentence, Cached  string
+	Tried                          string
 	About, Doubts                  []string
 	Distribution, Rounds, Timeline template.HTML
 	Scale                          template.HTML
@@ -83,7 +84,7 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 		p.Word = "" // the sentence says it; colour is for the figures
 	}
 	p.about()
-	p.Seen = r.seen(top)
+	p.Seen, p.Tried = r.seen(top), tried(r)
 	if x := r.Comparison; x != nil {
 		p.Distribution = distribution(x.Distribution)
 		p.Timeline = timeline(x.Timeline)

@@ -60,6 +60,7 @@ type passDocument struct {
 	Sent      int64                 `json:"sent"`
 	Errors    int64                 `json:"errors"`
 	Cached    int64                 `json:"cached"`
+	Retried   int64                 `json:"retried"`
 	Matches   map[string]int64      `json:"matches,omitempty"`
 	Left      map[replay.Left]int64 `json:"left,omitempty"`
 	Failures  map[string]int64      `json:"failures,omitempty"`
@@ -104,7 +105,7 @@ func JSON(w io.Writer, r *Report) error {
 	for _, p := range r.Passes {
 		x := &p.Report
 		d.Passes = append(d.Passes, passDocument{
-			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
+			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Retried: x.Retried, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
 			Duration: x.Duration, Latency: durationsOf(x.Latency), Service: durationsOf(x.Service), Wait: durationsOf(x.Wait), Late: durationsOf(x.Late),
 			CPU: x.CPU, Invalid: x.Invalid, Stopped: x.Stopped,
 		})
