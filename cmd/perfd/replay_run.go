@@ -61,11 +61,11 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 			return o.count(ctx, p, &sums, send)
 		})
 	}
-	var seen *replayTap
-	if len(o.tap) > 0 {
-		if seen, err = o.openReplayTap(ctx, t, header.Product); err != nil {
-			return err
-		}
+	seen, err := o.look(ctx, t, header.Product)
+	if err != nil {
+		return err
+	}
+	if seen != nil {
 		c.Around = around(c.Around, seen.around)
 		c.A.Replay.Sink = seen.sent
 		if c.B != nil {
@@ -84,8 +84,8 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	out, err := bench.Run(ctx, c)
 	if seen != nil {
 		var failed error
-		if done.Observed, failed = seen.close(); failed != nil { // which is no reason to forget the rest
-			done.Doubts = append(done.Doubts, "The tap ended early: "+failed.Error()+".")
+		if done.Observed, failed = seen.close(ctx); failed != nil { // which is no reason to forget the rest
+			done.Doubts = append(done.Doubts, "Not all that was seen of the target is known: "+failed.Error()+".")
 		}
 	}
 	if err != nil {

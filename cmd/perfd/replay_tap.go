@@ -97,7 +97,7 @@ func (r *replayTap) sent(x *replay.Result) {
 }
 
 // close ends the tap, and waits until all that it saw has been told.
-func (r *replayTap) close() (*observe.Result, error) {
+func (r *replayTap) close(context.Context) (*observe.Result, error) {
 	r.over()
 	err := <-r.ended
 	r.end()

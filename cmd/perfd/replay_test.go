@@ -174,6 +174,7 @@ func TestReplayMistakes(t *testing.T) {
 		"--target x --cache redis":                           "give --redis, or set REDIS_URL",
 		"--target x --pg-port 5432":                          "give --tap",
 		"--target x --tap lo --pg-port 70000":                "a port must be from 1 to 65535",
+		"--target x --tap lo --watched x.db":                 "two ways to the same",
 		"--target x --pyroscope host:4040":                   "must begin with http:// or https://",
 		"--target x --tap a-name-that-is-too-long":           "must be names of network interfaces",
 		"--target x --json y --html y":                       "cannot both go to y",

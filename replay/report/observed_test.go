@@ -104,7 +104,7 @@ func TestObserved(t *testing.T) {
 			t.Errorf("%q stands in the page", harm)
 		}
 	}
-	for _, want := range []string{"Why: where the time of a call goes", "27.0<i>ms</i>", "statement, in a call", "most likely waited"} {
+	for _, want := range []string{"Why: where the time of a call goes", "27.0<i>ms</i>", "Why: statements of a call", "most likely waited"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
