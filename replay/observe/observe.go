@@ -55,6 +55,7 @@ type Study struct {
 	passes     []pass // in order of time
 	methods    map[string]*method
 	sides      [2]Side
+	tails      [2]tails
 	statements int // told apart, over all methods
 	rounds     int // figures kept by round
 	beyond     int64
@@ -71,7 +72,7 @@ var _ analyzer.Sink = (*Study)(nil)
 
 // New returns a study that has seen nothing. dict has the texts of statements.
 func New(c Config, dict sqltrace.Dictionary) *Study {
-	return &Study{cfg: c.defaults(), dict: dict, methods: map[string]*method{}}
+	return &Study{cfg: c.defaults(), dict: dict, methods: map[string]*method{}, tails: [2]tails{newTails(), newTails()}}
 }
 
 // quantity is something of a call that is averaged.
@@ -256,6 +257,9 @@ func (s *Study) Trace(t *analyzer.Trace) error {
 	}
 	if retried {
 		n.Retried++
+	}
+	if m.sent[0]+m.sent[1] > 0 { // a trace comes after its answer
+		s.tails[p.arm].add(c.End.Sub(c.Start), !retried && t.Time.Lock == 0)
 	}
 	m.all[p.arm].calls++
 	m.all[p.arm].add(&f)

@@ -287,6 +287,28 @@ func TestBoundsAndOthers(t *testing.T) {
 	}
 }
 
+// TestTailWithoutRetries: 60 of 1,200 calls wait for a second, for a lock or another try, and the tail is told with and
+// without them.
+func TestTailWithoutRetries(t *testing.T) {
+	s := New(Config{}, dictionary{})
+	s.Begin(compare.B, 1, base)
+	for i := range 1200 {
+		s.Sent("res.partner.read")
+		x := trace(base, "read", 1, 1, 9*time.Millisecond, time.Millisecond)
+		switch i % 40 {
+		case 0:
+			x.Call.End, x.Time.Lock = base.Add(time.Second), time.Second
+		case 1:
+			x.Call.End, x.Spans[0].Statement.SQLState = base.Add(time.Second), "40001"
+		}
+		give(t, s, x)
+	}
+	got := s.Result(Sight{})
+	if b := got.B.Tail; b.P99 < 0.99 || b.P99Once > 0.0101 || b.P95Once < 0.0099 || got.A.Tail != (Tail{}) || got.Overall.B.Retried != 30 || got.Overall.B.Locked != 30 {
+		t.Errorf("%+v, %+v, %+v", b, got.A.Tail, got.Overall.B)
+	}
+}
+
 // TestPathsAreFolded: the same route with other numbers is one method, seen or sent.
 func TestPathsAreFolded(t *testing.T) {
 	s := New(Config{}, dictionary{})

@@ -42,6 +42,8 @@ type Side struct {
 	// Lost are packets that the tap had no room for, Gapped calls of which bytes are missing.
 	Lost   int64 `json:"lost"`
 	Gapped int64 `json:"gapped"`
+	// Tail is of all calls.
+	Tail Tail `json:"tail"`
 }
 
 // Calls are how many of one method were seen in an arm.
@@ -136,6 +138,7 @@ func (s *Study) Result(of Sight) *Result {
 			r.Methods = append(r.Methods, s.row(name, m, both, s.cfg.TopOfMethod))
 		}
 	}
+	r.A.Tail, r.B.Tail = s.tails[compare.A].result(), s.tails[compare.B].result()
 	r.Overall = s.row("all calls", all, both, s.cfg.Top)
 	weight := func(x *Row) float64 {
 		d := x.Part("duration")

@@ -148,6 +148,16 @@ func counted(o *observe.Result, compared bool) []string {
 	}
 	say(a.Locked, b.Locked, "most likely waited for a lock")
 	say(a.Retried, b.Retried, "were tried again by the server, after a serialization failure or a deadlock")
+	if a.Locked+a.Retried+b.Locked+b.Retried > 0 {
+		for _, s := range []struct {
+			of string
+			*observe.Side
+		}{{"A's", &o.A}, {"B's", &o.B}} {
+			if text := tailWords(s.Tail); text != "" {
+				out = append(out, fmt.Sprintf("Without these %s slowest calls at the server would be: %s.", s.of, text))
+			}
+		}
+	}
 	say(o.A.Others, o.B.Others, "were others' or log-ins, and are left out")
 	if x, y := o.A.Elsewhere, o.B.Elsewhere; x > 0 || y > 0 {
 		if compared {
@@ -157,6 +167,20 @@ func counted(o *observe.Result, compared bool) []string {
 		}
 	}
 	return out
+}
+
+// tailWords says what quantiles are, and what they would be without calls that waited for locks or were tried again.
+func tailWords(t observe.Tail) string {
+	var parts []string
+	for _, q := range []struct {
+		name      string
+		all, once float64
+	}{{"p95", t.P95, t.P95Once}, {"p99", t.P99, t.P99Once}} {
+		if q.all > 0 && q.once > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s instead of %s", q.name, figure(q.once), figure(q.all)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // observed tells what a tap at the target saw.
