@@ -73,10 +73,10 @@ type Part struct {
 	Name string  `json:"name"`
 	A    float64 `json:"a"`
 	B    float64 `json:"b"`
-	// Delta is the mean over rounds of what B has more, and Reach that of its interval to both sides; 0 if there are
-	// fewer than two rounds.
+	// Delta is what B has more, and Low and High its interval over rounds; both 0 if there are fewer than four.
 	Delta float64 `json:"delta"`
-	Reach float64 `json:"reach"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
 	// Shown says that rounds agree that there is a difference, of 2 % of the duration or of the number at least.
 	Shown bool `json:"shown"`
 }
@@ -199,7 +199,7 @@ func (s *Study) row(name string, m *method, both bool, top int) Row {
 	for q := range quantities {
 		p := Part{Name: partNames[q], A: a.per(a.figures[q]), B: b.per(b.figures[q])}
 		if both {
-			p.compare(m.differences(q), alarm(q), a.per(a.figures[scaleOf(q)]))
+			p.compare(m.pairs(q), alarm(q), a.per(a.figures[scaleOf(q)]))
 		}
 		row.Parts[q] = p
 	}
@@ -222,27 +222,43 @@ func scaleOf(q quantity) quantity {
 
 func (s *sums) per(x float64) float64 { return x / float64(max(s.calls, 1)) }
 
-// differences are by how much B's calls had more of something, in each round that has calls of both.
-func (m *method) differences(q quantity) []float64 {
-	var out []float64
+// pairs are what A's and B's calls had of something on average, in each round that has calls of both.
+func (m *method) pairs(q quantity) [][2]float64 {
+	var out [][2]float64
 	for _, k := range slices.SortedFunc(maps.Keys(m.rounds), func(x, y roundKey) int { return cmp.Compare(x.round, y.round) }) {
 		a, b := m.rounds[k], m.rounds[roundKey{k.round, compare.B}]
 		if k.arm == compare.A && b != nil && a.calls > 0 && b.calls > 0 {
-			out = append(out, b.per(b.figures[q])-a.per(a.figures[q]))
+			out = append(out, [2]float64{a.per(a.figures[q]), b.per(b.figures[q])})
 		}
 	}
 	return out
 }
 
-func (p *Part) compare(rounds []float64, alarm, scale float64) {
+// compare tests the ratios of rounds, since what makes a round slow makes all of it slow; where one is nothing, the
+// differences.
+func (p *Part) compare(rounds [][2]float64, alarm, scale float64) {
 	p.Delta = p.B - p.A
-	if len(rounds) < 2 {
+	if len(rounds) < leastRounds {
 		return
 	}
-	p.Delta, p.Reach = compare.Interval(rounds, alarm)
-	d := math.Abs(p.Delta)
-	p.Shown = len(rounds) >= leastRounds && d > p.Reach && d > 0 && d >= leastShare*scale
+	ratios := !slices.ContainsFunc(rounds, func(r [2]float64) bool { return r[0] <= 0 || r[1] <= 0 })
+	changes := make([]float64, len(rounds))
+	for i, r := range rounds {
+		if changes[i] = r[1] - r[0]; ratios {
+			changes[i] = math.Log(r[1] / r[0])
+		}
+	}
+	mean, reach := compare.Interval(changes, alarm)
+	p.Low, p.High = mean-reach, mean+reach
+	p.Shown = (p.Low > 0 && p.Delta > 0 || p.High < 0 && p.Delta < 0) && math.Abs(p.Delta) >= leastShare*scale
+	if ratios {
+		p.Low, p.High = p.A*math.Expm1(max(p.Low, -widest)), p.A*math.Expm1(min(p.High, widest))
+	}
+	p.Low, p.High = min(p.Low, p.Delta), max(p.High, p.Delta) // means of few calls need not agree with those of ratios
 }
+
+// widest bounds what an interval says of ratios, as logarithms.
+const widest = 10
 
 // ranked are a method's statements by how much they matter, without their texts.
 func (m *method) ranked(both bool) []Statement {

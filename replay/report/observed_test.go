@@ -136,7 +136,7 @@ func TestObservedAlone(t *testing.T) {
 func TestNoCauseWithoutChange(t *testing.T) {
 	r := full()
 	r.Observed = observed(t, 2, [2]time.Duration{3 * time.Millisecond, 3 * time.Millisecond})
-	if why := r.why(); !strings.Contains(why, "no change at the server") {
+	if why := r.why(); !strings.Contains(why, "no cause at the server") {
 		t.Errorf("%q", why)
 	}
 	r.Observed = observed(t, 2, [2]time.Duration{3 * time.Millisecond, 30 * time.Millisecond})

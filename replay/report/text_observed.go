@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
@@ -31,11 +32,12 @@ func (r *Report) why() string {
 	if r.Observed.A.Seen == 0 || r.Observed.B.Seen == 0 {
 		return ""
 	}
-	if !total.Shown {
-		return "The tap shows no change at the server: what changed lies before it, as the network, a proxy or a cache, or in single calls."
+	cause := largest(all, total.Delta)
+	if !total.Shown && cause == nil {
+		return "The tap shows no cause at the server: what changed lies before it, as the network, a proxy or a cache, or rounds do not agree on it."
 	}
 	out := fmt.Sprintf("At the server a call takes %s %s", figure(math.Abs(total.Delta)), more(total.Delta))
-	if cause := largest(all, total.Delta); cause != nil {
+	if cause != nil {
 		out += fmt.Sprintf(", %s of it %s", share(int64(1e6*math.Abs(cause.Delta)), int64(1e6*math.Max(math.Abs(cause.Delta), math.Abs(total.Delta)))), partWords[cause.Name])
 	}
 	if n := all.Part("statements"); n.Shown {
@@ -103,7 +105,9 @@ func some(seconds float64) string {
 }
 
 // partRow is a part as it is shown.
-type partRow struct{ Name, A, B, Change, Reach, Class string }
+type partRow struct{ Name, A, B, Change, Interval, Class string }
+
+const intervalWidth = 26
 
 // parts are those of a call that there are.
 func parts(r *observe.Row, compared bool) []partRow {
@@ -119,19 +123,29 @@ func parts(r *observe.Row, compared bool) []partRow {
 		row := partRow{Name: partWords[p.Name], A: write(p.A)}
 		if compared {
 			row.B, row.Change = write(p.B), "~"
-			if p.Reach > 0 {
-				row.Reach = write(p.Reach)
+			if p.Low < p.High {
+				if row.Interval = plus(p.Low, write) + " to " + plus(p.High, write); utf8.RuneCountInString(row.Interval) > intervalWidth {
+					row.Interval = "" // it says nothing
+				}
 			}
 			if p.Shown {
-				row.Change, row.Class = "+"+write(p.Delta), string(compare.Slower)
+				row.Change, row.Class = plus(p.Delta, write), string(compare.Slower)
 				if p.Delta < 0 {
-					row.Change, row.Class = "−"+write(-p.Delta), string(compare.Faster)
+					row.Class = string(compare.Faster)
 				}
 			}
 		}
 		out = append(out, row)
 	}
 	return out
+}
+
+// plus writes a figure with its sign.
+func plus(x float64, write func(float64) string) string {
+	if x < 0 {
+		return "−" + write(-x)
+	}
+	return "+" + write(x)
 }
 
 // counted are sentences on what was counted and not averaged.
@@ -152,7 +166,7 @@ func counted(o *observe.Result, compared bool) []string {
 		for _, s := range []struct {
 			of string
 			*observe.Side
-		}{{"A's", &o.A}, {"B's", &o.B}} {
+		}{{map[bool]string{true: "A's", false: "the"}[compared], &o.A}, {"B's", &o.B}} {
 			if text := tailWords(s.Tail); text != "" {
 				out = append(out, fmt.Sprintf("Without these %s slowest calls at the server would be: %s.", s.of, text))
 			}
@@ -193,7 +207,7 @@ func (p *page) observed(r *Report, top int) {
 	if !compared {
 		p.title(fmt.Sprintf("%-58s %12s", "WHERE THE TIME GOES", "a call"))
 	} else {
-		p.title(fmt.Sprintf("%-44s %12s %12s %12s %10s", "WHY: WHERE THE TIME GOES", "A", "B", "change", "±"))
+		p.title(fmt.Sprintf("%-34s %11s %11s %12s  %26s", "WHY: WHERE THE TIME GOES", "A", "B", "change", "interval"))
 	}
 	for i, line := range figures.Wrap(r.why(), columns-2) {
 		if i > 0 || line != "" {
@@ -201,7 +215,11 @@ func (p *page) observed(r *Report, top int) {
 		}
 	}
 	for _, x := range parts(&o.Overall, compared) {
-		p.linef("  %-42s %12s %12s %s %10s", x.Name, x.A, x.B, p.paint(x.Class, fmt.Sprintf("%12s", x.Change)), x.Reach)
+		if !compared {
+			p.linef("  %-56s %12s", x.Name, x.A)
+			continue
+		}
+		p.linef("  %-32s %11s %11s %s  %26s", x.Name, x.A, x.B, p.paint(x.Class, fmt.Sprintf("%12s", x.Change)), x.Interval)
 	}
 	p.list("·", counted(o, compared), 8)
 	p.observedMethods(o, compared, min(top, maxStatements))
