@@ -1,11 +1,15 @@
-// Package profile sends profiles of perfd itself to a Pyroscope server, with the stage that each sample is of.
+// Package profile sends profiles of perfd itself to a Pyroscope server, with the stage, or the part of a replay, that each
+// sample is of.
 package profile
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/grafana/pyroscope-go"
@@ -27,6 +31,26 @@ func Do(ctx context.Context, s Stage, f func(context.Context)) {
 	pprof.Do(ctx, pprof.Labels("stage", string(s)), f)
 }
 
+// With runs f, and what it starts, under labels: its samples carry them, beside the tags of the Profiler.
+func With(ctx context.Context, labels map[string]string, f func(context.Context)) {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, name, labels[name])
+	}
+	pprof.Do(ctx, pprof.Labels(pairs...), f)
+}
+
+// Tag makes a value of a tag of any text: what would end the value, or the tags, becomes a dash.
+func Tag(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == ':':
+			return r
+		}
+		return '-'
+	}, text)
+}
+
 // Config says where profiles go. The zero value sends none.
 type Config struct {
 	// URL of the Pyroscope server. Defaults to none: nothing is measured and nothing sent.
@@ -44,6 +68,9 @@ type Config struct {
 // Profiler measures until it is stopped.
 type Profiler struct {
 	sender *pyroscope.Profiler // nil if nothing is sent
+	logger *slog.Logger
+
+	patience time.Duration // with the last profiles
 }
 
 // Start begins to measure CPU time and the heap, if there is a server to send them to.
@@ -67,16 +94,32 @@ func Start(c Config) (*Profiler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start profiles: %w", err)
 	}
-	return &Profiler{sender}, nil
+	return &Profiler{sender: sender, logger: logger, patience: lastSend}, nil
 }
 
-// Stop sends what was measured and ends. A Profiler that sends nothing does nothing.
+// lastSend is how long the last profiles may take to be sent.
+const lastSend = 5 * time.Second
+
+// Stop sends what was measured and ends; a server that does not take it within some seconds is told in the log. A Profiler
+// that sends nothing does nothing.
 func (p *Profiler) Stop() error {
 	if p.sender == nil {
 		return nil
 	}
-	if err := p.sender.Stop(); err != nil {
-		return fmt.Errorf("stop profiles: %w", err)
+	done := make(chan error, 1)
+	go func() {
+		p.sender.Flush(true) // which stopping does not wait for
+		done <- p.sender.Stop()
+	}()
+	late := time.NewTimer(p.patience)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("stop profiles: %w", err)
+		}
+	case <-late.C:
+		p.logger.Warn("profiles: the server did not take the last ones", "within", p.patience)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package profile
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"io"
 	"log/slog"
 	"net/http"
@@ -87,6 +89,83 @@ func TestRefusal(t *testing.T) {
 	}
 	if text := log.String(); !strings.Contains(text, "level=WARN") || strings.Contains(text, "level=DEBUG") {
 		t.Errorf("the log says %q", text)
+	}
+}
+
+// TestLabelsAndTheLastProfile has work done under labels for less than an interval: what is sent at the end is a CPU profile
+// whose samples carry them.
+func TestLabelsAndTheLastProfile(t *testing.T) {
+	var mu sync.Mutex
+	var bodies [][]byte
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		f, _, err := r.FormFile("profile")
+		if err != nil {
+			return
+		}
+		z, err := gzip.NewReader(io.LimitReader(f, 1<<22))
+		if err != nil {
+			return
+		}
+		b, _ := io.ReadAll(io.LimitReader(z, 1<<24))
+		mu.Lock()
+		defer mu.Unlock()
+		bodies = append(bodies, b)
+	}))
+	defer server.Close()
+	p, err := Start(Config{URL: server.URL, Tags: map[string]string{"run": "7"}, Every: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	With(t.Context(), map[string]string{"side": "sideB", "round": "round3"}, func(ctx context.Context) {
+		if side, _ := pprof.Label(ctx, "side"); side != "sideB" {
+			t.Errorf("side %q", side)
+		}
+		sum := sha256.Sum256(nil)
+		for began := time.Now(); time.Since(began) < 200*time.Millisecond; { // work that is measured
+			for range 1000 {
+				sum = sha256.Sum256(sum[:])
+			}
+		}
+	})
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, b := range bodies {
+		if bytes.Contains(b, []byte("sideB")) && bytes.Contains(b, []byte("round3")) {
+			return
+		}
+	}
+	t.Errorf("none of %d profiles has the labels", len(bodies))
+}
+
+// TestServerThatHangs does not keep perfd from ending.
+func TestServerThatHangs(t *testing.T) {
+	stay := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-stay
+	}))
+	defer server.Close()
+	defer close(stay)
+	var log locked
+	p, err := Start(Config{URL: server.URL, Every: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.patience = 50 * time.Millisecond
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "did not take the last ones") {
+		t.Errorf("the log says %q", log.String())
+	}
+}
+
+func TestTag(t *testing.T) {
+	if got := Tag("2026-03-04T05:06:07 {a=b},é"); got != "2026-03-04T05:06:07--a-b---" {
+		t.Error(got)
 	}
 }
 

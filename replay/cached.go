@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/perfd/perfd/client"
 	"github.com/perfd/perfd/replay/load"
@@ -37,10 +38,11 @@ func (s *session) askCache(c *load.Call) (outcome, error) {
 		in, _ = args[len(args)-1].(map[string]any)
 		args = args[:len(args)-1]
 	}
-	asked := false
+	var asked atomic.Int32
 	ctx := context.WithValue(r.ctx, askedKey{}, &asked)
 	result, err := s.client.Call(ctx, c.Model, c.Method, args, kwargs, client.InContext(in))
-	x.end, x.result, x.bytes, x.cached = r.now(), result, int64(len(result)), !asked && err == nil
+	x.end, x.result, x.bytes, x.cached = r.now(), result, int64(len(result)), asked.Load() == 0 && err == nil
+	x.retried = asked.Load() > 1
 	if x.status = 200; err != nil {
 		x.status = statusOf(err)
 	}

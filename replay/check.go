@@ -15,10 +15,10 @@ import (
 func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 	c := &it.call
 	res := Result{
-		Seq: c.Seq, Session: c.Session, Model: c.Model, Method: c.Method, Name: nameOf(c),
+		Seq: c.Seq, Session: c.Session, Model: c.Model, Method: c.Method, Name: Name(c),
 		Due: it.due, Sent: x.sent, First: x.first, Service: x.end - x.sent, Wait: it.wait, Recorded: c.Duration,
 		Latency: max(0, x.end-it.due-it.wait), Late: max(0, x.sent-it.ready),
-		Status: x.status, Error: errorName(err), Cached: x.cached, Bytes: x.bytes,
+		Status: x.status, Error: errorName(err), Cached: x.cached, Retried: x.retried || inVain(err), Bytes: x.bytes,
 	}
 	if res.Status == 0 {
 		res.Status = statusOf(err)
@@ -91,6 +91,11 @@ func errorName(err error) string {
 		return "Exception"
 	}
 	return e.Kind.String()
+}
+
+// inVain tells whether an error is one after which servers try a call again, and so tried this one more than once.
+func inVain(err error) bool {
+	return errors.Is(err, client.KindSerialization) || errors.Is(err, client.KindLockTimeout)
 }
 
 func statusOf(err error) int {

@@ -26,6 +26,8 @@ type Report struct {
 	Sent   int64 `json:"sent"`
 	Errors int64 `json:"errors"`
 	Cached int64 `json:"cached,omitempty"`
+	// Retried are those that were tried more than once.
+	Retried int64 `json:"retried,omitempty"`
 	// Matches are the sent calls by how their answers compare with the recorded ones.
 	Matches map[string]int64 `json:"matches"`
 	// Left are the calls that were not sent, by why.
@@ -117,6 +119,9 @@ func (t *tally) add(res *Result, sink func(*Result)) {
 		t.rep.Errors++
 		increment(t.rep.Failures, res.Error)
 	}
+	if res.Retried {
+		t.rep.Retried++
+	}
 	if res.Cached {
 		t.rep.Cached++
 	} else {
@@ -147,7 +152,7 @@ func (t *tally) leave(why Left, it *item) {
 		t.dropped++
 	}
 	t.rep.Left[why]++
-	increment(t.rep.Unsent, string(why)+": "+nameOf(&it.call))
+	increment(t.rep.Unsent, string(why)+": "+Name(&it.call))
 }
 
 func (t *tally) failedLogIn(err error) {

@@ -44,8 +44,11 @@ type Result struct {
 	Error  string // the error's name; empty of a good answer
 	// Cached tells that no request was made.
 	Cached bool
-	Bytes  int64 // of the answer
-	Match  Match
+	// Retried tells that the call was tried more than once: its connection broke before an answer, its session had
+	// expired, or the server gave up after a serialization failure or a lock timeout.
+	Retried bool
+	Bytes   int64 // of the answer
+	Match   Match
 	// Answer is the result, with the recorded ids in place of the target's. It is valid until Sink returns.
 	Answer json.RawMessage
 	// Was is the recorded result, if the load holds answers.

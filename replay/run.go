@@ -212,7 +212,7 @@ func (r *Runner) judge(it *item) Left {
 	switch {
 	case it.session == nil:
 		return LeftQueue
-	case !wanted(r.cfg.Sessions, c.Session, it.session.info.Login), !wanted(r.cfg.Methods, nameOf(c), c.Path):
+	case !wanted(r.cfg.Sessions, c.Session, it.session.info.Login), !wanted(r.cfg.Methods, Name(c), c.Path):
 		return LeftOut
 	case it.tier == safety.Excluded:
 		return LeftExcluded
@@ -227,8 +227,8 @@ func (r *Runner) judge(it *item) Left {
 	return ""
 }
 
-// nameOf is what a call is called in results.
-func nameOf(c *load.Call) string {
+// Name is what a call is called in results: "model.method", or the path of a call without a model.
+func Name(c *load.Call) string {
 	switch {
 	case c.Model != "" && c.Transport == "tryton" && c.Service != "model":
 		return c.Service + "." + c.Model + "." + c.Method

@@ -164,6 +164,9 @@ func TestExpiredSession(t *testing.T) {
 	if rep.Sent != 2 || rep.Errors != 0 || rep.LogIns != 1 || o.logins.Load() != 2 {
 		t.Errorf("%+v, %d log-ins", rep, o.logins.Load())
 	}
+	if results[0].Retried || !results[1].Retried || rep.Retried != 1 {
+		t.Errorf("retried: %v, %v, %d of the run", results[0].Retried, results[1].Retried, rep.Retried)
+	}
 	if results[0].Wait != 0 || results[1].Wait == 0 {
 		t.Errorf("waits %s and %s", results[0].Wait, results[1].Wait)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/perfd/perfd/client"
@@ -149,6 +150,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 			s.mu.Unlock()
 			r.tally.again()
 			x, err = s.ask(it, &call)
+			x.retried = true
 		}
 	}
 	<-r.slots
@@ -199,14 +201,15 @@ type outcome struct {
 	bytes            int64
 	result           []byte
 	cached           bool
+	retried          bool // it was sent more than once
 }
 
 type askedKey struct{}
 
-// noteAsked marks the context of a call for which a request was made.
-func noteAsked(ctx context.Context, _ *client.Request) context.Context {
-	if asked, ok := ctx.Value(askedKey{}).(*bool); ok {
-		*asked = true
+// noteAsked counts, in the context of a call, the requests that were made for it; a log-in is none.
+func noteAsked(ctx context.Context, q *client.Request) context.Context {
+	if asked, ok := ctx.Value(askedKey{}).(*atomic.Int32); ok && q.Model != "" {
+		asked.Add(1)
 	}
 	return nil //nolint:nilnil // it goes on with the same
 }
@@ -226,7 +229,9 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	if m.Safe {
 		m.Header = idempotent
 	}
+	var writes atomic.Int32 // by the connection's goroutine; net/http repeats what the server may not have seen
 	m.Wrote = func() {
+		writes.Add(1)
 		s.mu.Lock()
 		it.written = true
 		waits := len(s.queue) > 0
@@ -238,6 +243,7 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	reply, err := s.client.Send(r.ctx, m)
 	x := outcome{
 		sent: reply.Sent.Sub(r.begun), end: reply.End.Sub(r.begun), status: reply.Status, bytes: int64(len(reply.Body)), result: reply.Result,
+		retried: writes.Load() > 1,
 	}
 	if !reply.First.IsZero() {
 		x.first = reply.First.Sub(reply.Sent)

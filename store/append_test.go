@@ -62,7 +62,20 @@ func appending(cfg store.Config) storetest.Store {
 			}
 			return store.Open(path, cfg)
 		}
+	}, Benchmarks: func(t *testing.T) (func(store.Benchmark) (int64, error), func() (storetest.Benchmarks, error)) {
+		path := filepath.Join(t.TempDir(), "live.perfd")
+		w, err := store.Append(path, storetest.Generate(storetest.SampleConfig{Seed: 1, Calls: 1}).Dictionary, cfg)
+		check(t, err)
+		t.Cleanup(func() { check(t, w.Close()) })
+		return keeping(t, path, cfg)
 	}}
+}
+
+// keeping keeps benchmarks in a file.
+func keeping(t *testing.T, path string, cfg store.Config) (func(store.Benchmark) (int64, error), func() (storetest.Benchmarks, error)) {
+	t.Helper()
+	keep := func(b store.Benchmark) (int64, error) { return store.KeepBenchmark(t.Context(), path, b) }
+	return keep, func() (storetest.Benchmarks, error) { return store.Open(path, cfg) }
 }
 
 func TestAppend(t *testing.T)        { storetest.Run(t, appending(store.Config{Batch: 50})) }

@@ -20,8 +20,10 @@ type Benchmark struct {
 	Load, A, B, Verdict, Sentence string
 	// P50 and P95 of all calls, of the arm that was tried; 0 if not known.
 	P50, P95 time.Duration
-	// Document is the report in its JSON form. Lists leave it out.
+	// Document is the report in its JSON form, and Version that of the form, as whoever writes it counts; 1 where none was
+	// noted. Lists leave the document out.
 	Document json.RawMessage
+	Version  int
 }
 
 // Bounds of what is kept of benchmarks.
@@ -33,7 +35,11 @@ const (
 // benchmarkTable is made when a store first gets one: perfd before it reads such a store as it reads any other.
 const benchmarkTable = `CREATE TABLE IF NOT EXISTS benchmarks (id INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER NOT NULL,
   load TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, verdict TEXT NOT NULL, sentence TEXT NOT NULL,
-  p50 INTEGER NOT NULL, p95 INTEGER NOT NULL, document TEXT NOT NULL)`
+  p50 INTEGER NOT NULL, p95 INTEGER NOT NULL, document TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1)`
+
+// benchmarkVersion is what a table lacks that was made before versions were noted. Who does not know of the column reads and
+// writes such a table as before.
+const benchmarkVersion = `ALTER TABLE benchmarks ADD COLUMN version INTEGER NOT NULL DEFAULT 1`
 
 // KeepBenchmark adds a benchmark to the store at path, also while others write or read it, and makes a store if there is
 // none. Of a thousand and more the oldest go.
@@ -97,8 +103,15 @@ func keepBenchmark(ctx context.Context, db *sql.DB, b *Benchmark) (int64, error)
 	if _, err := tx.ExecContext(ctx, benchmarkTable); err != nil {
 		return 0, err
 	}
-	r, err := tx.ExecContext(ctx, "INSERT INTO benchmarks (made, load, a, b, verdict, sentence, p50, p95, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		b.Made.UnixNano(), b.Load, b.A, b.B, b.Verdict, b.Sentence, int64(b.P50), int64(b.P95), string(b.Document))
+	if columns, err := benchmarkColumns(ctx, tx); err != nil {
+		return 0, err
+	} else if !columns["version"] {
+		if _, err := tx.ExecContext(ctx, benchmarkVersion); err != nil {
+			return 0, err
+		}
+	}
+	r, err := tx.ExecContext(ctx, "INSERT INTO benchmarks (made, load, a, b, verdict, sentence, p50, p95, document, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		b.Made.UnixNano(), b.Load, b.A, b.B, b.Verdict, b.Sentence, int64(b.P50), int64(b.P95), string(b.Document), max(b.Version, 1))
 	if err != nil {
 		return 0, err
 	}
@@ -115,13 +128,14 @@ func keepBenchmark(ctx context.Context, db *sql.DB, b *Benchmark) (int64, error)
 // Benchmarks returns those that the store has, the latest first, without their documents.
 func (s *SQLite) Benchmarks(ctx context.Context) ([]Benchmark, error) {
 	out := []Benchmark{}
-	if has, err := s.hasBenchmarks(ctx); err != nil || !has {
+	version, err := s.benchmarkVersion(ctx)
+	if err != nil || version == "" {
 		return out, err
 	}
-	err := each(ctx, s.db, "SELECT id, made, load, a, b, verdict, sentence, p50, p95 FROM benchmarks ORDER BY made DESC, id DESC", nil, func(rows *sql.Rows) error {
+	err = each(ctx, s.db, "SELECT id, made, load, a, b, verdict, sentence, p50, p95, "+version+" FROM benchmarks ORDER BY made DESC, id DESC", nil, func(rows *sql.Rows) error {
 		var b Benchmark
 		var made int64
-		if err := rows.Scan(&b.ID, &made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95); err != nil {
+		if err := rows.Scan(&b.ID, &made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95, &b.Version); err != nil {
 			return err
 		}
 		b.Made = time.Unix(0, made)
@@ -137,17 +151,17 @@ func (s *SQLite) Benchmarks(ctx context.Context) ([]Benchmark, error) {
 // Benchmark returns one with its document, or ErrNotFound.
 func (s *SQLite) Benchmark(ctx context.Context, id int64) (Benchmark, error) {
 	b := Benchmark{ID: id}
-	has, err := s.hasBenchmarks(ctx)
+	version, err := s.benchmarkVersion(ctx)
 	if err != nil {
 		return b, err
 	}
-	if !has {
+	if version == "" {
 		return b, fmt.Errorf("read benchmark %d: %w", id, ErrNotFound)
 	}
 	var made int64
 	var document string
-	err = s.db.QueryRowContext(ctx, "SELECT made, load, a, b, verdict, sentence, p50, p95, document FROM benchmarks WHERE id = ?", id).
-		Scan(&made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95, &document)
+	err = s.db.QueryRowContext(ctx, "SELECT made, load, a, b, verdict, sentence, p50, p95, document, "+version+" FROM benchmarks WHERE id = ?", id).
+		Scan(&made, &b.Load, &b.A, &b.B, &b.Verdict, &b.Sentence, &b.P50, &b.P95, &document, &b.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -158,10 +172,36 @@ func (s *SQLite) Benchmark(ctx context.Context, id int64) (Benchmark, error) {
 	return b, nil
 }
 
-func (s *SQLite) hasBenchmarks(ctx context.Context) (bool, error) {
-	var n int
-	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'benchmarks'").Scan(&n); err != nil {
-		return false, fmt.Errorf("read benchmarks: %w", err)
+// benchmarkVersion is what to ask the table for the version of a document; empty if there is no table.
+func (s *SQLite) benchmarkVersion(ctx context.Context) (string, error) {
+	columns, err := benchmarkColumns(ctx, s.db)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read benchmarks: %w", err)
+	case len(columns) == 0:
+		return "", nil
+	case !columns["version"]:
+		return "1", nil
 	}
-	return n > 0, nil
+	return "version", nil
+}
+
+// benchmarkColumns are the columns of the table; none if there is no table.
+func benchmarkColumns(ctx context.Context, from interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}) (map[string]bool, error) {
+	rows, err := from.QueryContext(ctx, "SELECT name FROM pragma_table_info('benchmarks')")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns := map[string]bool{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		columns[name] = true
+	}
+	return columns, rows.Err()
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,5 +110,43 @@ func TestNoStoreTakesNoBenchmark(t *testing.T) {
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "something else" {
 		t.Errorf("the file was changed: %q, %v", b, err)
+	}
+}
+
+// TestBenchmarksWithoutVersion: a table of before versions were noted is read, and gets the column with the next report.
+func TestBenchmarksWithoutVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.perfd")
+	if _, err := store.KeepBenchmark(t.Context(), path, benchmark(1)); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE benchmarks DROP COLUMN version"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := store.Open(path, store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if list, err := r.Benchmarks(t.Context()); err != nil || len(list) != 1 || list[0].Version != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	next := benchmark(2)
+	next.Version = 2
+	if _, err := store.KeepBenchmark(t.Context(), path, next); err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.Benchmarks(t.Context())
+	if err != nil || len(list) != 2 || list[0].Version != 2 || list[1].Version != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if one, err := r.Benchmark(t.Context(), 1); err != nil || one.Version != 1 {
+		t.Errorf("%+v, %v", one, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func create(path string, cfg store.Config) storetest.Store {
-	return storetest.Store{Create: func(t *testing.T, dict sqltrace.Dictionary) (store.Writer, func() (store.Reader, error)) {
+	s := storetest.Store{Create: func(t *testing.T, dict sqltrace.Dictionary) (store.Writer, func() (store.Reader, error)) {
 		name := path
 		if name != store.Memory {
 			name = filepath.Join(t.TempDir(), "a b?c%20.perfd")
@@ -30,6 +30,12 @@ func create(path string, cfg store.Config) storetest.Store {
 			return store.Open(name, cfg)
 		}
 	}}
+	if path != store.Memory {
+		s.Benchmarks = func(t *testing.T) (func(store.Benchmark) (int64, error), func() (storetest.Benchmarks, error)) {
+			return keeping(t, filepath.Join(t.TempDir(), "a b?c%20.perfd"), cfg)
+		}
+	}
+	return s
 }
 
 func TestFile(t *testing.T)    { storetest.Run(t, create("", store.Config{Batch: 50})) }

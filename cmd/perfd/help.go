@@ -16,7 +16,7 @@ const (
 
 // flagHeadings are the headings of flags in the order of --help. Flags of none come last.
 var flagHeadings = []string{
-	headTarget, headSent, headSafety, headCompare, headRelays, headTLS, headReport, headWatch, headEvidence, headKeep, headPages, headLimits, headLog,
+	headTarget, headSent, headSafety, headCompare, headWhy, headRelays, headTLS, headReport, headWatch, headEvidence, headKeep, headPages, headLimits, headLog,
 }
 
 const (
@@ -24,6 +24,7 @@ const (
 	headSent     = "What is sent, and when"
 	headSafety   = "Safety"
 	headCompare  = "Comparison"
+	headWhy      = "What the server does meanwhile"
 	headRelays   = "What to relay"
 	headTLS      = "TLS of PostgreSQL"
 	headReport   = "Report at the end"

@@ -32,6 +32,9 @@ type replayOptions struct {
 	users, passwordFile, confirm     string
 	writes, shift, keepIDs, cold     bool
 	beforeA, beforeB, dsn, dsnB      string
+	tap                              []string
+	rpcPorts, pgPorts                []uint
+	pyroscope, watched               string
 	failIf                           []string
 	jsonFile, htmlFile, store        string
 	maxInFlight, maxQueued           int
@@ -48,6 +51,9 @@ recorded ones.
 With two arms it says which is faster, and how sure that is: --target-b names a second server, --before-a and --before-b
 are commands that switch something on one server before each pass, and --cache lets the second arm use the caching
 client. Passes follow one another as A B, B A, A B, so that what changes by itself is not taken for a difference.
+
+--tap watches the server meanwhile, as perfd watch does, and --database-url asks its PostgreSQL, to say why: where the
+time of the calls went, in SQL, locks or the application, and on which statements. --tap takes root on the server's host; --watched takes the store of a perfd watch that has it.
 
 Only what reads is sent. --allow-writes sends the rest, but for what reaches beyond the database, as mail, payments,
 postings and deletions: such methods have to be named one by one with --allow-dangerous. Writes are refused unless it
@@ -105,6 +111,14 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.beforeB, "before-b", "", "`command` of the shell before each pass of the second arm")
 	f.StringVar(&o.dsn, "database-url", "", "connection `string` of the target's PostgreSQL, for pg_stat_statements (default: $PERFD_REPLAY_DATABASE)")
 	f.StringVar(&o.dsnB, "database-url-b", "", "that of the second server's (default: as --database-url)")
+	f.StringSliceVar(&o.tap, "tap", nil, "watch the target meanwhile on this `interface` of its host, or on any, and tell why")
+	f.UintSliceVar(&o.rpcPorts, "rpc-port", nil, "`ports` of the application server, for --tap (default: the targets')")
+	f.UintSliceVar(&o.pgPorts, "pg-port", nil, "`ports` of PostgreSQL, for --tap (default: those found)")
+	f.StringVar(&o.watched, "watched", "", "in place of --tap, the store `file` that a perfd watch beside the target writes meanwhile")
+	f.StringVar(&o.pyroscope, "pyroscope", "", "send profiles of perfd itself to this Pyroscope `server`, with the run, mode, side and round")
+	for _, name := range []string{"rpc-port", "pg-port"} {
+		f.Lookup(name).DefValue = "" // which the sentence tells
+	}
 	f.BoolVar(&o.writes, "allow-writes", false, "send calls that write")
 	f.StringSliceVar(&o.dangerous, "allow-dangerous", nil, "send this dangerous `method` too, also several times")
 	f.StringVar(&o.confirm, "target-is", "", "`name` of the target's database once more: it is not the captured one")
@@ -120,8 +134,9 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	under(f, headTarget, "target", "target-b", "database", "database-b", "users", "password-file")
 	under(f, headSent, "mode", "speed", "rate", "sessions", "methods", "shift-dates", "keep-ids")
 	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is")
-	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b", "database-url", "database-url-b")
-	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store")
+	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b")
+	under(f, headWhy, "tap", "rpc-port", "pg-port", "watched", "database-url", "database-url-b")
+	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store", "pyroscope")
 	under(f, headLimits, "max-in-flight", "max-waiting", "timeout", "max-gap")
 }
 
@@ -147,8 +162,18 @@ func (o *replayOptions) validate(args []string) error {
 		return hinted{usagef("--before-a is of the first of two arms, and there is one"), "give --before-b, --target-b or --cache too"}
 	case o.jsonFile != "" && o.jsonFile == o.htmlFile:
 		return usagef("--json and --html cannot both go to %s", o.jsonFile)
+	case len(o.tap) > 0 && o.watched != "":
+		return usagef("--tap and --watched are two ways to the same")
+	case len(o.tap) == 0 && len(o.rpcPorts)+len(o.pgPorts) > 0:
+		return hinted{usagef("--rpc-port and --pg-port are of a tap, and there is none"), "give --tap"}
+	case slices.ContainsFunc(slices.Concat(o.rpcPorts, o.pgPorts), func(n uint) bool { return n == 0 || n > 65535 }):
+		return usagef("a port must be from 1 to 65535")
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
+	}
+	c := o.settings()
+	if err := c.Validate().Err(); err != nil {
+		return usageError{err}
 	}
 	for _, text := range o.failIf {
 		th, err := compare.ParseThreshold(text)

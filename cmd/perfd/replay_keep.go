@@ -15,7 +15,7 @@ func keepReplay(ctx context.Context, path string, r *report.Report) error {
 	if err := report.JSON(&document, r); err != nil {
 		return err //nolint:wrapcheck // it says what it was about
 	}
-	b := store.Benchmark{Made: r.Made, Load: r.Load.Name, A: r.A, B: r.B, Document: document.Bytes()}
+	b := store.Benchmark{Made: r.Made, Load: r.Load.Name, A: r.A, B: r.B, Document: document.Bytes(), Version: report.FormatVersion}
 	b.Verdict, b.Sentence = r.Headline()
 	if c := r.Comparison; c != nil {
 		tried := &c.Overall.A

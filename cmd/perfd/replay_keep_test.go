@@ -44,7 +44,7 @@ func TestReportsAreKept(t *testing.T) {
 		t.Fatalf("%d, %v", len(list), err)
 	}
 	last, first := list[0], list[2]
-	if last.Verdict != "slower" || first.Verdict != "~" || last.Load != "day.load" || last.P50 < 13*time.Millisecond || last.P50 > 15*time.Millisecond || first.P95 <= 0 {
+	if last.Version != report.FormatVersion || last.Verdict != "slower" || first.Verdict != "~" || last.Load != "day.load" || last.P50 < 13*time.Millisecond || last.P50 > 15*time.Millisecond || first.P95 <= 0 {
 		t.Errorf("%+v\n%+v", last, first)
 	}
 	one, err := r.Benchmark(t.Context(), last.ID)

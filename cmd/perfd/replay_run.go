@@ -61,17 +61,43 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	}
 	var sums [2]statements.Sums
 	if o.dsn != "" {
-		c.Around = func(ctx context.Context, arm compare.Arm) (func(context.Context) error, error) {
-			return o.count(ctx, arm, &sums)
+		c.Around = around(c.Around, func(ctx context.Context, p bench.Pass, send func(context.Context) error) error {
+			return o.count(ctx, p, &sums, send)
+		})
+	}
+	seen, err := o.look(ctx, t, header.Product)
+	if err != nil {
+		return err
+	}
+	if seen != nil {
+		c.Around = around(c.Around, seen.around)
+		c.A.Replay.Sink = seen.sent
+		if c.B != nil {
+			c.B.Replay.Sink = seen.sent
 		}
+	}
+	if o.pyroscope != "" {
+		profiler, err := o.profiles(t, done.Made)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = profiler.Stop() }() // what the server did not take is told in the log
+		c.Around = around(c.Around, o.labelled(done.Made))
 	}
 	c.Watch = watchReplay(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(replayGC))
 	out, err := bench.Run(ctx, c)
+	if seen != nil {
+		var failed error
+		if done.Observed, failed = seen.close(ctx); failed != nil { // which is no reason to forget the rest
+			done.Doubts = append(done.Doubts, "Not all that was seen of the target is known: "+failed.Error()+".")
+		}
+	}
 	if err != nil {
 		return replayError(err)
 	}
-	done.Comparison, done.Passes, done.Answers, done.Doubts, done.Stopped = out.Comparison, out.Passes, out.Answers, out.Doubts, out.Stopped
+	done.Comparison, done.Passes, done.Answers, done.Stopped = out.Comparison, out.Passes, out.Answers, out.Stopped
+	done.Doubts = append(done.Doubts, out.Doubts...)
 	if o.dsn != "" {
 		done.Statements = statements.Changes(&sums[0], &sums[1], changesTold)
 		if sums[0].Partial || sums[1].Partial {
@@ -174,13 +200,26 @@ func shell(command string, t terminal) func(context.Context) error {
 	}
 }
 
+// around is two things to be done around a pass, the second within the first.
+func around(outer, inner sender) sender {
+	if outer == nil {
+		return inner
+	}
+	return func(ctx context.Context, p bench.Pass, send func(context.Context) error) error {
+		return outer(ctx, p, func(ctx context.Context) error { return inner(ctx, p, send) })
+	}
+}
+
+// sender sends a pass, as bench.Config.Around.
+type sender = func(ctx context.Context, p bench.Pass, send func(context.Context) error) error
+
 // count adds what the database of an arm does during a pass.
-func (o *replayOptions) count(ctx context.Context, arm compare.Arm, sums *[2]statements.Sums) (func(context.Context) error, error) {
-	if arm == compare.Again {
-		return nil, nil //nolint:nilnil // it is for the noise alone
+func (o *replayOptions) count(ctx context.Context, p bench.Pass, sums *[2]statements.Sums, send func(context.Context) error) error {
+	if p.Arm == compare.Again || p.Round == 0 { // it is for the noise alone, or to warm up
+		return send(ctx)
 	}
 	dsn, i := o.dsn, 0
-	if arm == compare.B {
+	if p.Arm == compare.B {
 		i = 1
 		if o.dsnB != "" {
 			dsn = o.dsnB
@@ -188,18 +227,19 @@ func (o *replayOptions) count(ctx context.Context, arm compare.Arm, sums *[2]sta
 	}
 	before, err := statements.Take(ctx, dsn, false)
 	if errors.Is(err, statements.ErrMissing) {
-		return nil, hinted{err, "CREATE EXTENSION pg_stat_statements, or leave out --database-url"}
+		return hinted{err, "CREATE EXTENSION pg_stat_statements, or leave out --database-url"}
 	} else if err != nil {
-		return nil, err //nolint:wrapcheck // it says what it was about
+		return err
 	}
-	return func(ctx context.Context) error {
-		after, err := statements.Take(context.WithoutCancel(ctx), dsn, true)
-		if err != nil {
-			return err //nolint:wrapcheck // it says what it was about
-		}
-		sums[i].Add(before, after)
-		return nil
-	}, nil
+	if err := send(ctx); err != nil {
+		return err
+	}
+	after, err := statements.Take(context.WithoutCancel(ctx), dsn, true)
+	if err != nil {
+		return err
+	}
+	sums[i].Add(before, after)
+	return nil
 }
 
 const changesTold = 20 // statements

@@ -79,6 +79,27 @@ type told struct {
 	Thresholds []struct{ State string }
 	Answers    struct{ Compared, Alike int64 }
 	Statements []struct{ Text string }
+	Observed   struct {
+		Sentence string
+		A, B     struct{ Sent, Seen, Others, Statements, Exact, Lost int64 }
+		Overall  seenRow
+		Methods  []seenRow
+		Doubts   []string
+	}
+}
+
+// seenRow is what a tap saw of calls.
+type seenRow struct {
+	Method string
+	Parts  []struct {
+		Name        string
+		A, B, Delta float64
+		Shown       bool
+	}
+	Statements []struct {
+		Text string
+		A, B struct{ Calls, Seconds float64 }
+	}
 }
 
 // replayJSON runs perfd replay and reads what it says.
@@ -151,6 +172,11 @@ func TestReplayMistakes(t *testing.T) {
 		"--target x --allow-writes --allow-dangerous sale.*": "each has to be named in full",
 		"--target x --fail-if p95(all)>5":                    "write as 'p95(res.partner.*) > +5%'",
 		"--target x --cache redis":                           "give --redis, or set REDIS_URL",
+		"--target x --pg-port 5432":                          "give --tap",
+		"--target x --tap lo --pg-port 70000":                "a port must be from 1 to 65535",
+		"--target x --tap lo --watched x.db":                 "two ways to the same",
+		"--target x --pyroscope host:4040":                   "must begin with http:// or https://",
+		"--target x --tap a-name-that-is-too-long":           "must be names of network interfaces",
 		"--target x --json y --html y":                       "cannot both go to y",
 	} {
 		_, errOut := execute(t, exitUsage, append([]string{"replay", kept}, strings.Fields(args)...)...)

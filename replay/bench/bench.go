@@ -39,8 +39,9 @@ type Config struct {
 	MaxAnswers int64
 	// Answers tunes what counts as a difference between answers. Defaults to its own defaults.
 	Answers answer.Config
-	// Around is called right before a counted pass is sent, and what it returns right after. Defaults to nothing.
-	Around func(context.Context, compare.Arm) (func(context.Context) error, error)
+	// Around sends a pass by calling send, once, and does what is to be done right before and right after. Those that warm
+	// up come by it too. Defaults to calling send.
+	Around func(ctx context.Context, p Pass, send func(context.Context) error) error
 }
 
 // Pass is the load sent once.
@@ -239,24 +240,20 @@ func (c *runs) pass(ctx context.Context, p *Pass) error {
 			defer done()
 		}
 	}
-	var after func(context.Context) error
-	if c.Around != nil && p.Round > 0 {
-		if after, err = c.Around(ctx, p.Arm); err != nil {
-			return err
-		}
-	}
-	if p.Report, err = runner.Run(ctx, src); err != nil {
+	send := func(ctx context.Context) (err error) {
+		p.Report, err = runner.Run(ctx, src)
 		return err //nolint:wrapcheck // it says what it was about
 	}
-	if after != nil {
-		return after(ctx)
+	if c.Around == nil {
+		return send(ctx)
 	}
-	return nil
+	return c.Around(ctx, *p, send)
 }
 
 // Sample is a result as the statistics want it, by what those who waited for it would have waited.
 func Sample(r *replay.Result) compare.Sample {
 	return compare.Sample{
 		Seq: r.Seq, Session: r.Session, Method: r.Name, At: r.Due.Seconds(), Seconds: r.Latency.Seconds(), Error: r.Error != "", Cached: r.Cached,
+		Retried: r.Retried,
 	}
 }

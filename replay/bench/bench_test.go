@@ -96,9 +96,11 @@ func TestArmsTakeTurns(t *testing.T) {
 	c.A.Before = func(context.Context) error { before = append(before, "a"); return nil }
 	c.B.Before = func(context.Context) error { before = append(before, "b"); return nil }
 	around := map[compare.Arm]int{}
-	c.Around = func(_ context.Context, arm compare.Arm) (func(context.Context) error, error) {
-		around[arm]++
-		return func(context.Context) error { around[arm]++; return nil }, nil
+	c.Around = func(ctx context.Context, p bench.Pass, send func(context.Context) error) error {
+		if p.Round > 0 {
+			around[p.Arm] += 2
+		}
+		return send(ctx)
 	}
 	out, err := bench.Run(t.Context(), c)
 	if err != nil {
@@ -174,4 +176,12 @@ func TestOrder(t *testing.T) {
 			t.Fatalf("%d rounds tell nothing of the noise", n)
 		}
 	})
+}
+
+// TestSample has what the statistics ask of a call.
+func TestSample(t *testing.T) {
+	got := bench.Sample(&replay.Result{Seq: 3, Session: "s", Name: "m.read", Due: time.Second, Latency: 2 * time.Second, Error: "x", Cached: true, Retried: true})
+	if want := (compare.Sample{Seq: 3, Session: "s", Method: "m.read", At: 1, Seconds: 2, Error: true, Cached: true, Retried: true}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }

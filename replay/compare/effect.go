@@ -74,6 +74,23 @@ func (c Config) effect(rounds, second, noise []float64) Effect {
 	return e
 }
 
+// Interval is the mean of numbers of which each is a round's, and how far the interval of 1−alpha reaches to both sides of
+// it: infinitely with fewer than two rounds.
+func Interval(rounds []float64, alpha float64) (mean, reach float64) {
+	n := float64(len(rounds))
+	for _, x := range rounds {
+		mean += x / n
+	}
+	if n < 2 {
+		return mean, math.Inf(1)
+	}
+	sum := 0.0
+	for _, x := range rounds {
+		sum += (x - mean) * (x - mean)
+	}
+	return mean, math.Sqrt(sum/(n-1)/n) * critical(stats.TDist{V: n - 1}, alpha)
+}
+
 // minimum is the least change that may be called one.
 func (c Config) minimum(noise []float64, spread float64) float64 {
 	least := c.MinEffect

@@ -37,6 +37,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 		"share":     share,
 		"figure":    func(seconds float64) template.HTML { return lighter(figure(seconds)) },
 		"duration":  func(d time.Duration) template.HTML { return lighter(analyzer.Figure(d)) },
+		"unit":      lighter,
 		"number":    func(x float64) string { return figures.Thousands(int64(x + 0.5)) },
 		"ratio":     func(x float64) template.HTML { return lighter(fmt.Sprintf("%.3g %%", 100*x)) },
 		"span":      span,
@@ -54,12 +55,14 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 type htmlPage struct {
 	R                              *Report
 	Title, Word, Sentence, Cached  string
+	Tried                          string
 	About, Doubts                  []string
 	Distribution, Rounds, Timeline template.HTML
 	Scale                          template.HTML
 	Rows                           []htmlRow
 	More                           int
 	Places                         []answer.Place
+	Seen                           *htmlObserved
 }
 
 // htmlRow is a row of the table of methods.
@@ -81,6 +84,7 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 		p.Word = "" // the sentence says it; colour is for the figures
 	}
 	p.about()
+	p.Seen, p.Tried = r.seen(top), tried(r)
 	if x := r.Comparison; x != nil {
 		p.Distribution = distribution(x.Distribution)
 		p.Timeline = timeline(x.Timeline)

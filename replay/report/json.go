@@ -9,6 +9,7 @@ import (
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
+	"github.com/perfd/perfd/replay/observe"
 	"github.com/perfd/perfd/replay/whatif"
 	"github.com/perfd/perfd/sqltrace/statements"
 )
@@ -33,8 +34,15 @@ type document struct {
 	Thresholds []compare.Outcome   `json:"thresholds,omitempty"`
 	Answers    *answer.Result      `json:"answers,omitempty"`
 	Statements []statements.Change `json:"statements,omitempty"`
+	Observed   *observedDocument   `json:"observed,omitempty"`
 	Passes     []passDocument      `json:"passes,omitempty"`
 	WhatIf     *whatif.Answers     `json:"what_if,omitempty"`
+}
+
+// observedDocument is what a tap saw, after what it says in a sentence.
+type observedDocument struct {
+	Sentence string `json:"sentence,omitempty"`
+	*observe.Result
 }
 
 type loadDocument struct {
@@ -52,6 +60,7 @@ type passDocument struct {
 	Sent      int64                 `json:"sent"`
 	Errors    int64                 `json:"errors"`
 	Cached    int64                 `json:"cached"`
+	Retried   int64                 `json:"retried"`
 	Matches   map[string]int64      `json:"matches,omitempty"`
 	Left      map[replay.Left]int64 `json:"left,omitempty"`
 	Failures  map[string]int64      `json:"failures,omitempty"`
@@ -90,10 +99,13 @@ func JSON(w io.Writer, r *Report) error {
 	if !r.Made.IsZero() {
 		d.Made = &r.Made
 	}
+	if r.Observed != nil {
+		d.Observed = &observedDocument{r.why(), r.Observed}
+	}
 	for _, p := range r.Passes {
 		x := &p.Report
 		d.Passes = append(d.Passes, passDocument{
-			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
+			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Retried: x.Retried, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
 			Duration: x.Duration, Latency: durationsOf(x.Latency), Service: durationsOf(x.Service), Wait: durationsOf(x.Wait), Late: durationsOf(x.Late),
 			CPU: x.CPU, Invalid: x.Invalid, Stopped: x.Stopped,
 		})

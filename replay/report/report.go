@@ -14,6 +14,7 @@ import (
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
 	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/replay/observe"
 	"github.com/perfd/perfd/replay/whatif"
 	"github.com/perfd/perfd/sqltrace/statements"
 )
@@ -34,6 +35,8 @@ type Report struct {
 	Answers    *answer.Result
 	// Statements are those whose time in the database changed most.
 	Statements []statements.Change
+	// Observed is what a tap at the target saw.
+	Observed   *observe.Result
 	Thresholds []compare.Outcome
 	WhatIf     *whatif.Answers
 	// Doubts are sentences beside those of Comparison.
@@ -176,6 +179,9 @@ func (r *Report) doubts() []string {
 	out = append(out, r.Doubts...)
 	if r.Comparison != nil {
 		out = append(out, r.Comparison.Doubts...)
+	}
+	if r.Observed != nil {
+		out = append(out, r.Observed.Doubts...)
 	}
 	var dropped int64
 	for _, p := range r.Passes {

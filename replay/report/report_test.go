@@ -70,6 +70,7 @@ func full() *Report {
 	copied := *once()
 	c := &copied
 	c.Methods = slices.Clone(c.Methods)
+	c.Overall.A.Retried, c.Overall.A.P99Once = 40, 0.03
 	c.Methods[3].Method = evil + "." + evil
 	threshold, err := compare.ParseThreshold("p95(res.partner.*) > +5%")
 	if err != nil {
@@ -129,7 +130,7 @@ func TestTextFitsAndHasWhatMatters(t *testing.T) {
 			t.Errorf("not on the first screen: %q", want)
 		}
 	}
-	for _, want := range []string{"ANSWERS", "WHY", "HOW IT WAS SENT", "WHAT IF", "geometric mean"} {
+	for _, want := range []string{"Tried more than once: 40 calls of A (p99", "ANSWERS", "WHY", "HOW IT WAS SENT", "WHAT IF", "geometric mean"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("nowhere: %q", want)
 		}

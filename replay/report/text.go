@@ -51,6 +51,7 @@ func Text(w io.Writer, r *Report, c TextConfig) error {
 	p.run(r)
 	p.cached(r)
 	p.answers(r)
+	p.observed(r, top)
 	p.statements(r)
 	p.generator(r)
 	p.whatIf(r)

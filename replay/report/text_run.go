@@ -10,6 +10,7 @@ import (
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
+	"github.com/perfd/perfd/replay/compare"
 )
 
 // run tells what one arm's last pass was: each of its durations, and what failed or answered otherwise than recorded.
@@ -77,7 +78,32 @@ func (p *page) generator(r *Report) {
 	if wait > 0 {
 		p.linef("  calls waited %s (p99) for ids of records and log-ins, which is no latency", analyzer.Figure(wait))
 	}
+	if said := tried(r); said != "" {
+		p.list("·", []string{said}, 1)
+	}
 	for _, why := range slices.Sorted(maps.Keys(left)) {
 		p.linef("  %s not sent: %s", figures.Plural(left[why], "call"), why)
 	}
+}
+
+// tried says how many answered calls were tried more than once, and what the slowest took without them; empty if none was.
+func tried(r *Report) string {
+	if r.Comparison == nil {
+		return ""
+	}
+	a, b := &r.Comparison.Overall.A, &r.Comparison.Overall.B
+	if a.Retried+b.Retried == 0 {
+		return ""
+	}
+	arm := func(name string, s *compare.Side) string {
+		out := figures.Plural(s.Retried, "call") + name
+		if s.P99Once > 0 {
+			out += fmt.Sprintf(" (p99 %s, without them %s)", figure(s.P99.Seconds), figure(s.P99Once))
+		}
+		return out
+	}
+	if !r.compared() {
+		return "Tried more than once: " + arm("", a) + "."
+	}
+	return "Tried more than once: " + arm(" of A", a) + ", " + arm(" of B", b) + "."
 }

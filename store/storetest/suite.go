@@ -17,6 +17,9 @@ import (
 // Store is one implementation under test. Create starts an empty store; reader opens what was written to it.
 type Store struct {
 	Create func(t *testing.T, dict sqltrace.Dictionary) (w store.Writer, reader func() (store.Reader, error))
+	// Benchmarks starts a store of its own, to which keep adds and out of which reader reads. Nil of a store that no other
+	// process can reach.
+	Benchmarks func(t *testing.T) (keep func(store.Benchmark) (int64, error), reader func() (Benchmarks, error))
 }
 
 // Run checks that a store keeps what it is given and answers by every filter, sort key and page.
@@ -32,6 +35,9 @@ func Run(t *testing.T, s Store) {
 	t.Run("missing", func(t *testing.T) { testMissing(t, r) })
 	t.Run("empty", func(t *testing.T) { testEmpty(t, s) })
 	t.Run("unfinished", func(t *testing.T) { testUnfinished(t, s, sample) })
+	if s.Benchmarks != nil {
+		t.Run("benchmarks", func(t *testing.T) { testBenchmarks(t, s) })
+	}
 }
 
 func (s Store) filled(t *testing.T, sample *Sample) store.Reader {

@@ -1,0 +1,315 @@
+// Package observe explains a replay by what a tap at the target saw meanwhile: where the time of the calls went in each
+// arm, method by method, and on which statements.
+//
+// What the tap sees is given to an arm by its time alone: to the pass that was being sent when a call began. Of the calls
+// seen in a pass those count that the pass sent, by their method; the rest, as log-ins and the work of others, is counted
+// apart. Times are the server's, from the first byte of the request to the last of the answer, so that the parts of a
+// call's time add up to it.
+package observe
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/replay"
+	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
+)
+
+// Config bounds a study. Its zero value works.
+type Config struct {
+	// MaxMethods told apart; the rest are of the method "other". Defaults to 1,000.
+	MaxMethods int
+	// MaxStatements told apart, those of each method counted by themselves; further ones take part in sums alone.
+	// Defaults to 50,000.
+	MaxStatements int
+	// MaxRounds is the number of figures that are kept by round, one for each method, round and arm. What exceeds it has
+	// no interval. Defaults to 100,000.
+	MaxRounds int
+	// Top is the number of statements listed of all calls, and TopOfMethod of each method. Default to 20 and 3.
+	Top, TopOfMethod int
+}
+
+func (c Config) defaults() Config {
+	c.MaxMethods = cmp.Or(c.MaxMethods, 1000)
+	c.MaxStatements = cmp.Or(c.MaxStatements, 50_000)
+	c.MaxRounds = cmp.Or(c.MaxRounds, 100_000)
+	c.Top = cmp.Or(c.Top, 20)
+	c.TopOfMethod = cmp.Or(c.TopOfMethod, 3)
+	return c
+}
+
+// Study takes what a tap saw and the passes in which it did. It is safe for concurrent use: passes are told by whoever
+// sends them, traces come when they are ready, which is later.
+type Study struct {
+	cfg  Config
+	dict sqltrace.Dictionary
+
+	mu         sync.Mutex
+	passes     []pass // in order of time
+	methods    map[string]*method
+	sides      [2]Side
+	tails      [2]tails
+	statements int // told apart, over all methods
+	rounds     int // figures kept by round
+	beyond     int64
+}
+
+// pass is when a pass was sent.
+type pass struct {
+	arm      compare.Arm
+	round    int
+	from, to time.Time // to is zero while it is being sent
+}
+
+var _ analyzer.Sink = (*Study)(nil)
+
+// New returns a study that has seen nothing. dict has the texts of statements.
+func New(c Config, dict sqltrace.Dictionary) *Study {
+	return &Study{cfg: c.defaults(), dict: dict, methods: map[string]*method{}, tails: [2]tails{newTails(), newTails()}}
+}
+
+// quantity is something of a call that is averaged.
+type quantity uint8
+
+const (
+	duration quantity = iota
+	inSQL
+	inLocks
+	inRetries
+	inWait
+	inApplication
+	inTransfer
+	inUnknown
+	statements
+	rows
+	quantities
+)
+
+// figures are a call's, or the sums of calls'; times in seconds.
+type figures [quantities]float64
+
+func (f *figures) add(o *figures) {
+	for i, x := range o {
+		f[i] += x
+	}
+}
+
+// sums are those of calls that did not fail.
+type sums struct {
+	calls int64
+	figures
+}
+
+type roundKey struct {
+	round int
+	arm   compare.Arm
+}
+
+// method is what is known of a method.
+type method struct {
+	sent   [2]int64
+	calls  [2]Calls
+	all    [2]sums
+	rounds map[roundKey]*sums
+	by     map[sqltrace.Fingerprint]*[2]use
+}
+
+// use is what statements of a shape came to.
+type use struct {
+	calls, rows int64
+	seconds     float64
+}
+
+func (u *use) add(o use) {
+	u.calls += o.calls
+	u.rows += o.rows
+	u.seconds += o.seconds
+}
+
+// Begin says that a pass is being sent from now on.
+func (s *Study) Begin(arm compare.Arm, round int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passes = append(s.passes, pass{arm: arm, round: round, from: now})
+	if arm != compare.Again {
+		s.sides[arm].Passes++
+	}
+}
+
+// End says that it no longer is, and how many packets the tap lost meanwhile.
+func (s *Study) End(now time.Time, lost int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.passes) == 0 {
+		return
+	}
+	p := &s.passes[len(s.passes)-1]
+	if p.to = now; p.arm != compare.Again {
+		s.sides[p.arm].Lost += lost
+	}
+}
+
+// Sent says that the pass that is being sent sent a call, by replay.Result.Name. What a cache answered is not told.
+func (s *Study) Sent(name string) {
+	if strings.HasPrefix(name, "/") {
+		name = analyzer.MethodOf(&rpclog.Call{Path: name})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.passes) == 0 {
+		return
+	}
+	p := &s.passes[len(s.passes)-1]
+	if p.arm == compare.Again || !p.to.IsZero() {
+		return
+	}
+	s.sides[p.arm].Sent++
+	s.method(name).sent[p.arm]++
+}
+
+// nameOf is what the replay calls a call that was seen.
+func nameOf(c *rpclog.Call) string {
+	if c.Model == "" && c.Service == "" {
+		return analyzer.MethodOf(&rpclog.Call{Path: c.Path})
+	}
+	return replay.Name(&load.Call{Transport: c.Transport.String(), Service: c.Service, Model: c.Model, Method: c.Method})
+}
+
+// at is the counted pass that was being sent at a time; nil if there was none.
+func (s *Study) at(t time.Time) *pass {
+	i, exact := slices.BinarySearchFunc(s.passes, t, func(p pass, t time.Time) int { return p.from.Compare(t) })
+	if !exact {
+		i--
+	}
+	if i < 0 || s.passes[i].arm == compare.Again || !s.passes[i].to.IsZero() && t.After(s.passes[i].to) {
+		return nil
+	}
+	return &s.passes[i]
+}
+
+// method returns what is known of a method.
+func (s *Study) method(name string) *method {
+	m := s.methods[name]
+	if m == nil {
+		if len(s.methods) >= s.cfg.MaxMethods {
+			name = other
+			if m = s.methods[name]; m != nil {
+				return m
+			}
+		}
+		m = &method{rounds: map[roundKey]*sums{}, by: map[sqltrace.Fingerprint]*[2]use{}}
+		s.methods[name] = m
+	}
+	return m
+}
+
+const other = "other"
+
+// Trace implements analyzer.Sink.
+func (s *Study) Trace(t *analyzer.Trace) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := t.Call
+	p := s.at(c.Start)
+	if p == nil || c.Class == rpclog.Handshake || c.Class == rpclog.Poll {
+		return nil
+	}
+	m := s.method(nameOf(c))
+	n := &m.calls[p.arm]
+	n.Seen++
+	if c.Gaps != 0 {
+		n.Gapped++
+	}
+	if c.Error != "" || c.Status >= 400 {
+		n.Errors++
+		return nil
+	}
+	if t.Time.Lock > 0 {
+		n.Locked++
+	}
+	f := figures{
+		duration: c.End.Sub(c.Start).Seconds(), inSQL: t.Time.SQL.Seconds(), inLocks: t.Time.Lock.Seconds(), inRetries: t.Time.Retry.Seconds(),
+		inWait: t.Time.Wait.Seconds(), inApplication: t.Time.Application.Seconds(), inTransfer: t.Time.Transfer.Seconds(), inUnknown: t.Time.Unknown.Seconds(),
+		statements: float64(len(t.Spans)),
+	}
+	retried := false
+	for i := range t.Spans {
+		span := &t.Spans[i]
+		st := span.Statement
+		u := use{1, max(st.Rows, 0), st.End.Sub(st.Start).Seconds()}
+		f[rows] += float64(u.rows)
+		if span.By.Exact() {
+			n.Exact++
+		}
+		retried = retried || st.SQLState == "40001" || st.SQLState == "40P01"
+		if to := s.use(m, st.Fingerprint); to != nil {
+			to[p.arm].add(u)
+		} else {
+			s.beyond++
+		}
+	}
+	if retried {
+		n.Retried++
+	}
+	if m.sent[0]+m.sent[1] > 0 { // a trace comes after its answer
+		s.tails[p.arm].add(c.End.Sub(c.Start), !retried && t.Time.Lock == 0)
+	}
+	m.all[p.arm].calls++
+	m.all[p.arm].add(&f)
+	if r := s.round(m, roundKey{p.round, p.arm}); r != nil {
+		r.calls++
+		r.add(&f)
+	}
+	return nil
+}
+
+// round is what is known of a method in a pass; nil if there is no room for it.
+func (s *Study) round(m *method, k roundKey) *sums {
+	r := m.rounds[k]
+	if r == nil && s.rounds < s.cfg.MaxRounds {
+		s.rounds++
+		r = &sums{}
+		m.rounds[k] = r
+	}
+	return r
+}
+
+// use is what is known of a method's statements of a shape; nil if there is no room for it.
+func (s *Study) use(m *method, f sqltrace.Fingerprint) *[2]use {
+	u := m.by[f]
+	if u == nil {
+		if s.statements >= s.cfg.MaxStatements {
+			return nil
+		}
+		s.statements++
+		u = new([2]use)
+		m.by[f] = u
+	}
+	return u
+}
+
+// Background implements analyzer.Sink. Statements of nobody are told apart by whether they could be a call's.
+func (s *Study) Background(b *analyzer.Background) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range b.Spans {
+		st := b.Spans[i].Statement
+		p := s.at(st.Start)
+		if p == nil {
+			continue
+		}
+		if side := &s.sides[p.arm]; b.Group == "unattributed" {
+			side.Unattributed++
+		} else {
+			side.Elsewhere += st.End.Sub(st.Start).Seconds()
+		}
+	}
+	return nil
+}
