@@ -52,13 +52,13 @@ func plainSendable(c *load.Call) bool {
 	}
 	switch c.Verb {
 	case http.MethodGet:
-		return c.Fields == nil
+		return len(c.Fields) == 0
 	case http.MethodPost:
 	default:
 		return false
 	}
 	fields, err := load.ParseFields(c.Fields)
-	if err != nil || c.Fields == nil || c.Form != load.FormURLEncoded && c.Form != load.FormMultipart || names(fields, sessionField) {
+	if err != nil || len(c.Fields) == 0 || c.Form != load.FormURLEncoded && c.Form != load.FormMultipart || names(fields, sessionField) {
 		return false
 	}
 	var files int64
