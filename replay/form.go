@@ -61,13 +61,22 @@ func plainSendable(c *load.Call) bool {
 	if err != nil || len(c.Fields) == 0 || c.Form != load.FormURLEncoded && c.Form != load.FormMultipart || names(fields, sessionField) {
 		return false
 	}
+	return formSendable(fields, c.Path)
+}
+
+// formSendable tells whether nothing was taken out of a form that its session has not of its own.
+func formSendable(fields []load.Field, route string) bool {
 	var files int64
 	for i := range fields {
-		if f := &fields[i]; f.File != nil {
+		f := &fields[i]
+		if f.File != nil {
 			files += f.File.Size
 		}
-		if f := &fields[i]; f.Secret() && f.Name != csrfField && !(f.Name == downloadField && within(c.Path, downloads...)) ||
-			!f.Secret() && strings.Contains(f.Text(), load.Hidden) || f.Name == load.Hidden || files > maxFiles {
+		switch {
+		case f.Name == load.Hidden, files > maxFiles:
+			return false
+		case f.Name == csrfField, f.Name == downloadField && within(route, downloads...):
+		case strings.Contains(f.Text(), load.Hidden):
 			return false
 		}
 	}
@@ -119,7 +128,7 @@ func (r *Runner) fields(raw json.RawMessage, token string) ([]load.Field, error)
 			f.Value = jsontree.Of(r.cfg.Database)
 		case f.Name == csrfField:
 			f.Value = jsontree.Of(token)
-		case f.Secret(): // of a download
+		case f.Name == downloadField && f.Secret():
 			f.Value = jsontree.Of(downloadToken)
 		}
 	}
