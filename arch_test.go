@@ -43,7 +43,7 @@ var below = map[string][]string{
 	"replay":            {"cache", "client", "jsontree", "replay"},
 	"replay/compare":    {},
 	"replay/load":       {"jsontree"},
-	"replay/report":     {"figures", "replay", "analyzer", "sqltrace"},
+	"replay/report":     {"client/xmlrpc", "figures", "replay", "analyzer", "sqltrace"},
 	"replay/whatif":     {"replay/load", "client", "jsontree"},
 	"analyzer":          {"capture", "evidence", "figures", "rpclog", "sqltrace"},
 	"process":           {},
