@@ -33,8 +33,11 @@ var downloads = []string{"/web/export", "/web/pivot", "/report/download", "/acco
 // loginPage is a page with a token that is good for the session, whoever is logged in or nobody.
 const loginPage = "/web/login"
 
-// maxFiles bounds the bytes of the files in a form.
-const maxFiles = 16 << 20
+// maxFiles bounds the bytes of the files in a form, and maxQuery those of a query.
+const (
+	maxFiles = 16 << 20
+	maxQuery = 64 << 10
+)
 
 var errNoToken = errors.New("no page of the server has a csrf_token for the form")
 
@@ -43,7 +46,7 @@ var csrfOf = regexp.MustCompile(`csrf_token["']?\s*[:=]\s*["']([0-9A-Za-z_-]{8,2
 
 // plainSendable tells whether a request without an envelope has all that it takes.
 func plainSendable(c *load.Call) bool {
-	if c.Path == "" || strings.Contains(c.Path, ":token") || lacks(c, "query") || bytes.Contains(c.Query, hidden) {
+	if c.Path == "" || strings.Contains(c.Path, ":token") || lacks(c, "query") || bytes.Contains(c.Query, hidden) || len(c.Query) > maxQuery {
 		return false
 	}
 	query, err := load.ParseFields(c.Query)

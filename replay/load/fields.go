@@ -84,6 +84,9 @@ func fieldOf(v *jsontree.Value) (Field, error) {
 		return Field{}, errFields
 	}
 	f := Field{Name: v.Items[0].Text, Value: v.Items[1]}
+	if !isText(f.Name, maxText) {
+		return f, errFields
+	}
 	switch f.Value.Kind { //nolint:exhaustive // no other travels
 	case jsontree.String, jsontree.Array, jsontree.Object:
 	default:

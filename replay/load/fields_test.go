@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/perfd/perfd/jsontree"
 )
 
 // TestFieldsByRules: what stands of queries and forms by which rules. Every W is an alias.
@@ -70,7 +72,7 @@ func TestFieldsAndBack(t *testing.T) {
 		want := url.Values{}
 		var fields []Field
 		for range rapid.IntRange(0, 5).Draw(t, "fields") {
-			name, value := rapid.String().Draw(t, "name"), rapid.String().Draw(t, "value")
+			name, value := rapid.StringMatching(`[ -~é]*`).Draw(t, "name"), rapid.String().Draw(t, "value")
 			raw, _ := json.Marshal([][]string{{name, value}})
 			one, err := ParseFields(raw)
 			if err != nil {
@@ -90,9 +92,39 @@ func TestFieldsAndBack(t *testing.T) {
 	})
 }
 
+// TestNothingTypedInFields: whatever people typed into a form or a query, under whichever names, none of it stands.
+func TestNothingTypedInFields(t *testing.T) {
+	const canary = "Canary"
+	rapid.Check(t, func(t *rapid.T) {
+		var fields []Field
+		for range rapid.IntRange(0, 4).Draw(t, "n") {
+			f := Field{
+				Name:  rapid.SampledFrom([]string{"name", "data", "context", "domain", "model", "id", "partner_id", "field", "lang", "action", "ufile", "Canary x", "csrf_token"}).Draw(t, "name"),
+				Value: drawValue(t, 3),
+			}
+			if k := f.Value.Kind; k != jsontree.String && k != jsontree.Array && k != jsontree.Object {
+				f.Value = jsontree.Of("Canary 5551234")
+			}
+			if rapid.Bool().Draw(t, "file") {
+				f.Value, f.File = jsontree.Of(""), &File{Name: "Canary.canary", Type: "Canary/x", Size: 5}
+			}
+			fields = append(fields, f)
+		}
+		x := redactor{alias: newAliases(testKey)}
+		got := x.redactFields(FormatFields(fields), rapid.SampledFrom([]string{"/my/account", reportRoute}).Draw(t, "route"))
+		if strings.Contains(string(got), canary) || strings.Contains(string(got), "5551234") || x.failed {
+			t.Fatalf("%s became %s", FormatFields(fields), got)
+		}
+		after, err := ParseFields(got)
+		if err != nil || len(after) != len(fields) {
+			t.Fatalf("%s: %v", got, err)
+		}
+	})
+}
+
 func TestFieldsThatAreNone(t *testing.T) {
 	for _, raw := range []string{
-		`{}`, `1`, `[1]`, `[[]]`, `[["a"]]`, `[[1,"b"]]`, `[["a",1]]`, `[["a",null]]`, `[["a","b",1]]`, `[["a","",{"size":-1}]]`, `[["a","",{"size":1e99}]]`, `[["a","b",{"size":1},2]]`,
+		`{}`, `1`, `[1]`, `[[]]`, `[["a"]]`, `[[1,"b"]]`, `[["a",1]]`, `[["a",null]]`, `[["a","b",1]]`, `[["a","",{"size":-1}]]`, `[["a","",{"size":1e99}]]`, `[["a","b",{"size":1},2]]`, `[["a\u000ab","c"]]`,
 		`[["a","",{"filename":"a\u0000b","size":1}]]`, `[["a","",{"size":99999999999}]]`, `[` + strings.Repeat(`["a","b"],`, maxFields) + `["a","b"]]`,
 	} {
 		if f, err := ParseFields(json.RawMessage(raw)); err == nil {

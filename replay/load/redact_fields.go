@@ -54,7 +54,7 @@ func (x *redactor) field(f *Field, route string) {
 	}
 }
 
-// file redacts what a file was called, but for its extension, and a type that is none.
+// file redacts what a file was called, but for its extension, by which servers go, and a type that is none.
 func (x *redactor) file(f *File) {
 	if f.Name != "" {
 		extension := path.Ext(f.Name)
