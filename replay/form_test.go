@@ -52,6 +52,10 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method == http.MethodGet && r.URL.Path == p.where:
 		p.tokens[r.URL.Path]++
+		if sid == "" {
+			sid = "visitor"
+			http.SetCookie(w, &http.Cookie{Name: "session_id", Value: sid, Path: "/"})
+		}
 		_, _ = fmt.Fprintf(w, "<script>\nvar odoo = {\n csrf_token: \"token-of-%s\",\n};</script>", sid)
 		return
 	}
@@ -187,6 +191,16 @@ func TestTokens(t *testing.T) {
 	p.rotate = true
 	if rep := p.send(t, safety.Policy{Writes: true}, form(), form()); rep.Errors > 0 || rep.LogIns != 1 || p.logins != 2 || p.tokens["/web/login"] != 2 || len(p.got) != 2 {
 		t.Errorf("%v, %d log-ins, %v, %v", rep.Failures, p.logins, p.tokens, p.got)
+	}
+	p = newPages(t) // a visitor's form, who never logs in
+	src := recorded(form(), plain("GET", "/web", ""))
+	src.sessions = map[string]load.Session{"a": {ID: "a", Transport: "http", Anonymous: true}}
+	r, err := replay.New(replay.Config{Target: p.URL, Database: "copy", Mode: replay.Max, Confirm: "copy", Safety: safety.Policy{Writes: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := r.Run(t.Context(), src); err != nil || rep.Errors > 0 || rep.Sent != 2 || p.logins > 0 || p.tokens["/web/login"] != 1 {
+		t.Errorf("%v, %v, %d sent, %d log-ins, %v", err, rep.Failures, rep.Sent, p.logins, p.tokens)
 	}
 	p = newPages(t)
 	p.where = "/nowhere"

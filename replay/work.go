@@ -45,6 +45,9 @@ func (s *session) begin(way client.Transport) (*client.Client, error) {
 	if s.public && login == "" {
 		c.Login = "public"
 	}
+	if s.public && password == "" {
+		c.Password = "public" // which is never sent
+	}
 	if c.Login == "" && c.Transport != client.TransportJSON2 {
 		return nil, &Refusal{
 			Message: fmt.Sprintf("nobody knows as whom to replay session %s", s.info.ID),
