@@ -120,7 +120,7 @@ func (x *exchange) content() *Content {
 	switch {
 	case c.Transport == HTTP && !whole:
 		out.Unread = x.query != nil
-	case c.Transport == HTTP && (x.query != nil || isForm(x.form)):
+	case c.Transport == HTTP:
 		out.plainRequest(x)
 	case whole && x.ask != nil && x.ask.whole:
 		out.request(c, x.ask.b)

@@ -58,7 +58,7 @@ func (o *body) openForm(x *exchange, h *head, set *evidence.Set) {
 	}
 }
 
-// plainRequest takes the query and the form out of a request that carries no envelope.
+// plainRequest takes the query, and the form or the JSON, out of a request that carries no envelope.
 func (o *Content) plainRequest(x *exchange) {
 	var query, form jsontree.Value
 	var err error
@@ -77,7 +77,7 @@ func (o *Content) plainRequest(x *exchange) {
 			kind = FormMultipart
 			form, err = partsOf(x.ask.b)
 		default:
-			return
+			o.request(x.call, x.ask.b)
 		}
 		if err == nil {
 			o.Form = kind
@@ -87,7 +87,7 @@ func (o *Content) plainRequest(x *exchange) {
 		*o = Content{Unread: query.Kind != jsontree.Null || o.Unread}
 		return
 	}
-	s := stripper{}
+	s := stripper{found: o.Secret}
 	o.Query = s.fields(&query)
 	if o.Form != "" {
 		o.Fields = s.fields(&form)

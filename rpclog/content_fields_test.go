@@ -49,6 +49,7 @@ func TestFields(t *testing.T) {
 		"parts":             {request("/web/binary/upload_attachment", asParts, parts), `query= fields=[["model","res.partner"],["csrf_token","(secret)"],["ufile","",{"filename":"a b.png","type":"image/png","size":12}]] form=multipart secret=true unread=false`},
 		"parts cut":         {request("/web/binary/upload_attachment", asParts, parts[:len(parts)-9]), none},
 		"no parts":          {request("/web/binary/upload_attachment", asParts, "XyZ"), none},
+		"JSON with query":   {request("/api/x?a=b&token=canary", asJSON, `{"name":"Bob"}`), `query=[["a","b"],["token","(secret)"]] fields= form= secret=true unread=false params={"name":"Bob"}`},
 		"packed":            {request("/my/account", asForm+"Content-Encoding: gzip\r\n", "name=Bob"), none},
 		"call with a query": {strings.Replace(callKW("m", "read", "[[3]]"), "/read HTTP", "/read?a=b HTTP", 1), none},
 	} {
@@ -56,6 +57,9 @@ func TestFields(t *testing.T) {
 			calls := keeping(t, Config{}, ask(c.ask), tell(answer("Content-Type: text/html\r\n", "<p>")))
 			o := calls[0].Content
 			got := fmt.Sprintf("query=%s fields=%s form=%s secret=%t unread=%t", o.Query, o.Fields, o.Form, o.Secret && o.Args == nil, o.Unread)
+			if o.Params != nil {
+				got += " params=" + string(o.Params)
+			}
 			if len(calls) != 1 || got != c.want || strings.Contains(got, "canary") || strings.Contains(calls[0].Path, "?") {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
