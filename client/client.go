@@ -42,6 +42,9 @@ type Client struct {
 	pass    []byte
 	session atomic.Pointer[session] // the last one, for who the user is
 
+	visit  sync.Once // guards nobody
+	nobody *session
+
 	closed  atomic.Bool
 	stop    context.CancelFunc
 	working sync.WaitGroup

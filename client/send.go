@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,9 +25,11 @@ type Message struct {
 	Body          []byte
 	// Keyed takes the place of Body where the user's id and key stand in it, as of /jsonrpc and XML-RPC.
 	Keyed func(database string, uid int64, key string) ([]byte, error)
-	// Page says that the answer is a page or a file: whatever the transport, only the status tells of success.
+	// Page says that the answer is a page, a file or the address of one: whatever the transport, only the status tells of
+	// success. Who is logged in and is sent to the log-in has a session that expired.
 	Page bool
-	// Public says that nobody need be logged in. A session is used if there is one.
+	// Public says that nobody need be logged in. A session is used if there is one, else the cookies that the server gave
+	// to nobody.
 	Public bool
 	// Safe says that the request changes nothing, for hooks.
 	Safe bool
@@ -63,7 +67,7 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 		if !m.Public {
 			return Reply{}, &Error{Kind: KindSessionExpired, Server: e.wire.name, Model: m.Model, Method: m.Method, cause: errLoggedOut}
 		}
-		s = &session{}
+		s = c.visitor()
 	}
 	body := m.Body
 	if m.Keyed != nil {
@@ -87,7 +91,7 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 		defer cancel()
 	}
 	x := &exchange{
-		model: m.Model, method: m.Method, attempt: 1, safe: m.Safe, jar: s.jar, verb: m.Verb, path: m.Path, kind: m.Kind, body: body,
+		model: m.Model, method: m.Method, attempt: 1, safe: m.Safe, page: m.Page, jar: s.jar, verb: m.Verb, path: m.Path, kind: m.Kind, body: body,
 		clock: &stopwatch{wrote: m.Wrote},
 	}
 	if x.header = s.headers(); x.header == nil {
@@ -102,6 +106,8 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 		switch {
 		case m.Page && r.status >= http.StatusBadRequest:
 			return e.wire.status(x, r)
+		case m.Page && s.user.UID > 0 && toLogIn(r):
+			return &Error{Kind: KindSessionExpired, Server: e.wire.name, Model: m.Model, Method: m.Method, Status: r.status, Sent: true, cause: errLoggedOut}
 		case m.Page:
 			return nil
 		}
@@ -115,6 +121,26 @@ func (c *Client) Send(ctx context.Context, m Message) (Reply, error) {
 		out.End = time.Now()
 	}
 	return out, c.scrub(err)
+}
+
+// toLogIn tells whether an answer sends to the page of Odoo at which users log in.
+func toLogIn(r reply) bool {
+	if r.status < http.StatusMultipleChoices || r.status >= http.StatusBadRequest {
+		return false
+	}
+	to, err := url.Parse(r.header.Get("Location"))
+	return err == nil && to.Path == "/web/login"
+}
+
+// visitor is the session of nobody.
+func (c *Client) visitor() *session {
+	c.visit.Do(func() {
+		c.nobody = &session{}
+		if jar, err := cookiejar.New(nil); err == nil {
+			c.nobody.jar = jar
+		}
+	})
+	return c.nobody
 }
 
 // Session is who the last log-in made the client be, and whether there was one.

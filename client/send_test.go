@@ -25,6 +25,12 @@ func TestSend(t *testing.T) {
 			_, _ = fmt.Fprint(w, `{"result":{"uid":7,"username":"x","user_context":{}}}`)
 		case expired:
 			_, _ = fmt.Fprint(w, `{"error":{"code":100,"message":"x","data":{"name":"odoo.http.SessionExpiredException"}}}`)
+		case r.URL.Path == "/moved" || r.URL.Path == "/login":
+			http.SetCookie(w, &http.Cookie{Name: "visitor", Value: "v", Path: "/"})
+			http.Redirect(w, r, map[string]string{"/moved": "/web", "/login": "/web/login?redirect=x"}[r.URL.Path], http.StatusSeeOther)
+		case r.URL.Path == "/visitor":
+			v, _ := r.Cookie("visitor")
+			_, _ = fmt.Fprint(w, v)
 		case r.URL.Path == "/missing":
 			w.WriteHeader(http.StatusNotFound)
 		case cookie == nil:
@@ -41,8 +47,25 @@ func TestSend(t *testing.T) {
 	if r, err := k.Send(t.Context(), client.Message{Path: "/x", Page: true, Public: true}); err != nil || string(r.Body) != `"nobody"` {
 		t.Errorf("in public: %s, %v", r.Body, err)
 	}
+	for _, path := range []string{"/moved", "/login"} {
+		if r, err := k.Send(t.Context(), client.Message{Path: path, Verb: http.MethodGet, Page: true, Public: true}); err != nil || r.Status != http.StatusSeeOther {
+			t.Errorf("%s in public: %d, %v", path, r.Status, err)
+		}
+	}
+	if r, err := k.Send(t.Context(), client.Message{Path: "/visitor", Verb: http.MethodGet, Page: true, Public: true}); err != nil || string(r.Body) != "visitor=v" {
+		t.Errorf("the cookies of nobody: %s, %v", r.Body, err)
+	}
 	if _, err := k.Login(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if r, err := k.Send(t.Context(), client.Message{Path: "/moved", Verb: http.MethodGet, Page: true}); err != nil || r.Status != http.StatusSeeOther {
+		t.Errorf("moved: %d, %v", r.Status, err)
+	}
+	if r, err := k.Send(t.Context(), client.Message{Path: "/login", Verb: http.MethodGet, Page: true}); !errors.Is(err, client.KindSessionExpired) || r.Status != http.StatusSeeOther {
+		t.Errorf("sent to the log-in: %d, %v", r.Status, err)
+	}
+	if _, err := k.Send(t.Context(), client.Message{Path: "/moved", Verb: http.MethodGet}); !errors.Is(err, client.KindNotFound) {
+		t.Errorf("a call that is sent elsewhere: %v", err)
 	}
 	if u, ok := k.Session(); !ok || u.UID != 7 {
 		t.Errorf("who: %+v %v", u, ok)

@@ -35,6 +35,7 @@ type exchange struct {
 	model, method string
 	attempt       int
 	safe          bool
+	page          bool           // the address of another page is an answer too
 	jar           http.CookieJar // nil without a session of cookies
 	header        http.Header    // what goes with it besides the usual
 	verb          string         // defaults to POST
@@ -169,7 +170,7 @@ func (w *wire) exchange(ctx context.Context, x *exchange, header http.Header) (r
 		e.Status = r.status
 		e.describe(ctx, w.base)
 		return r, e
-	case r.status >= 300 && r.status < 400:
+	case r.status >= 300 && r.status < 400 && !x.page:
 		e := w.fail(x, KindNotFound, errRedirect)
 		e.Status = r.status
 		if to, err := resp.Location(); err == nil {

@@ -3,7 +3,6 @@ package replay
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -48,6 +47,8 @@ func (r *Runner) match(c *load.Call, res *Result) Match {
 		return Same
 	case was:
 		return Different
+	case c.Transport == "http" && redirects(c.Status) != redirects(res.Status):
+		return Different
 	case c.Digest == "":
 		return Unknown
 	case load.Digest(r.header.Pepper, res.Answer) == c.Digest:
@@ -60,9 +61,14 @@ func (r *Runner) match(c *load.Call, res *Result) Match {
 	return Different
 }
 
+// redirects tells whether a status sends to another page; that nothing changed (304) is an answer as any.
+func redirects(status int) bool {
+	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified
+}
+
 // hasAliases tells whether a call's arguments are not those that were recorded.
 func hasAliases(c *load.Call) bool {
-	return slices.Contains(strings.Split(c.Lacks, ", "), "values")
+	return lacks(c, "values")
 }
 
 // sameError tells whether two failures have the same name. Names that the protocol does not carry are not compared.

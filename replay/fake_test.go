@@ -86,6 +86,7 @@ type odoo struct {
 	busy   int64           // so many log-ins fail because another transaction is in their way
 	expire map[string]bool // sessions that are not known any more
 	params []any           // rows of ir.config_parameter
+	client string          // as which the database is known where its users have their account
 }
 
 // fault makes the fake answer with an error.
@@ -137,6 +138,8 @@ func (o *odoo) serve(w http.ResponseWriter, r *http.Request) {
 		result = fault{100, "odoo.http.SessionExpiredException"}
 	} else if a.Model == "ir.config_parameter" && a.Method == "search_read" {
 		result = o.params
+	} else if a.Path == "/web/session/account" {
+		result = "https://accounts.example/auth?response_type=token&client_id=" + o.client
 	} else {
 		result = o.answer(a)
 	}
@@ -151,7 +154,7 @@ func (o *odoo) serve(w http.ResponseWriter, r *http.Request) {
 func (o *odoo) all() []asked {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(o.asked), func(a asked) bool { return a.Model == "ir.config_parameter" })
+	return slices.DeleteFunc(slices.Clone(o.asked), func(a asked) bool { return a.Model == "ir.config_parameter" || a.Path == "/web/session/account" })
 }
 
 // run replays a tape at the fake.

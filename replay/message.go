@@ -26,6 +26,9 @@ var idempotent = http.Header{"X-Idempotency-Key": nil}
 // hidden stands in recorded arguments where a secret was.
 var hidden = []byte(`"(secret)"`)
 
+// knownForms are the ways in which arguments travel to services; files of old do not tell.
+var knownForms = []string{"", load.FormExecute, load.FormExecuteKW}
+
 // number counts the messages of JSON-RPC.
 var number atomic.Int64
 
@@ -49,10 +52,12 @@ func sendable(c *load.Call) bool {
 	switch {
 	case strings.Contains(c.Lacks, "arguments") || strings.Contains(c.Lacks, "request"):
 		return false
+	case c.Transport == "http":
+		return plainSendable(c)
 	case bytes.Contains(c.Args, hidden) || bytes.Contains(c.Kwargs, hidden) || bytes.Contains(c.Params, hidden):
 		return false
-	case c.Transport == "http":
-		return c.Verb == http.MethodGet && c.Path != ""
+	case !slices.Contains(knownForms, c.Form):
+		return false
 	case c.Args == nil && c.Kwargs == nil && c.Params == nil:
 		return c.Service == "common" || c.Transport == "json2"
 	}
@@ -61,7 +66,7 @@ func sendable(c *load.Call) bool {
 
 // message is a call in the form in which it was recorded. What says what it does, its model and method, is what package
 // safety judged: nothing else in a load can make another call of it.
-func (r *Runner) message(c *load.Call) (client.Message, error) {
+func (r *Runner) message(c *load.Call, token string) (client.Message, error) {
 	m := client.Message{Model: c.Model, Method: c.Method, Path: c.Path}
 	switch c.Transport {
 	case "tryton":
@@ -86,8 +91,7 @@ func (r *Runner) message(c *load.Call) (client.Message, error) {
 		}
 		m.Body = appendParams(nil, c)
 	default:
-		m.Verb, m.Page = http.MethodGet, true
-		m.Public = true
+		return r.plain(m, c, token)
 	}
 	return m, nil
 }
@@ -134,6 +138,14 @@ func appendParams(b []byte, c *load.Call) []byte {
 	return append(b, '}', '}')
 }
 
+// formOf is the method of the object service by which a call's arguments travel.
+func formOf(c *load.Call) string {
+	if c.Form == load.FormExecute && len(c.Kwargs) == 0 {
+		return load.FormExecute
+	}
+	return load.FormExecuteKW
+}
+
 // keyed is a message of /jsonrpc.
 func keyed(m client.Message, c *load.Call) client.Message {
 	m.Keyed = func(database string, uid int64, key string) ([]byte, error) {
@@ -144,14 +156,21 @@ func keyed(m client.Message, c *load.Call) client.Message {
 			b = appendQuoted(append(b, `,"method":`...), c.Method)
 			return append(append(append(b, `,"args":`...), orEmpty(c.Args, []byte("[]"))...), '}', '}'), nil
 		}
-		b = append(b, `,"params":{"service":"object","method":"execute_kw","args":[`...)
+		form := formOf(c)
+		b = appendQuoted(append(b, `,"params":{"service":"object","method":`...), form)
+		b = append(b, `,"args":[`...)
 		b = strconv.AppendInt(append(appendQuoted(b, database), ','), uid, 10)
 		b = appendQuoted(append(b, ','), key)
 		b = appendQuoted(append(b, ','), c.Model)
 		b = appendQuoted(append(b, ','), c.Method)
-		b = append(append(b, ','), orEmpty(c.Args, []byte("[]"))...)
-		if len(c.Kwargs) > 0 {
-			b = append(append(b, ','), c.Kwargs...)
+		switch args := orEmpty(bytes.TrimSpace(c.Args), []byte("[]")); {
+		case form == load.FormExecuteKW:
+			b = append(append(b, ','), args...)
+			if len(c.Kwargs) > 0 {
+				b = append(append(b, ','), c.Kwargs...)
+			}
+		case len(bytes.TrimSpace(args[1:len(args)-1])) > 0:
+			b = append(append(b, ','), args[1:len(args)-1]...)
 		}
 		return append(b, "]}}"...), nil
 	}
@@ -179,14 +198,18 @@ func (r *Runner) xml(m client.Message, c *load.Call) (client.Message, error) {
 		if c.Service != "object" {
 			return xmlrpc.AppendCall(nil, c.Method, args...) //nolint:wrapcheck // the client words it
 		}
+		params := []any{database, uid, key, c.Model, c.Method}
+		form := formOf(c)
+		if form == load.FormExecute {
+			return xmlrpc.AppendCall(nil, form, append(params, args...)...) //nolint:wrapcheck // the client words it
+		}
 		if args == nil {
 			args = []any{}
 		}
-		params := []any{database, uid, key, c.Model, c.Method, args}
-		if kwargs != nil {
+		if params = append(params, args); kwargs != nil {
 			params = append(params, kwargs)
 		}
-		return xmlrpc.AppendCall(nil, "execute_kw", params...) //nolint:wrapcheck // the client words it
+		return xmlrpc.AppendCall(nil, form, params...) //nolint:wrapcheck // the client words it
 	}
 	return m, nil
 }

@@ -191,7 +191,7 @@ func (r *Runner) read(src Source) (*item, error) {
 			r.sessions[c.Session] = &session{r: r, info: info, loggedIn: make(chan struct{})}
 		}
 	}
-	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + len(c.Answer) + 512)}
+	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + len(c.Query) + len(c.Fields) + len(c.Answer) + 512)}
 	if why := r.judge(it); why != "" {
 		r.tally.leave(why, it)
 		r.ids.Lose(c.Minted)
@@ -200,7 +200,7 @@ func (r *Runner) read(src Source) (*item, error) {
 	if !r.cfg.KeepIDs && len(c.Minted) > 0 && !r.ids.Expect(c.Session, c.Minted) {
 		r.tally.note("more records were made than ids are mapped for")
 	}
-	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, []byte(c.Path))
+	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, c.Query, c.Fields, []byte(c.Path))
 	r.open.Add(1)
 	it.session.logIn(c)
 	return it, nil

@@ -66,29 +66,35 @@ func TestTiersOnTheWire(t *testing.T) {
 
 // TestTheCapturedDatabaseIsRefused tries targets that are the captured database, that are not, and that do not tell.
 func TestTheCapturedDatabaseIsRefused(t *testing.T) {
+	const one, two = "0a1b2c3d-1111-2222-3333-444455556666", "0a1b2c3d-1111-2222-3333-444455557777"
 	row := func(key, value string) any { return map[string]any{"key": key, "value": value} }
 	for _, tt := range []struct {
 		name    string
 		params  []any
+		client  string
 		header  load.Header
 		writes  bool
 		confirm string
 		refused string
 	}{
-		{"same, reads", []any{row("database.uuid", "u1")}, load.Header{DatabaseUUID: "u1"}, false, "", "is the captured database"},
-		{"same, writes", []any{row("database.uuid", "u1")}, load.Header{DatabaseUUID: "u1"}, true, "", "is the captured database"},
-		{"same, neutralized", []any{row("database.uuid", "u1"), row("database.is_neutralized", "True")}, load.Header{DatabaseUUID: "u1"}, true, "", ""},
-		{"same, confirmed", []any{row("database.uuid", "u1")}, load.Header{DatabaseUUID: "u1"}, true, "copy", ""},
-		{"another", []any{row("database.uuid", "u2")}, load.Header{DatabaseUUID: "u1"}, true, "", ""},
-		{"not told, reads", nil, load.Header{DatabaseUUID: "u1"}, false, "", ""},
-		{"not told, writes", nil, load.Header{DatabaseUUID: "u1"}, true, "", "nothing tells that the target is another"},
-		{"not known, writes", []any{row("database.uuid", "u2")}, load.Header{}, true, "", "nothing tells"},
-		{"not known, confirmed wrongly", nil, load.Header{}, true, "other", "confirmed to be"},
-		{"same server and name", nil, load.Header{Server: "HERE", Database: "copy"}, false, "", "is the captured database"},
+		{"same, reads", []any{row("database.uuid", "u1")}, "", load.Header{DatabaseUUID: "u1"}, false, "", "is the captured database"},
+		{"same, writes", []any{row("database.uuid", "u1")}, "", load.Header{DatabaseUUID: "u1"}, true, "", "is the captured database"},
+		{"same, neutralized", []any{row("database.uuid", "u1"), row("database.is_neutralized", "True")}, "", load.Header{DatabaseUUID: "u1"}, true, "", ""},
+		{"same, confirmed", []any{row("database.uuid", "u1")}, "", load.Header{DatabaseUUID: "u1"}, true, "copy", ""},
+		{"another", []any{row("database.uuid", "u2")}, "", load.Header{DatabaseUUID: "u1"}, true, "", ""},
+		{"not told, reads", nil, "", load.Header{DatabaseUUID: "u1"}, false, "", ""},
+		{"not told, writes", nil, "", load.Header{DatabaseUUID: "u1"}, true, "", "nothing tells that the target is another"},
+		{"not known, writes", []any{row("database.uuid", "u2")}, "", load.Header{}, true, "", "nothing tells"},
+		{"not known, confirmed wrongly", nil, "", load.Header{}, true, "other", "confirmed to be"},
+		{"same by the account, reads", nil, one, load.Header{DatabaseUUID: strings.ToUpper(one)}, false, "", "is the captured database"},
+		{"another by the account, writes", nil, two, load.Header{DatabaseUUID: one}, true, "", ""},
+		{"no uuid in the account, writes", nil, "somebody", load.Header{DatabaseUUID: one}, true, "", "nothing tells"},
+		{"not asked for the account", nil, two, load.Header{}, true, "", "nothing tells"},
+		{"same server and name", nil, "", load.Header{Server: "HERE", Database: "copy"}, false, "", "is the captured database"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := newOdoo(t, nothing)
-			o.params = tt.params
+			o.params, o.client = tt.params, tt.client
 			src := recorded(call("a", 0, ms, "m", "read", "[[1]]"), call("a", 2*ms, ms, "m", "write", "[[1],{}]"))
 			tt.header.Product, tt.header.Arguments = "odoo", true
 			if src.header = tt.header; tt.header.Server != "" {

@@ -59,6 +59,7 @@ type session struct {
 	queue  []*item
 	flying []*item
 	before *item // the one that was sent last
+	csrf   string
 	logged bool
 	left   bool          // nothing is sent any more
 	free   time.Duration // when something last stopped holding its calls up

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 const (
 	parameterUUID        = "database.uuid"
 	parameterNeutralized = "database.is_neutralized"
+	accountRoute         = "/web/session/account"
 )
 
 // prepareRewriter makes what maps ids and dates.
@@ -43,8 +46,11 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 	var neutral bool
 	if known != nil && known.client != nil && r.product != "tryton" {
 		uuid, neutral = identity(ctx, known.client)
+		if uuid == "" && r.header.DatabaseUUID != "" {
+			uuid = accountOf(ctx, known.client)
+		}
 	}
-	same := r.header.DatabaseUUID != "" && uuid == r.header.DatabaseUUID
+	same := r.header.DatabaseUUID != "" && strings.EqualFold(uuid, r.header.DatabaseUUID)
 	if r.header.DatabaseUUID == "" || uuid == "" {
 		same = r.header.Server != "" && r.header.Server == hostOf(r.cfg.Target, r.product) && r.header.Database == r.cfg.Database
 	}
@@ -88,6 +94,26 @@ func identity(ctx context.Context, c *client.Client) (uuid string, neutral bool)
 	}
 	return uuid, neutral
 }
+
+// accountOf asks for the address at which a user's account is, in which the database's uuid is the client's id: every user may.
+func accountOf(ctx context.Context, c *client.Client) (uuid string) {
+	m := client.Message{Path: accountRoute, Kind: jsonKind, Body: []byte(`{"jsonrpc":"2.0","method":"call","id":0,"params":{}}`), Safe: true}
+	reply, err := c.Send(ctx, m)
+	var address string
+	if err != nil || json.Unmarshal(reply.Result, &address) != nil {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	if id := strings.ToLower(u.Query().Get("client_id")); isUUID.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
+var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // hostOf is the host and port of an address.
 func hostOf(address, product string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,9 @@ func (s *session) begin(way client.Transport) (*client.Client, error) {
 	}
 	if s.public && login == "" {
 		c.Login = "public"
+	}
+	if s.public && password == "" {
+		c.Password = "public" // which is never sent
 	}
 	if c.Login == "" && c.Transport != client.TransportJSON2 {
 		return nil, &Refusal{
@@ -147,6 +151,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 			s.mu.Lock()
 			it.wait += r.now() - began
 			it.ready = max(it.ready, r.now())
+			s.csrf = ""
 			s.mu.Unlock()
 			r.tally.again()
 			x, err = s.ask(it, &call)
@@ -220,7 +225,11 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	if r.cfg.Cache != nil && cacheable(call) {
 		return s.askCache(call)
 	}
-	m, err := r.message(call)
+	token, err := s.tokenFor(it, call)
+	var m client.Message
+	if err == nil {
+		m, err = r.message(call, token)
+	}
 	if err != nil {
 		now := r.now()
 		return outcome{sent: now, end: now}, err
@@ -247,6 +256,12 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	}
 	if !reply.First.IsZero() {
 		x.first = reply.First.Sub(reply.Sent)
+	}
+	switch {
+	case token != "" && refusedToken(&reply):
+		err = &client.Error{Kind: client.KindSessionExpired, Server: r.cfg.Target, Status: reply.Status, Sent: true}
+	case m.Page && err == nil && strings.HasPrefix(reply.Header.Get("Content-Type"), jsonKind):
+		x.result = reply.Body
 	}
 	return x, err //nolint:wrapcheck // it is looked at, not shown
 }

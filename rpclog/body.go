@@ -33,6 +33,9 @@ func (o *body) open(d *Decoder, x *exchange, h *head, r reading, set *evidence.S
 	}
 	switch r.content {
 	case contentJSON, contentXML:
+	case contentForm, contentMultipart:
+		o.openForm(x, h, set)
+		return
 	default:
 		return
 	}

@@ -26,6 +26,16 @@ type Content struct {
 	Args, Kwargs json.RawMessage
 	// Params is the request of a route that takes no method's arguments: the params of JSON-RPC, or a JSON body.
 	Params json.RawMessage
+	// Query and Fields are the query and the form of a request without an envelope: a list of names with their values, each
+	// a list of two. A value is a text, or an object or a list that travelled as JSON. Behind a file, whose value is empty,
+	// stands its filename, type and size.
+	Query, Fields json.RawMessage
+	// Form is how the arguments travelled where there are several ways: FormExecute and its like.
+	Form string
+	// Unread says that there was a query, which is not in Query.
+	Unread bool
+	// DatabaseUUID is the database's own database.uuid, where the answer tells it.
+	DatabaseUUID string
 	// Result is the answer's result; nil if it is an error.
 	Result json.RawMessage
 	// Secret says that values were taken out of the request; Hidden stands in their place.
@@ -98,10 +108,21 @@ func (x *exchange) content() *Content {
 	c, out := x.call, &Content{}
 	defer x.ask.drop()
 	defer x.told.drop()
+	defer x.query.drop()
+	if tellsUUID(c) && c.Error == "" && c.Gaps == 0 && x.ask != nil && x.ask.whole && x.told != nil && x.told.whole {
+		out.DatabaseUUID = databaseUUID(c, x.ask.b, x.told.b)
+	}
 	if guarded(c) {
+		out.Unread = x.query != nil
 		return out
 	}
-	if x.keep&KeepRequest != 0 && x.ask != nil && x.ask.whole && c.Gaps&GapRequest == 0 {
+	whole := x.keep&KeepRequest != 0 && c.Gaps&GapRequest == 0
+	switch {
+	case c.Transport == HTTP && !whole:
+		out.Unread = x.query != nil
+	case c.Transport == HTTP:
+		out.plainRequest(x)
+	case whole && x.ask != nil && x.ask.whole:
 		out.request(c, x.ask.b)
 	}
 	if x.told != nil && x.told.whole && c.Gaps&(GapResponse|GapUnanswered) == 0 && c.Error == "" {
@@ -140,6 +161,7 @@ func (o *Content) request(c *Call, body []byte) {
 		args, kwargs = &v, nil
 		if c.Service == "object" {
 			args, kwargs = ofService(method, &v)
+			o.Form = method
 		}
 	case JSONRPC:
 		switch p := v.Member("params"); {
@@ -147,6 +169,7 @@ func (o *Content) request(c *Call, body []byte) {
 			args = p.Member("args")
 			if c.Service == "object" {
 				args, kwargs = ofService(p.Member("method").Text, args)
+				o.Form = p.Member("method").Text
 			}
 		case c.Model != "" && p.Member("args").Kind == jsontree.Array:
 			args, kwargs = p.Member("args"), p.Member("kwargs")
@@ -160,6 +183,9 @@ func (o *Content) request(c *Call, body []byte) {
 	default:
 		params = &v
 	}
+	if args == nil {
+		o.Form = ""
+	}
 	s := stripper{}
 	o.Args, o.Kwargs, o.Params = s.text(args), s.text(kwargs), s.text(params)
 	o.Secret = s.found
@@ -172,8 +198,10 @@ func ofService(method string, all *jsontree.Value) (args, kwargs *jsontree.Value
 	switch {
 	case len(all.Items) < before:
 		return nil, nil
-	case method != "execute_kw":
+	case method == FormExecute:
 		return &jsontree.Value{Kind: jsontree.Array, Items: all.Items[before:]}, nil
+	case method != FormExecuteKW:
+		return nil, nil
 	case len(all.Items) == before:
 		return &jsontree.Value{Kind: jsontree.Array}, nil
 	}
@@ -182,21 +210,28 @@ func ofService(method string, all *jsontree.Value) (args, kwargs *jsontree.Value
 
 // answer takes the result out of an answer.
 func (o *Content) answer(c *Call, body []byte) {
-	v, err := tree(c, body, xmltext.Answer)
-	if err != nil {
+	result := resultOf(c, body)
+	if result == nil {
 		return
-	}
-	result := &v
-	if c.Transport == JSONRPC || c.Transport == Tryton {
-		if v.Kind != jsontree.Object {
-			return
-		}
-		result = v.Member("result")
 	}
 	s := stripper{}
 	if o.Result = s.text(result); o.Result == nil {
 		o.Result = json.RawMessage("null") // a method that returned nothing
 	}
+}
+
+// resultOf is the result in an answer; nil if it is none.
+func resultOf(c *Call, body []byte) *jsontree.Value {
+	v, err := tree(c, body, xmltext.Answer)
+	switch {
+	case err != nil:
+		return nil
+	case c.Transport != JSONRPC && c.Transport != Tryton:
+		return &v
+	case v.Kind != jsontree.Object:
+		return nil
+	}
+	return v.Member("result")
 }
 
 // guarded says whether a call's purpose is a secret, so that nothing of it is kept: log-ins, passwords, keys, and the
@@ -211,14 +246,21 @@ func guarded(c *Call) bool {
 			return true
 		}
 	}
-	for _, p := range guardedModels {
-		if c.Model == p || strings.HasSuffix(p, ".") && strings.HasPrefix(c.Model, p) {
-			return true
-		}
+	if guardedModel(c.Model) {
+		return true
 	}
 	method := strings.ToLower(c.Method)
 	for _, p := range guardedMethods {
 		if strings.Contains(method, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func guardedModel(model string) bool {
+	for _, p := range guardedModels {
+		if model == p || strings.HasSuffix(p, ".") && strings.HasPrefix(model, p) {
 			return true
 		}
 	}

@@ -28,7 +28,11 @@ func (o *Content) String() string {
 	if o == nil {
 		return "none"
 	}
-	return fmt.Sprintf("args=%s kwargs=%s params=%s result=%s secret=%t", o.Args, o.Kwargs, o.Params, o.Result, o.Secret)
+	text := fmt.Sprintf("args=%s kwargs=%s params=%s result=%s secret=%t", o.Args, o.Kwargs, o.Params, o.Result, o.Secret)
+	if o.Form != "" {
+		text += " form=" + o.Form
+	}
+	return text
 }
 
 const sessionHeader = "Authorization: Session YWxpY2U6MjphYmNkZWY=\r\n"
@@ -50,9 +54,10 @@ func TestContent(t *testing.T) {
 		},
 		"no result":     {callKW("res.partner", "write", `[[3],{}]`), answer(asJSON, `{"jsonrpc":"2.0","id":1}`), `args=[[3],{}] kwargs={"context":{"lang":"en_US","uid":9}} params= result=null secret=false`},
 		"an error":      {callKW("res.partner", "write", `[[3],{}]`), answer(asJSON, `{"jsonrpc":"2.0","error":{"code":200,"message":"m"}}`), `args=[[3],{}] kwargs={"context":{"lang":"en_US","uid":9}} params= result= secret=false`},
-		"execute_kw":    {svc("object", "execute_kw", `["db",2,"pw","res.partner","read",[[1]],{"fields":["name"]}]`), ok(`[]`), `args=[[1]] kwargs={"fields":["name"]} params= result=[] secret=false`},
-		"execute":       {svc("object", "execute", `["db",2,"pw","res.partner","read",[1],["name"]]`), ok(`[]`), `args=[[1],["name"]] kwargs= params= result=[] secret=false`},
+		"execute_kw":    {svc("object", "execute_kw", `["db",2,"pw","res.partner","read",[[1]],{"fields":["name"]}]`), ok(`[]`), `args=[[1]] kwargs={"fields":["name"]} params= result=[] secret=false form=execute_kw`},
+		"execute":       {svc("object", "execute", `["db",2,"pw","res.partner","read",[1],["name"]]`), ok(`[]`), `args=[[1],["name"]] kwargs= params= result=[] secret=false form=execute`},
 		"execute short": {svc("object", "execute_kw", `["db",2,"pw"]`), ok(`[]`), `args= kwargs= params= result=[] secret=false`},
+		"workflow":      {svc("object", "exec_workflow", `["db",2,"pw","res.partner","signal",7]`), ok(`[]`), `args= kwargs= params= result=[] secret=false`},
 		"version":       {svc("common", "version", `[]`), ok(`{"v":1}`), `args=[] kwargs= params= result={"v":1} secret=false`},
 		"login":         {svc("common", "login", `["db","admin","pw"]`), ok(`2`), nothing},
 		"db":            {svc("db", "dump", `["master","db","zip"]`), ok(`"x"`), nothing},
@@ -75,13 +80,13 @@ func TestContent(t *testing.T) {
 		"xmlrpc": {
 			request("/xmlrpc/2/object", asXML, xmlCall("execute_kw", param("db")+param("<int>2</int>")+param("pw")+param("res.partner")+param("read")+param("<array><data><value><int>1</int></value></data></array>"))),
 			answer(asXML, "<methodResponse><params><param><value><array><data><value><i4>5</i4></value></data></array></value></param></params></methodResponse>"),
-			`args=[1] kwargs= params= result=[5] secret=false`,
+			`args=[1] kwargs= params= result=[5] secret=false form=execute_kw`,
 		},
 		"xmlrpc secret": {
 			request("/xmlrpc/2/object", asXML, xmlCall("execute", param("db")+param("<int>2</int>")+param("pw")+param("res.users")+param("write")+param("<int>3</int>")+
 				param("<struct><member><name>password</name><value><string>canary</string></value></member></struct>"))),
 			answer(asXML, "<methodResponse><params><param><value><boolean>1</boolean></value></param></params></methodResponse>"),
-			`args=[3,{"password":"(secret)"}] kwargs= params= result=true secret=true`,
+			`args=[3,{"password":"(secret)"}] kwargs= params= result=true secret=true form=execute`,
 		},
 		"xmlrpc login": {request("/xmlrpc/2/common", asXML, xmlCall("login", param("db")+param("admin")+param("pw"))), answer(asXML, "<methodResponse><params><param><value><int>2</int></value></param></params></methodResponse>"), nothing},
 		"compressed":   {callKW("res.partner", "read", `[[3]]`), answer(asJSON+"Content-Encoding: gzip\r\n", compressed(t, "gzip", `{"jsonrpc":"2.0","result":[1]}`)), `args=[[3]] kwargs={"context":{"lang":"en_US","uid":9}} params= result=[1] secret=false`},
@@ -168,6 +173,8 @@ func FuzzContent(f *testing.F) {
 	f.Add([]byte(callKW("res.partner", "read", "[[3]]")), []byte(answer(asJSON, okBody)), uint8(9))
 	f.Add([]byte(request("/xmlrpc/2/object", asXML, xmlCall("execute", param("db")+param("<int>2</int>")))), []byte(answer(asXML, "<methodResponse/>")), uint8(50))
 	f.Add([]byte(request("/jsonrpc", asJSON, `{"jsonrpc":"2.0","params":{"service":"object","method":"execute_kw","args":[1,2,3,4,5,6]}}`)), []byte(answer(asJSON, `{"result":{"password":["a",{"b":[["token","=",1]]}]}}`)), uint8(255))
+	f.Add([]byte("GET /web/image?model=res.partner&id=3&data={%22a%22:[1]} HTTP/1.1\r\n\r\n"+request("/my/account", asForm, "name=Bob&csrf_token=abc")), []byte(answer("", "x")+answer("", "y")), uint8(7))
+	f.Add([]byte(request("/web/binary/upload?a=b", asParts, parts)), []byte(answer(asJSON, "{}")), uint8(90))
 	f.Fuzz(func(t *testing.T, up, down []byte, cut uint8) {
 		if len(up)+len(down) > 1<<15 {
 			return

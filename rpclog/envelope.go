@@ -40,8 +40,15 @@ type plain struct{}
 
 var _ envelope = plain{}
 
-func (plain) begin(*exchange)                       {}
-func (plain) request(*exchange, *head) reading      { return reading{} }
+func (plain) begin(*exchange) {}
+
+func (plain) request(x *exchange, h *head) reading {
+	if x.d.cfg.Keep == nil || !isForm(h.content) {
+		return reading{}
+	}
+	return valuesOf(x, h)
+}
+
 func (plain) asked(*exchange)                       {}
 func (plain) response(x *exchange, h *head) reading { return valuesOf(x, h) }
 func (plain) answered(*exchange)                    {}

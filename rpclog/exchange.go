@@ -41,6 +41,8 @@ type progress struct {
 	envelop   uint8 // marks of the envelope, of its own meaning
 	keep      Keep
 	ask, told *kept // the bodies; nil if they are not kept
+	query     *kept // of the target; nil if it has none, or it is not kept
+	form      contentType
 	// Record ids in the argument list itself and one list deeper; the method decides which count.
 	idsFlat, idsNested int
 }
@@ -107,6 +109,7 @@ func (d *Decoder) exchange(conn *capture.Conn) *exchange {
 func (d *Decoder) release(x *exchange) {
 	x.ask.drop()
 	x.told.drop()
+	x.query.drop()
 	x.progress = progress{}
 	for i := range x.found {
 		x.found[i].n = 0
@@ -130,6 +133,7 @@ func (x *exchange) begin(line, verb, target []byte) {
 	x.connect = x.call.Verb == "CONNECT"
 	if !x.connect {
 		x.call.Path = x.d.names.of(x.d.path(target))
+		x.holdQuery(target)
 	}
 }
 
@@ -169,6 +173,7 @@ func (x *exchange) requestDone(at time.Time, bytes int64) {
 	if x.d.cfg.Keep != nil {
 		if x.keep = x.d.cfg.Keep(x.call); x.keep&KeepRequest == 0 {
 			x.ask.drop()
+			x.query.drop()
 		}
 	}
 }

@@ -26,6 +26,8 @@ const (
 	contentJSON
 	contentXML
 	contentOther
+	contentForm      // application/x-www-form-urlencoded
+	contentMultipart // multipart/form-data
 )
 
 // head is what remains of a header section.
@@ -219,6 +221,10 @@ func contentOf(value []byte) contentType {
 		return contentJSON
 	case fold(value, "text/xml"), fold(value, "application/xml"):
 		return contentXML
+	case fold(value, "application/x-www-form-urlencoded"):
+		return contentForm
+	case fold(value, "multipart/form-data"):
+		return contentMultipart
 	}
 	return contentOther
 }

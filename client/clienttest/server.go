@@ -105,6 +105,11 @@ func question(path string, header http.Header, body []byte) string {
 	}
 	var what any
 	if method, params, err := xmlrpc.Call(body); err == nil {
+		if service, ok := strings.CutPrefix(path, "/xmlrpc/"); ok && strings.TrimPrefix(service, "2/") == "common" {
+			if path = "/xmlrpc/2/common"; method == "login" {
+				method, params = "authenticate", append(params, map[string]any{})
+			}
+		}
 		what = []any{method, params}
 	} else {
 		var m map[string]any

@@ -51,8 +51,8 @@ still be told. A rule:
   @FILE                         rules of a file, one a line
 
 The last rule that names a model counts. Names of fields and models, dates and whole numbers that may be ids stay as they
-are. Passwords, tokens, keys and cookies are never kept, nor is any argument of a log-in. docs/load-format.md has the
-rest.
+are. Forms and the queries of pages go by the model that they name, or else by *. Passwords, tokens, keys and cookies are
+never kept, nor is any argument of a log-in. docs/load-format.md has the rest.
 `
 
 func recordCommand(t terminal) *cobra.Command {
@@ -87,7 +87,7 @@ func recordCommand(t terminal) *cobra.Command {
 	f.BoolVar(&o.answers, "keep-answers", false, "keep the answers of those calls too, by the same rules")
 	f.BoolVar(&o.logins, "keep-logins", false, "keep logins instead of user1, user2…")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` with the key of the aliases: one key, one alias (default: a new key each time)")
-	f.StringVar(&o.uuid, "database-uuid", "", "the recorded database's `uuid`, its parameter database.uuid: a replay knows it by that")
+	f.StringVar(&o.uuid, "database-uuid", "", "the recorded database's `uuid`, its parameter database.uuid: a replay knows it by that (default: what an answer tells)")
 	f.BoolVar(&o.show, "show", false, "print what is in the load file OUT")
 	under(f, headWatch, "from", "for", "database-uuid")
 	under(f, headKeep, "keep-args", "keep-answers", "keep-logins", "key-file")

@@ -34,8 +34,10 @@ type loadWriter struct {
 
 	sources, lacks               []string
 	products, databases, servers map[string]int
+	uuids                        map[string]string // by database
 	calls, left, late, anonymous int
 	bare, secret, blank, gapped  int
+	unread                       int
 }
 
 var _ analyzer.Sink = (*loadWriter)(nil)
@@ -51,7 +53,7 @@ func newLoadWriter(o *recordOptions) (*loadWriter, error) {
 	}
 	return &loadWriter{
 		o: o, file: f, cfg: load.Config{Key: o.key, Rules: o.rules, Logins: o.logins, Answers: o.answers}, pepper: load.Pepper(o.key),
-		sessions: map[string]load.Session{}, products: map[string]int{}, databases: map[string]int{}, servers: map[string]int{},
+		sessions: map[string]load.Session{}, products: map[string]int{}, databases: map[string]int{}, servers: map[string]int{}, uuids: map[string]string{},
 	}, nil
 }
 
@@ -65,6 +67,7 @@ func (r *loadWriter) discard() {
 type noted struct {
 	digest string
 	minted []load.Minted
+	uuid   string // of the database, if the answer tells it
 }
 
 // keeping asks for answers, to hash them, and for the arguments that rules or hashes want.
@@ -74,7 +77,7 @@ func (r *loadWriter) keeping() keeping {
 			switch {
 			case c.Class != rpclog.Ordinary:
 				return 0
-			case r.o.rules.Keeps(c.Model) || c.Method == "web_save":
+			case r.o.rules.Any() && c.Transport == rpclog.HTTP, r.o.rules.Keeps(c.Model), c.Method == "web_save", c.Model == "ir.config_parameter", c.Path == "/web/session/account":
 				return rpclog.KeepRequest | rpclog.KeepAnswer
 			}
 			return rpclog.KeepAnswer
@@ -91,7 +94,9 @@ func (r *loadWriter) note(c *rpclog.Call) {
 	}
 	if o.Result != nil {
 		as := load.Call{Transport: c.Transport.String(), Service: c.Service, Model: c.Model, Method: c.Method, Error: c.Error, Args: o.Args, Kwargs: o.Kwargs}
-		o.Note = noted{load.Digest(r.pepper, o.Result), load.Mints(&as, o.Result)}
+		o.Note = noted{load.Digest(r.pepper, o.Result), load.Mints(&as, o.Result), o.DatabaseUUID}
+	} else if o.DatabaseUUID != "" {
+		o.Note = noted{uuid: o.DatabaseUUID}
 	}
 	keep := r.o.rules.Keeps(c.Model)
 	if !keep {
@@ -102,7 +107,8 @@ func (r *loadWriter) note(c *rpclog.Call) {
 	}
 	if n := contentBytes(o); r.pending.Add(n) > pendingBytes {
 		r.pending.Add(-n)
-		o.Args, o.Kwargs, o.Params, o.Result = nil, nil, nil, nil
+		o.Unread = o.Unread || o.Query != nil
+		o.Args, o.Kwargs, o.Params, o.Query, o.Fields, o.Result = nil, nil, nil, nil, nil, nil
 	}
 }
 
@@ -110,7 +116,7 @@ func (r *loadWriter) note(c *rpclog.Call) {
 const pendingBytes = 64 << 20
 
 func contentBytes(o *rpclog.Content) int64 {
-	return int64(len(o.Args) + len(o.Kwargs) + len(o.Params) + len(o.Result))
+	return int64(len(o.Args) + len(o.Kwargs) + len(o.Params) + len(o.Query) + len(o.Fields) + len(o.Result))
 }
 
 // written takes a call's arguments out of the count; those of a hop before it, which is no call of its own, too.
@@ -144,6 +150,11 @@ func (r *loadWriter) Trace(t *analyzer.Trace) error {
 		database = t.Spans[0].Statement.Session.Database
 	}
 	r.tell(c, database)
+	if o := c.Content; o != nil {
+		if n, ok := o.Note.(noted); ok && n.uuid != "" && len(r.uuids) < maxSources {
+			r.uuids[database] = n.uuid
+		}
+	}
 	key, err := r.session(c, database)
 	if err != nil {
 		return err
@@ -245,9 +256,13 @@ func (r *loadWriter) call(t *analyzer.Trace) load.Call {
 		r.gapped++
 	}
 	if o := c.Content; o != nil {
-		l.Args, l.Kwargs, l.Params, l.Answer = o.Args, o.Kwargs, o.Params, o.Result
+		l.Args, l.Kwargs, l.Params, l.Query, l.Fields, l.Form, l.Answer = o.Args, o.Kwargs, o.Params, o.Query, o.Fields, o.Form, o.Result
 		if n, ok := o.Note.(noted); ok {
 			l.Digest, l.Minted = n.digest, n.minted
+		}
+		if o.Unread {
+			lacks = append(lacks, "query")
+			r.unread++
 		}
 		if o.Secret {
 			r.secret++
@@ -257,7 +272,7 @@ func (r *loadWriter) call(t *analyzer.Trace) load.Call {
 	if l.Digest == "" && c.Error == "" && c.Transport != rpclog.HTTP {
 		r.blank++
 	}
-	if c.Verb == "POST" && l.Args == nil && l.Kwargs == nil && l.Params == nil {
+	if c.Verb == "POST" && l.Args == nil && l.Kwargs == nil && l.Params == nil && l.Fields == nil {
 		lacks = append(lacks, "arguments")
 		r.bare++
 	}
@@ -273,8 +288,9 @@ func (r *loadWriter) finish(out io.Writer, rec analyzer.Recording) error {
 	if err := r.writer.Close(); err != nil {
 		return err
 	}
+	database := most(r.databases)
 	return r.writer.Amend(out, r.file, load.Header{
-		Product: most(r.products), Database: most(r.databases), DatabaseUUID: r.o.uuid, Server: most(r.servers), Start: r.start,
+		Product: most(r.products), Database: database, DatabaseUUID: cmp.Or(r.o.uuid, r.uuids[database]), Server: most(r.servers), Start: r.start,
 		Sources: r.sources[:min(len(r.sources), maxSources)], Lacks: r.missing(rec),
 	})
 }
@@ -306,7 +322,8 @@ func (r *loadWriter) missing(rec analyzer.Recording) []string {
 		list = append(list, "arguments were not kept: the load can be counted and asked what-if, not sent")
 	}
 	if r.o.rules.Any() {
-		say(r.bare, "%d calls have no arguments: no rule keeps them, they are log-ins or forms, or they were not whole")
+		say(r.bare, "%d calls have no arguments: no rule keeps them, they are of log-ins, or they were not whole")
+		say(r.unread, "%d calls have no query: no rule keeps it, it is of a log-in, or it was not whole")
 		say(r.secret, "%d calls had secrets among their arguments, which are not kept")
 	}
 	say(r.blank, "%d calls have no hash of their answer: it was not whole, too large, or of a log-in")

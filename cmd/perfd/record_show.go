@@ -105,7 +105,7 @@ func (o *loadFacts) add(c *load.Call) {
 	if c.Error != "" {
 		o.failed++
 	}
-	if c.Args != nil || c.Kwargs != nil || c.Params != nil {
+	if c.Args != nil || c.Kwargs != nil || c.Params != nil || c.Query != nil || c.Fields != nil {
 		o.sendable++
 	}
 	for word := range strings.SplitSeq(c.Lacks, ", ") {
@@ -148,6 +148,9 @@ func (o *loadFacts) print(out io.Writer, path string, h load.Header) error {
 		{"product", h.Product}, {"database", h.Database}, {"server", h.Server}, {"recorded", strings.Join(h.Sources, ", ")},
 	} {
 		fmt.Fprintf(w, "%s\t%s\n", row[0], cmp.Or(row[1], "not known"))
+	}
+	if h.DatabaseUUID != "" {
+		fmt.Fprintf(w, "database uuid\t%s\n", h.DatabaseUUID)
 	}
 	if !h.Start.IsZero() {
 		fmt.Fprintf(w, "begins\t%s\n", h.Start.UTC().Format(time.RFC3339))

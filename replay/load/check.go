@@ -137,7 +137,7 @@ func (s *Session) check() error {
 
 // check holds a call against its bounds. The arguments are the Reader's matter.
 func (c *Call) check() error {
-	for field, s := range map[string]string{"verb": c.Verb, "service": c.Service, "model": c.Model, "method": c.Method, "digest": c.Digest} {
+	for field, s := range map[string]string{"form": c.Form, "verb": c.Verb, "service": c.Service, "model": c.Model, "method": c.Method, "digest": c.Digest} {
 		if !isName(s) {
 			return fmt.Errorf("%s: %w", field, errName)
 		}
@@ -174,8 +174,12 @@ func (c *Call) mend() {
 	}
 	if !isName(c.Service) || !isName(c.Model) || !isName(c.Method) {
 		c.Service, c.Model, c.Method = "", "", ""
-		c.Args, c.Kwargs, c.Params = nil, nil, nil
+		c.drop()
 		c.lack("name")
+	}
+	if !isName(c.Form) {
+		c.drop()
+		c.lack("arguments")
 	}
 	if !isText(c.Error, maxName) {
 		c.Error = "error"
@@ -195,6 +199,11 @@ func (c *Call) mend() {
 		c.Status = 0
 	}
 	c.Statements, c.RequestBytes, c.ResponseBytes = max(c.Statements, 0), max(c.RequestBytes, 0), max(c.ResponseBytes, 0)
+}
+
+// drop leaves out what users sent and saw.
+func (c *Call) drop() {
+	c.Args, c.Kwargs, c.Params, c.Query, c.Fields, c.Form, c.Answer = nil, nil, nil, nil, nil, "", nil
 }
 
 // lack adds to what is missing of a call.

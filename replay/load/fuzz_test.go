@@ -17,6 +17,8 @@ func FuzzReader(f *testing.F) {
 	head := "perfd-load 1\n" + `{"load":{"version":1,"start":"2031-01-02T03:04:05Z","lacks":["a"]}}` + "\n"
 	f.Add([]byte(head+`{"session":{"id":"s1","login":"user1","transport":"tryton"}}`+"\n"+`{"call":{"seq":1,"session":"s1","at":5,"duration":7,"transport":"tryton","path":"/db/","args":[[1],{"a":"b"}],"minted":[{"model":"a","ids":[1]}],"status":200}}`+"\n"+`{"end":{"calls":1,"sessions":1}}`+"\n"), true)
 	f.Add([]byte(head+`{"call":{"path":"/a/%2e%2e/b","model":"<b>"}}`), true)
+	f.Add([]byte(head+`{"session":{"id":"s1","transport":"http"}}`+"\n"+`{"call":{"seq":1,"session":"s1","at":5,"transport":"http","verb":"POST","path":"/a","query":[["a","b"]],"fields":[["a",{"b":[1]}],["c","",{"filename":"d","type":"e/f","size":7}]],"form":"multipart","status":200}}`+"\n"+`{"end":{"calls":1,"sessions":1}}`+"\n"), true)
+	f.Add([]byte(head+`{"session":{"id":"s1","transport":"http"}}`+"\n"+`{"call":{"seq":1,"session":"s1","transport":"http","query":[["a"]]}}`), true)
 	f.Add([]byte("perfd-load 2\n"), true)
 	f.Add([]byte("\x28\xb5\x2f\xfd\x04\x00"), false)
 	f.Add(write(f, Config{Rules: mustRules(f, "*:*")}, Call{Model: "a", Args: json.RawMessage(`[1]`)}), false)
@@ -51,9 +53,18 @@ func FuzzReader(f *testing.F) {
 			if s, ok := r.Session(c.Session); !ok || s.check() != nil || c.check() != nil || strings.Contains(c.Path, "..") && strings.Contains(c.Path, "/../") {
 				t.Fatalf("got %+v", c)
 			}
-			for _, raw := range []json.RawMessage{c.Args, c.Kwargs, c.Params, c.Answer} {
+			for _, raw := range []json.RawMessage{c.Args, c.Kwargs, c.Params, c.Query, c.Fields, c.Answer} {
 				if len(raw) > 0 && !json.Valid(raw) || deeper(raw, 20) {
 					t.Fatalf("got %s", raw)
+				}
+			}
+			for _, raw := range []json.RawMessage{c.Query, c.Fields} {
+				fields, err := ParseFields(raw)
+				if err != nil {
+					t.Fatalf("%s: %v", raw, err)
+				}
+				if again, err := ParseFields(FormatFields(fields)); err != nil || len(again) != len(fields) {
+					t.Fatalf("%s: %v", raw, err)
 				}
 			}
 		}
@@ -73,9 +84,9 @@ func FuzzWriter(f *testing.F) {
 		if _, err := w.Session(Session{ID: login, Login: login, Transport: "jsonrpc", Database: path}); err != nil {
 			t.Fatal(err)
 		}
-		for _, kind := range []string{"jsonrpc", "tryton"} {
+		for _, kind := range []string{"jsonrpc", "tryton", "http"} {
 			c := Call{
-				Session: login, Transport: kind, Model: model, Method: method, Path: path, Verb: method, Error: login, Args: args, Kwargs: kwargs, Params: args,
+				Session: login, Transport: kind, Model: model, Method: method, Path: path, Verb: method, Error: login, Args: args, Kwargs: kwargs, Params: args, Query: args, Fields: kwargs, Form: method,
 				Duration: time.Duration(n), RequestBytes: n, Status: int(n), Minted: []Minted{{model, []int64{n}}},
 			}
 			if err := w.Call(c); err != nil {
@@ -85,7 +96,7 @@ func FuzzWriter(f *testing.F) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, calls := read(t, out.Bytes()); len(calls) != 2 {
+		if _, calls := read(t, out.Bytes()); len(calls) != 3 {
 			t.Fatalf("%d calls", len(calls))
 		}
 	})

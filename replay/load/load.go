@@ -15,7 +15,7 @@ type Header struct {
 	Product string `json:"product,omitempty"`
 	// Database is the name of the captured database, or its alias; a replay refuses to write to it.
 	Database string `json:"database,omitempty"`
-	// DatabaseUUID is the captured database's database.uuid, as far as whoever recorded it said.
+	// DatabaseUUID is the captured database's database.uuid, as far as an answer told it, or whoever recorded it.
 	DatabaseUUID string `json:"database_uuid,omitempty"`
 	// Server is the address that most calls went to: a replay refuses to write to it. Empty if not known.
 	Server string `json:"server,omitempty"`
@@ -74,6 +74,13 @@ type Call struct {
 	Kwargs json.RawMessage `json:"kwargs,omitempty"`
 	// Params is the request where it is not args and kwargs: the params of a JSON-RPC route that is not call_kw.
 	Params json.RawMessage `json:"params,omitempty"`
+	// Query and Fields are the query and the form of a plain route, as ParseFields reads them. Nil if there is none, or it is
+	// not kept.
+	Query  json.RawMessage `json:"query,omitempty"`
+	Fields json.RawMessage `json:"fields,omitempty"`
+	// Form is how the arguments travelled where there are several ways: FormExecute or FormExecuteKW to Odoo's object
+	// service, FormURLEncoded or FormMultipart to a plain route. Empty in files of before there was this member.
+	Form string `json:"form,omitempty"`
 
 	Status int `json:"status"`
 	// Error is the name of the error in the answer, whatever the status: odoo.exceptions.UserError.
@@ -95,7 +102,7 @@ type Call struct {
 
 	// Lacks says, in words with commas, what is missing of it: "request" and "response" (bytes lost), "start" (the
 	// connection was open before the recording), "answer" (none seen), "statements", "arguments" (over a bound, not
-	// decoded, or not kept).
+	// decoded, or not kept), "query" (not kept, or not decoded).
 	Lacks string `json:"lacks,omitempty"`
 }
 

@@ -224,7 +224,7 @@ func (r *Reader) checkCall(c *Call) error {
 	case c.At < r.last.At:
 		return fmt.Errorf("it begins before the call before it: %w", errOrder)
 	}
-	for _, raw := range []json.RawMessage{c.Args, c.Kwargs, c.Params, c.Answer} {
+	for _, raw := range []json.RawMessage{c.Args, c.Kwargs, c.Params, c.Query, c.Fields, c.Answer} {
 		if deeper(raw, r.cfg.Depth) {
 			return fmt.Errorf("nesting of arguments: %w", ErrBound)
 		}
@@ -234,6 +234,11 @@ func (r *Reader) checkCall(c *Call) error {
 	}
 	if err := kindOf(c.Kwargs, '{'); err != nil {
 		return fmt.Errorf("kwargs: %w", err)
+	}
+	for _, raw := range []json.RawMessage{c.Query, c.Fields} {
+		if _, err := ParseFields(raw); err != nil {
+			return fmt.Errorf("query or fields: %w: %w", ErrFormat, err)
+		}
 	}
 	return nil
 }

@@ -9,13 +9,20 @@ import (
 
 // redact leaves in a call what the rules let stand: its arguments or none, and aliases in the place of values.
 func (w *Writer) redact(c *Call) {
-	had := c.Args != nil || c.Kwargs != nil || c.Params != nil
-	rule, keep := w.cfg.Rules.of(c.Model)
+	had := c.Args != nil || c.Kwargs != nil || c.Params != nil || c.Fields != nil
+	model := c.Model
+	if c.Transport == "http" && model == "" {
+		model = modelOf(c)
+	}
+	rule, keep := w.cfg.Rules.of(model)
 	if c.Transport == "http" && (!keep || !rule.all) {
 		w.redactPath(c)
 	}
 	if !keep {
-		c.Args, c.Kwargs, c.Params, c.Answer = nil, nil, nil, nil
+		if c.Query != nil {
+			c.lack("query")
+		}
+		c.drop()
 		if had {
 			c.lack("arguments")
 		}
@@ -28,8 +35,9 @@ func (w *Writer) redact(c *Call) {
 	c.Args = x.text(c.Args, '[', func(v *jsontree.Value) { x.positional(v, c) })
 	c.Kwargs = x.text(c.Kwargs, '{', x.named)
 	c.Params = x.text(c.Params, 0, x.named)
-	if had && x.failed {
-		c.Args, c.Kwargs, c.Params = nil, nil, nil
+	c.Query, c.Fields = x.redactFields(c.Query, c.Path), x.redactFields(c.Fields, c.Path)
+	if x.failed {
+		c.drop()
 		c.lack("arguments")
 	} else if x.changed {
 		c.lack("values")

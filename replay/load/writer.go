@@ -187,7 +187,8 @@ func (w *Writer) Call(c Call) error {
 	}
 	err := w.line(record{Call: &c})
 	if errors.Is(err, errLong) {
-		c.Args, c.Kwargs, c.Params, c.Answer, c.Minted = nil, nil, nil, nil, nil
+		c.drop()
+		c.Minted = nil
 		c.lack("arguments")
 		err = w.line(record{Call: &c})
 	}

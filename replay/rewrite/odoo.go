@@ -119,7 +119,7 @@ func (w *walker) action(v *jsontree.Value) {
 func (w *walker) path(path string) string {
 	parts := strings.Split(path, "/")
 	model := ""
-	if strings.HasPrefix(path, "/web/content/") || strings.HasPrefix(path, "/web/image/") {
+	if attachments(path) {
 		model = "ir.attachment"
 	}
 	changed := false

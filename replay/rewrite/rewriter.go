@@ -36,14 +36,14 @@ func (r *Rewriter) Changes() bool { return r.Shift != 0 }
 
 // parts are the JSON texts of a call.
 type parts struct {
-	args, kwargs, params jsontree.Value
+	args, kwargs, params, query, fields jsontree.Value
 }
 
 func parse(c *load.Call) (p parts, err error) {
 	for _, part := range []struct {
 		text json.RawMessage
 		into *jsontree.Value
-	}{{c.Args, &p.args}, {c.Kwargs, &p.kwargs}, {c.Params, &p.params}} {
+	}{{c.Args, &p.args}, {c.Kwargs, &p.kwargs}, {c.Params, &p.params}, {c.Query, &p.query}, {c.Fields, &p.fields}} {
 		if len(part.text) > 0 {
 			if *part.into, err = jsontree.Parse(part.text, jsontree.Config{}); err != nil {
 				return p, fmt.Errorf("read arguments: %w", err)
@@ -66,6 +66,8 @@ func (r *Rewriter) walk(w *walker, c *load.Call, p *parts) {
 		w.odooCall(c.Model, c.Method, &p.args, &p.kwargs)
 	}
 	w.object(&p.params)
+	w.form(&p.query, c.Path)
+	w.form(&p.fields, c.Path)
 }
 
 // Refs are the records made by the load that a call names. The target is asked, as a user, for the fields of models
@@ -116,7 +118,7 @@ func (r *Rewriter) Apply(c *load.Call) (load.Call, error) {
 	for _, part := range []struct {
 		text *json.RawMessage
 		from *jsontree.Value
-	}{{&out.Args, &p.args}, {&out.Kwargs, &p.kwargs}, {&out.Params, &p.params}} {
+	}{{&out.Args, &p.args}, {&out.Kwargs, &p.kwargs}, {&out.Params, &p.params}, {&out.Query, &p.query}, {&out.Fields, &p.fields}} {
 		if len(*part.text) > 0 {
 			*part.text = part.from.Append(make([]byte, 0, len(*part.text)+16))
 		}

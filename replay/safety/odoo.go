@@ -1,6 +1,7 @@
 package safety
 
 import (
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -38,10 +39,19 @@ var odooRoutes = map[string]Tier{
 	"/web/action/load": Effective, "/web/dataset/load": Effective, "/web/webclient": Effective, "/web/view": Write, "/web/action/run": Dangerous,
 	"/web/dataset/resequence": Write, "/mail/message/post": Dangerous, "/mail/message": Write, "/mail/action": Effective, "/mail/data": Effective,
 	"/mail/thread/data": Effective, "/mail/thread/messages": Effective, "/mail/init_messaging": Effective, "/mail/load_message_failures": Effective,
-	"/mail/inbox/messages": Effective, "/payment": Dangerous, "/web/binary/upload": Write,
+	"/mail/inbox/messages": Effective, "/payment": Dangerous, "/web/binary/upload": Write, "/website/form": Dangerous, "/mass_mailing": Dangerous, "/my/security": Dangerous,
 }
 
+// odoo is the tier of a call. A form is a write, whatever its route is known for: what it does stands in its fields.
 func odoo(c *load.Call) Tier {
+	t := odooCall(c)
+	if c.Transport == "http" && c.Verb != http.MethodGet && c.Verb != http.MethodHead && t < Write {
+		return Write
+	}
+	return t
+}
+
+func odooCall(c *load.Call) Tier {
 	switch {
 	case c.Service == "db" || strings.HasSuffix(c.Path, "/db") && strings.HasPrefix(c.Path, "/xmlrpc"):
 		return Excluded

@@ -3,18 +3,21 @@ package export
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/perfd/perfd/client/xmlrpc"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -73,7 +76,8 @@ func calls() *memory {
 	keyed := read(`[[7],["name"]]`)
 	keyed.Path, keyed.Service, keyed.Session = "/jsonrpc", "object", "s2"
 	xml := read(`[[1]]`)
-	xml.Transport, xml.Path = "xmlrpc", "/xmlrpc/2/object"
+	xml.Transport, xml.Path, xml.Service = "xmlrpc", "/xmlrpc/2/object", "object"
+	form := load.Call{Transport: "http", Verb: "POST", Path: "/web/export/csv", Fields: json.RawMessage(`[["a","b"]]`), Form: load.FormURLEncoded}
 	climbs := read(`[[1]]`)
 	climbs.Path = "/web/../../etc/passwd"
 	host := read(`[[1]]`)
@@ -82,10 +86,10 @@ func calls() *memory {
 	at.Path = "@evil.example/x"
 	hostile := read(`[[1],{"__proto__":{"x":1},"a":"</script>"}]`)
 	hostile.Path, hostile.Session = "/web/dataset/call_kw/res.partner/rea'd", evil
-	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile)
+	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile, form)
 }
 
-var wantLeft = map[string]int64{leftWrite: 1, leftDangerous: 1, leftArguments: 1, leftForm: 1, leftPath: 3}
+var wantLeft = map[string]int64{leftWrite: 2, leftDangerous: 1, leftArguments: 1, leftPath: 3}
 
 func TestHAR(t *testing.T) {
 	var out bytes.Buffer
@@ -93,7 +97,7 @@ func TestHAR(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done.Calls != 3 || done.Sessions != 3 || !reflect.DeepEqual(done.Left, wantLeft) {
+	if done.Calls != 4 || done.Sessions != 3 || !reflect.DeepEqual(done.Left, wantLeft) {
 		t.Errorf("%+v", done)
 	}
 	var har struct {
@@ -115,7 +119,7 @@ func TestHAR(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &har); err != nil {
 		t.Fatal(err)
 	}
-	if har.Log.Version != "1.2" || har.Log.Creator.Name != "perfd" || len(har.Log.Entries) != 3 {
+	if har.Log.Version != "1.2" || har.Log.Creator.Name != "perfd" || len(har.Log.Entries) != 4 {
 		t.Fatalf("%+v", har.Log)
 	}
 	e := har.Log.Entries[0]
@@ -131,7 +135,7 @@ func TestHAR(t *testing.T) {
 		t.Errorf("a call with its key: %s", text)
 	}
 	for _, e := range har.Log.Entries {
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "staging.example:8069" || !json.Valid([]byte(e.Request.PostData.Text)) {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "staging.example:8069" || !json.Valid([]byte(e.Request.PostData.Text)) && e.Request.PostData.MimeType != "text/xml" {
 			t.Errorf("%s %s", e.Request.URL, e.Request.PostData.Text)
 		}
 	}
@@ -153,7 +157,7 @@ func TestK6(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if done.Calls != 4 || done.Sessions != 3 || done.Left[leftWrite] != 0 || done.Left[leftDangerous] != 1 {
+	if done.Calls != 5 || done.Sessions != 3 || done.Left[leftWrite] != 0 || done.Left[leftForm] != 1 || done.Left[leftDangerous] != 1 {
 		t.Errorf("%+v", done)
 	}
 	script := out.String()
@@ -183,13 +187,101 @@ func TestK6(t *testing.T) {
 		}
 		sessions = append(sessions, s)
 	}
-	if len(sessions) != 3 || len(sessions[0].Calls) != 2 || sessions[0].Login != "login of s1" || sessions[1].Calls[0].At != 4000 || sessions[1].Calls[0].Kind != "keyed" {
+	if len(sessions) != 3 || len(sessions[0].Calls) != 3 || sessions[0].Login != "login of s1" || sessions[1].Calls[0].At != 4000 || sessions[1].Calls[0].Kind != "keyed" {
 		t.Errorf("%+v", sessions)
 	}
 	for _, harm := range []string{"</script>", "\u2028", "alert(`"} {
 		if strings.Contains(strings.ReplaceAll(before, `alert(`+"`"+`${1}`+"`"+`)`, ""), harm) {
 			t.Errorf("%q stands in the script", harm)
 		}
+	}
+}
+
+// TestForms: what goes out is in the form that it had, with places for who the user is.
+func TestForms(t *testing.T) {
+	call := func(transport, service, method, form, args, kwargs string) load.Call {
+		c := load.Call{Transport: transport, Service: service, Method: method, Form: form, Verb: "POST", Path: "/jsonrpc", Args: json.RawMessage(args)}
+		if service == "object" {
+			c.Model = "res.partner"
+		}
+		if kwargs != "" {
+			c.Kwargs = json.RawMessage(kwargs)
+		}
+		return c
+	}
+	list := []load.Call{
+		call("xmlrpc", "object", "read", "execute_kw", `[[1],["a<b"]]`, `{"limit":5}`), call("xmlrpc", "object", "read", "execute", `[[1],["name"]]`, ""), call("xmlrpc", "object", "read", "", `[[1]]`, ""),
+		call("xmlrpc", "common", "version", "", ``, ""), call("xmlrpc", "object", "read", "", `["\u0001"]`, ""), call("xmlrpc", "report", "read", "", `[]`, ""),
+		call("jsonrpc", "object", "read", "execute", `[[1], ["name"]]`, ""), call("jsonrpc", "object", "read", "execute", `[]`, ""), call("jsonrpc", "common", "version", "", `[]`, ""),
+		{Transport: "http", Verb: "GET", Path: "/web/image", Query: json.RawMessage(`[["model","res.partner"],["data",{"a":"b & c"}],["db","prod"],["session_id","x"]]`)},
+		{Transport: "http", Verb: "GET", Path: "/web/image", Query: json.RawMessage(`[["access_token","(secret)"]]`)},
+		{Transport: "http", Verb: "GET", Path: "/web/image", Lacks: "query"},
+	}
+	list[3].Path, list[0].Path, list[1].Path = "/xmlrpc/2/common", "/xmlrpc/2/object", "/xmlrpc/object"
+	var out bytes.Buffer
+	done, err := HAR(&out, odoo(list...), "http://server", Config{})
+	if err != nil || done.Calls != 8 || done.Left[leftForm] != 1 || done.Left[leftExcluded] != 1 || done.Left[leftArguments] != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	var har struct {
+		Log struct {
+			Entries []struct {
+				Request struct {
+					URL         string
+					QueryString []header
+					PostData    struct{ MimeType, Text string }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &har); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range har.Log.Entries {
+		text := e.Request.PostData.Text
+		if e.Request.PostData.MimeType == "text/xml" {
+			method, params, err := xmlrpc.Call([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = fmt.Sprint(method, params)
+		}
+		got = append(got, strings.TrimSpace(strings.TrimPrefix(e.Request.URL, "http://server")+" "+text)+strings.TrimPrefix(fmt.Sprint(e.Request.QueryString), "[]"))
+	}
+	jsonRPC := func(id int, rest string) string {
+		return fmt.Sprintf(`/jsonrpc {"jsonrpc":"2.0","method":"call","id":%d,"params":{"service":%s}}`, id, rest)
+	}
+	want := []string{
+		"/xmlrpc/2/object execute_kw[DATABASE 0 PASSWORD res.partner read [[1] [a<b]] map[limit:5]]",
+		"/xmlrpc/object execute[DATABASE 0 PASSWORD res.partner read [1] [name]]",
+		"/xmlrpc/2/object execute_kw[DATABASE 0 PASSWORD res.partner read [[1]]]",
+		"/xmlrpc/2/common version[]",
+		jsonRPC(7, `"object","method":"execute","args":["DATABASE",0,"PASSWORD","res.partner","read",[1], ["name"]]`),
+		jsonRPC(8, `"object","method":"execute","args":["DATABASE",0,"PASSWORD","res.partner","read"]`),
+		jsonRPC(9, `"common","method":"version","args":[]`),
+		"/web/image?model=res.partner&data=%7B%22a%22%3A%22b+%26+c%22%7D[{model res.partner} {data {\"a\":\"b & c\"}}]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	out.Reset()
+	if _, err := K6(&out, odoo(list...), Config{}); err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(out.String(), "JSON.parse(")
+	text, _, _ = strings.Cut(text, "),\n")
+	var k6 k6Session
+	if err := errors.Join(json.Unmarshal([]byte(text), &text), json.Unmarshal([]byte(text), &k6)); err != nil || len(k6.Calls) != 8 {
+		t.Fatalf("%v, %d calls", err, len(k6.Calls))
+	}
+	var body string
+	if err := json.Unmarshal(k6.Calls[1].Body, &body); err != nil || k6.Calls[1].Kind != "xml" || k6.Calls[4].Form != "execute" || k6.Calls[3].Kind != "version" ||
+		k6.Calls[7].Query != "model=res.partner&data=%7B%22a%22%3A%22b+%26+c%22%7D" {
+		t.Errorf("%v, %+v", err, k6.Calls)
+	}
+	if method, params, err := xmlrpc.Call([]byte(body)); err != nil || fmt.Sprint(method, params) != "execute[res.partner read [1] [name]]" {
+		t.Errorf("%s %v, %v", method, params, err)
 	}
 }
 
@@ -234,7 +326,8 @@ func TestAnythingIsData(t *testing.T) {
 		make := func() load.Call {
 			return load.Call{
 				Session: rapid.String().Draw(t, "session"), Path: "/" + rapid.String().Draw(t, "path"), Verb: rapid.SampledFrom([]string{"GET", "POST", "X"}).Draw(t, "verb"),
-				Model: rapid.String().Draw(t, "model"), Method: "read", Transport: rapid.SampledFrom([]string{"jsonrpc", "json2", "http", "tryton"}).Draw(t, "transport"),
+				Model: rapid.String().Draw(t, "model"), Method: "read", Transport: rapid.SampledFrom([]string{"jsonrpc", "json2", "http", "tryton", "xmlrpc"}).Draw(t, "transport"),
+				Service: rapid.SampledFrom([]string{"", "object", "common"}).Draw(t, "service"), Query: json.RawMessage(rapid.SampledFrom([]string{`[["a","</script>"],["b\u2028",{"c":"&"}]]`, `[1]`, ``}).Draw(t, "query")),
 				Args: json.RawMessage(rapid.SampledFrom([]string{`[1]`, `["</script>"]`, `{}`}).Draw(t, "args")), Kwargs: json.RawMessage(`{}`), Error: rapid.String().Draw(t, "error"),
 			}
 		}

@@ -2,14 +2,18 @@ package export
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/perfd/perfd/client/xmlrpc"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -75,7 +79,7 @@ type harRequest struct {
 	Version     string     `json:"httpVersion"`
 	Cookies     []struct{} `json:"cookies"`
 	Headers     []header   `json:"headers"`
-	Query       []struct{} `json:"queryString"`
+	Query       []header   `json:"queryString"`
 	Body        *postData  `json:"postData,omitempty"`
 	HeadersSize int        `json:"headersSize"`
 	BodySize    int        `json:"bodySize"`
@@ -115,7 +119,7 @@ type timings struct {
 }
 
 func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
-	base.Path, base.RawPath, base.RawQuery, base.Fragment = r.Path, "", "", ""
+	base.Path, base.RawPath, base.RawQuery, base.Fragment = r.Path, "", r.Query, ""
 	first := min(max(c.First, 0), c.Duration)
 	if first == 0 {
 		first = c.Duration
@@ -125,7 +129,7 @@ func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
 		SQL: milliseconds(c.SQL), Queries: c.Statements,
 		Timings: timings{Wait: milliseconds(first), Receive: milliseconds(c.Duration - first)},
 		Request: harRequest{
-			Method: r.Verb, URL: base.String(), Version: "HTTP/1.1", Cookies: []struct{}{}, Headers: []header{}, Query: []struct{}{},
+			Method: r.Verb, URL: base.String(), Version: "HTTP/1.1", Cookies: []struct{}{}, Headers: []header{}, Query: queryOf(r),
 			HeadersSize: -1, BodySize: len(r.Body),
 		},
 		Response: harResponse{
@@ -137,21 +141,55 @@ func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
 		e.Response.Content.MimeType = "text/html"
 		return e
 	}
-	body := r.Body
-	if r.Kind == "keyed" {
-		body = keyed(c, body)
+	body, kind := r.Body, "application/json"
+	switch r.Kind {
+	case "keyed":
+		body = keyed(c, r)
+	case "xml":
+		body, kind = keyedXML(body), xmlKind
+	case "version":
+		kind = xmlKind
 	}
-	e.Request.Headers = append(e.Request.Headers, header{"Content-Type", "application/json"})
-	e.Request.Body = &postData{MimeType: "application/json", Text: string(body)}
-	e.Request.BodySize = len(body)
+	e.Request.Headers = append(e.Request.Headers, header{"Content-Type", kind})
+	e.Request.Body = &postData{MimeType: kind, Text: string(body)}
+	e.Request.BodySize, e.Response.Content.MimeType = len(body), kind
 	return e
 }
 
+const xmlKind = "text/xml"
+
+// queryOf is a page's query by its names.
+func queryOf(r *request) []header {
+	all := []header{}
+	for part := range strings.SplitSeq(r.Query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		if part != "" && err1 == nil && err2 == nil {
+			all = append(all, header{name, value})
+		}
+	}
+	return all
+}
+
+// keyedXML puts places for the database, the user's id and the password in front of a call's parameters.
+func keyedXML(body []byte) []byte {
+	key, err := xmlrpc.AppendCall(nil, "", "DATABASE", 0, "PASSWORD")
+	_, key, ok := bytes.Cut(key, paramsBegin)
+	if key, _, _ = bytes.Cut(key, []byte("</params>")); err != nil || !ok {
+		return body
+	}
+	before, after, _ := bytes.Cut(body, paramsBegin)
+	return slices.Concat(before, paramsBegin, key, after)
+}
+
+var paramsBegin = []byte("<params>\n")
+
 // keyed is a message of /jsonrpc, with places for the database, the user's id and the password.
-func keyed(c *load.Call, args []byte) []byte {
-	inside := args[1 : len(args)-1]
+func keyed(c *load.Call, r *request) []byte {
+	inside := r.Body[1 : len(r.Body)-1]
 	all := fmt.Appendf(nil, `["DATABASE",0,"PASSWORD",%s]`, inside)
-	params := message(member{"service", []byte(`"object"`)}, member{"method", []byte(`"execute_kw"`)}, member{"args", all})
+	params := message(member{"service", []byte(`"object"`)}, member{"method", quoted(r.Form)}, member{"args", all})
 	return message(member{"jsonrpc", []byte(`"2.0"`)}, member{"method", []byte(`"call"`)}, member{"id", number(c.Seq)}, member{"params", params})
 }
 

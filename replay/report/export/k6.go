@@ -24,12 +24,14 @@ type k6Session struct {
 }
 
 type k6Call struct {
-	At   float64         `json:"at"` // milliseconds
-	Name string          `json:"name"`
-	Verb string          `json:"verb"`
-	Path string          `json:"path"`
-	Kind string          `json:"kind"`
-	Body json.RawMessage `json:"body,omitempty"`
+	At    float64         `json:"at"` // milliseconds
+	Name  string          `json:"name"`
+	Verb  string          `json:"verb"`
+	Path  string          `json:"path"`
+	Query string          `json:"query,omitempty"` // encoded
+	Kind  string          `json:"kind"`
+	Form  string          `json:"form,omitempty"`
+	Body  json.RawMessage `json:"body,omitempty"`
 }
 
 // K6 writes a load as a script for k6: a scenario for each session, which signs in and makes its calls when they are due. All
@@ -58,8 +60,12 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 		if done.Calls == 1 {
 			begin = call.At
 		}
+		body := r.Body
+		if r.Kind == "xml" || r.Kind == "version" {
+			body = quoted(string(body))
+		}
 		sessions[i].Calls = append(sessions[i].Calls, k6Call{
-			At: milliseconds(call.At - begin), Name: name(call), Verb: r.Verb, Path: r.Path, Kind: r.Kind, Body: r.Body,
+			At: milliseconds(call.At - begin), Name: name(call), Verb: r.Verb, Path: r.Path, Query: r.Query, Kind: r.Kind, Form: r.Form, Body: body,
 		})
 		return nil
 	})

@@ -3,16 +3,19 @@
 package export
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"github.com/perfd/perfd/client/xmlrpc"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/safety"
 )
@@ -59,7 +62,7 @@ const (
 	leftDangerous = "reaches beyond the database"
 	leftExcluded  = "bus, sessions and files"
 	leftArguments = "arguments not kept"
-	leftForm      = "XML-RPC, or another form that cannot be exported"
+	leftForm      = "forms, and others that cannot be exported"
 	leftPath      = "a path that is none"
 	leftBound     = "beyond the bounds of the export"
 )
@@ -68,10 +71,15 @@ const (
 type request struct {
 	Verb string
 	Path string
-	Body []byte
-	// Kind is "web" (a session's cookie), "json2" (a key), "tryton" (a session's token) or "keyed" (the user's id and
-	// password stand in the body: Body is the arguments behind them).
+	// Query is that of a page, encoded; empty if there is none.
+	Query string
+	Body  []byte
+	// Kind is "web" (a session's cookie), "json2" (a key), "tryton" (a session's token), "keyed" or "xml" (the user's id and
+	// password stand in the body: Body is what follows them, in a list or as a call without them) or "version" (a call of
+	// XML-RPC for which nobody logs in).
 	Kind string
+	// Form is the method of Odoo's object service by which the arguments travel.
+	Form string
 }
 
 // each calls f for the calls that may be exported.
@@ -82,7 +90,7 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 	if database == "" {
 		database = h.Database
 	}
-	var bytes int64
+	var size int64
 	for {
 		call, err := from.Next()
 		if errors.Is(err, io.EOF) {
@@ -96,14 +104,14 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 			return fmt.Errorf("read load: %w", err)
 		}
 		r, why := c.request(h.Product, database, &call)
-		if why == "" && (done.Calls >= c.MaxCalls || bytes+int64(len(r.Body)) > c.MaxBytes) {
+		if why == "" && (done.Calls >= c.MaxCalls || size+int64(len(r.Body)+len(r.Query)) > c.MaxBytes) {
 			why = leftBound
 		}
 		if why != "" {
 			done.Left[why]++
 			continue
 		}
-		bytes += int64(len(r.Body))
+		size += int64(len(r.Body) + len(r.Query))
 		done.Calls++
 		if err := f(&call, r); err != nil {
 			return err
@@ -148,11 +156,14 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 		if why := r.jsonRPC(call); why != "" {
 			return nil, why
 		}
-	case "http":
-		if call.Verb != http.MethodGet {
-			return nil, leftForm
+	case "xmlrpc":
+		if why := r.xmlRPC(call); why != "" {
+			return nil, why
 		}
-		r.Verb = http.MethodGet
+	case "http":
+		if why := r.page(call); why != "" {
+			return nil, why
+		}
 	default:
 		return nil, leftForm
 	}
@@ -165,12 +176,22 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 func (r *request) jsonRPC(call *load.Call) string {
 	params := call.Params
 	switch {
+	case call.Path == "/jsonrpc" && call.Service == "common":
+		params = message(member{"service", []byte(`"common"`)}, member{"method", quoted(call.Method)}, member{"args", first(call.Args, []byte("[]"))})
 	case call.Path == "/jsonrpc":
 		if call.Service != "object" || call.Args == nil {
 			return leftForm
 		}
-		r.Kind = "keyed"
-		r.Body = fmt.Appendf(nil, "[%s,%s,%s,%s]", quoted(call.Model), quoted(call.Method), call.Args, first(call.Kwargs, []byte("{}")))
+		r.Kind, r.Form = "keyed", formOf(call)
+		args := bytes.TrimSpace(call.Args)
+		switch inner := bytes.TrimSpace(args[1 : len(args)-1]); {
+		case r.Form != load.FormExecute:
+			r.Body = fmt.Appendf(nil, "[%s,%s,%s,%s]", quoted(call.Model), quoted(call.Method), args, first(call.Kwargs, []byte("{}")))
+		case len(inner) == 0:
+			r.Body = fmt.Appendf(nil, "[%s,%s]", quoted(call.Model), quoted(call.Method))
+		default:
+			r.Body = fmt.Appendf(nil, "[%s,%s,%s]", quoted(call.Model), quoted(call.Method), inner)
+		}
 		return ""
 	case params == nil && call.Args == nil:
 		return leftArguments
@@ -179,6 +200,74 @@ func (r *request) jsonRPC(call *load.Call) string {
 			member{"kwargs", first(call.Kwargs, []byte("{}"))})
 	}
 	r.Body = message(member{"jsonrpc", []byte(`"2.0"`)}, member{"method", []byte(`"call"`)}, member{"id", number(call.Seq)}, member{"params", params})
+	return ""
+}
+
+// formOf is the method of the object service by which a call's arguments travel.
+func formOf(call *load.Call) string {
+	if call.Form == load.FormExecute && len(call.Kwargs) == 0 {
+		return load.FormExecute
+	}
+	return load.FormExecuteKW
+}
+
+// xmlRPC is a call of XML-RPC, in the client's own encoding.
+func (r *request) xmlRPC(call *load.Call) string {
+	var args []any
+	var kwargs map[string]any
+	if err := errors.Join(decode(call.Args, &args), decode(call.Kwargs, &kwargs)); err != nil {
+		return leftForm
+	}
+	method, params := call.Method, args
+	switch {
+	case call.Service == "common":
+		r.Kind = "version"
+	case call.Service != "object":
+		return leftForm
+	case call.Args == nil:
+		return leftArguments
+	default:
+		r.Kind, r.Form = "xml", formOf(call)
+		method, params = r.Form, []any{call.Model, call.Method}
+		switch {
+		case r.Form == load.FormExecute:
+			params = append(params, args...)
+		case kwargs != nil:
+			params = append(params, args, kwargs)
+		default:
+			params = append(params, args)
+		}
+	}
+	body, err := xmlrpc.AppendCall(nil, method, params...)
+	if err != nil {
+		return leftForm // a text that XML cannot carry
+	}
+	if r.Body = body; !strings.HasPrefix(r.Path, "/xmlrpc/") {
+		r.Path = "/xmlrpc/2/object"
+	}
+	return ""
+}
+
+func decode(text json.RawMessage, into any) error {
+	if len(text) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return d.Decode(into) //nolint:wrapcheck // nobody is told
+}
+
+// page is a page or a file, with its query. The database is that of the session.
+func (r *request) page(call *load.Call) string {
+	if call.Verb != http.MethodGet {
+		return leftForm
+	}
+	fields, err := load.ParseFields(call.Query)
+	if err != nil || strings.Contains(call.Lacks, "query") || bytes.Contains(call.Query, quoted(load.Hidden)) {
+		return leftArguments
+	}
+	fields = slices.DeleteFunc(fields, func(f load.Field) bool { return f.Name == "db" || f.Name == "session_id" })
+	r.Verb, r.Query = http.MethodGet, load.EncodeFields(fields)
 	return ""
 }
 
