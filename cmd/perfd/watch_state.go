@@ -48,6 +48,9 @@ func (w *watcher) State() web.State {
 	if n, ok := clockNotice(w.front.links()); ok {
 		s.Notices = append(slices.Clone(s.Notices), n)
 	}
+	if n, ok := w.health.losses.notice(time.Now()); ok {
+		s.Notices = append(slices.Clone(s.Notices), n)
+	}
 	return s
 }
 
