@@ -73,6 +73,9 @@ func (h *health) run(ctx context.Context) error {
 		h.losses.tell(now)
 		h.tellLinks()
 		h.tellClock()
+		for _, j := range h.w.logs {
+			j.tell(h.w.log)
+		}
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
@@ -166,6 +169,7 @@ func (w *watcher) self() metrics.Self {
 			}
 			return list
 		},
+		Logs: w.logFigures,
 		Engine: func() metrics.Engine {
 			r := w.front.recording()
 			return metrics.Engine{

@@ -5,17 +5,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/web"
 )
 
 // What connections lack is worth telling from lossGaps places in lossWindow on, if these are more than one in
-// lossRare packets; it is on the pages for lossShown after that. A connection that is cut off lacks its end, and that
-// is no trouble.
+// lossRare packets, or from lossBytes on, if these are more than one in lossShare; it is on the pages for lossShown
+// after that. A connection that is cut off lacks its end, and that is no trouble.
 const (
 	lossWindow = 10 * time.Second
 	lossGaps   = 3
 	lossRare   = 2000
+	lossBytes  = 64 << 10
+	lossShare  = 100
 	lossShown  = 10 * time.Minute
 )
 
@@ -25,10 +28,10 @@ type losses struct {
 	told             time.Time // when packets or results were
 	packets, results int64     // lost, as told
 
-	window     time.Time // when it began
-	seen, gaps int64     // packets and gaps before it
-	warned     time.Time
-	last       atomic.Int64 // Unix nanoseconds: when the gaps were last worth telling
+	window time.Time          // when it began
+	before analyzer.Recording // what was counted then
+	warned time.Time
+	last   atomic.Int64 // Unix nanoseconds: when the gaps were last worth telling
 }
 
 // tell tells what was lost since it was told last, and not every moment.
@@ -52,7 +55,7 @@ func (l *losses) tell(now time.Time) {
 // tellGaps tells of connections that lack bytes, whoever lost them.
 func (l *losses) tellGaps(now time.Time) {
 	rec := l.w.front.recording()
-	if worthTelling(rec.Packets-l.seen, rec.Gaps-l.gaps) {
+	if worthTelling(&l.before, &rec) {
 		l.last.Store(now.UnixNano())
 		if now.Sub(l.warned) >= complainEvery {
 			l.warned = now
@@ -60,11 +63,15 @@ func (l *losses) tellGaps(now time.Time) {
 		}
 	}
 	if now.Sub(l.window) >= lossWindow {
-		l.window, l.seen, l.gaps = now, rec.Packets, rec.Gaps
+		l.window, l.before = now, rec
 	}
 }
 
-func worthTelling(packets, gaps int64) bool { return gaps >= lossGaps && gaps*lossRare >= packets }
+func worthTelling(before, now *analyzer.Recording) bool {
+	gaps, lost := now.Gaps-before.Gaps, now.LostBytes-before.LostBytes
+	return gaps >= lossGaps && gaps*lossRare >= now.Packets-before.Packets ||
+		lost >= lossBytes && lost*lossShare >= now.Bytes-before.Bytes
+}
 
 // notice words for the pages what connections lacked a short while ago.
 func (l *losses) notice(now time.Time) (n web.Notice, ok bool) {

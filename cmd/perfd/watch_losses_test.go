@@ -32,6 +32,7 @@ func TestLossesAreTold(t *testing.T) {
 		out.Reset()
 		now = now.Add(d)
 		f.rec.Packets, f.rec.Gaps, f.rec.LostBytes = f.rec.Packets+packets, f.rec.Gaps+gaps, f.rec.LostBytes+bytes
+		f.rec.Bytes += 1000 * packets
 		l.tell(now)
 		return out.String()
 	}
@@ -66,4 +67,8 @@ func TestLossesAreTold(t *testing.T) {
 		t.Errorf("the pages say %+v", n)
 	}
 	quiet("told already", after(time.Second, 100, 0, 0))
+	quiet("a long file is cut off", after(time.Minute, 100_000, 1, 100_000))
+	if said := after(time.Minute, 10_000, 1, 30_000_000); !strings.Contains(said, "connections lack bytes") {
+		t.Errorf("said %q of a long stretch", said)
+	}
 }

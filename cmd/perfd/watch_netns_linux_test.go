@@ -98,6 +98,11 @@ func testInterfaceDown(t *testing.T) {
 		status, body := d.get("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "no interface is up")
 	})
+	until(t, "the pages and the figures tell", func() bool {
+		state, _ := d.source("d0")
+		_, text := d.get("/metrics")
+		return state == "down" && strings.Contains(text, `perfd_interface_up{interface="d0"} 0`) && strings.Contains(text, `perfd_interface_downs_total{interface="d0"} 1`)
+	})
 	if status, _ := d.get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: status %d while an interface is down", status)
 	}
@@ -138,9 +143,10 @@ func testDiskFull(t *testing.T) {
 	if w.metric("store_errors_total") == 0 {
 		t.Error("no error is counted")
 	}
+	until(t, "the pages say so", func() bool { return strings.Contains(w.condition().Store.Error, "full") })
 	until(t, "lost calls are counted", func() bool {
 		o.call(50, "meanwhile")
-		return w.metric("store_lost_traces_total") > 0
+		return w.metric("store_lost_traces_total") > 0 && w.condition().Store.Lost > 0
 	})
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
@@ -149,6 +155,7 @@ func testDiskFull(t *testing.T) {
 	until(t, "writing goes on", func() bool { status, _ := w.get("/readyz"); return status == http.StatusOK })
 	w.sees(o, "after", 0)
 	w.well()
+	until(t, "the pages say that it is mended", func() bool { return w.condition().Store.Error == "" })
 	w.end()
 	s, err := store.Open(w.store, store.Config{})
 	if err != nil {

@@ -78,7 +78,7 @@ func (w *watch) get(path string) (status int, body string) {
 func (w *watch) metric(name string) float64 {
 	w.t.Helper()
 	_, text := w.get("/metrics")
-	m := regexp.MustCompile(`(?m)^perfd_` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
+	m := regexp.MustCompile(`(?m)^(?:perfd_)?` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
 	if m == nil {
 		return 0
 	}
