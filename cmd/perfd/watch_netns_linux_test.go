@@ -56,6 +56,7 @@ func testHost(t *testing.T) {
 	t.Run("interface down and up", testInterfaceDown)
 	t.Run("packets lost on the way", testPacketLoss)
 	t.Run("packets lost to the tap", testMirrorLoss)
+	t.Run("image", testImage)
 	t.Run("disk full", testDiskFull)
 	t.Run("disk that cannot be written", testReadOnly)
 }
