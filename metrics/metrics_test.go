@@ -113,6 +113,7 @@ func TestCounts(t *testing.T) {
 		`perfd_other_exchanges_total{class="poll"} 1`,
 		`perfd_findings_total{rule="n-plus-one"} 1`,
 		`perfd_tap_dropped_packets_total 1`,
+		`perfd_clock_steps_total 4`,
 		`perfd_interface_up{interface="eth0"} 0`,
 		`perfd_log_up{log="postgresql"} 1`,
 		`perfd_log_up{log="odoo"} 0`,
