@@ -17,10 +17,12 @@ import (
 // TestLiveProxy lets users work with a real trytond through perfd's proxies, and trytond with PostgreSQL, and
 // compares what they saw with what trytond noted.
 func TestLiveProxy(t *testing.T) {
+	var all truth.Share
+	add := func(s truth.Share) { all.Right, all.Of = all.Right+s.Right, all.Of+s.Of }
 	t.Run("TCP", func(t *testing.T) {
 		pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
 		to := proxy.Address{Network: "tcp", Host: pg.Addr.String()}
-		proxied(t, pg, proxy.PostgreSQLConfig{Upstream: to}, anyPort, lab.Route{Host: "127.0.0.1"})
+		add(proxied(t, pg, proxy.PostgreSQLConfig{Upstream: to}, anyPort, lab.Route{Host: "127.0.0.1"}))
 	})
 	t.Run("TLS", func(t *testing.T) {
 		pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{TLS: true})
@@ -30,9 +32,9 @@ func TestLiveProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		to := proxy.Address{Network: "tcp", Host: pg.Addr.String()}
-		proxied(t, pg, proxy.PostgreSQLConfig{
+		add(proxied(t, pg, proxy.PostgreSQLConfig{
 			Upstream: to, TLS: proxy.ServerTLS{Mode: "verify-full", RootCert: pg.CA}, Certificate: &own, RequireTLS: true,
-		}, anyPort, lab.Route{Host: "127.0.0.1", SSLMode: "require"})
+		}, anyPort, lab.Route{Host: "127.0.0.1", SSLMode: "require"}))
 	})
 	t.Run("Unix socket", func(t *testing.T) {
 		pg := lab.TrytonPostgreSQL(t, lab.PostgresConfig{})
@@ -42,8 +44,9 @@ func TestLiveProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		proxied(t, pg, proxy.PostgreSQLConfig{Upstream: to}, from, lab.Route{Host: folder, Port: 5432})
+		add(proxied(t, pg, proxy.PostgreSQLConfig{Upstream: to}, from, lab.Route{Host: folder, Port: 5432}))
 	})
+	atLeast(t, "statements given to the right call in all forms", all, 97)
 }
 
 var anyPort = proxy.Address{Network: "tcp", Host: "127.0.0.1:0"}
@@ -55,8 +58,8 @@ const (
 )
 
 // proxied starts a proxy in front of pg that listens on from, a trytond that reaches it by route, and a proxy in
-// front of that. Route's port, if 0, is the first proxy's.
-func proxied(t *testing.T, pg *lab.Postgres, c proxy.PostgreSQLConfig, from proxy.Address, route lab.Route) {
+// front of that, and returns how many statements went to the right call. Route's port, if 0, is the first proxy's.
+func proxied(t *testing.T, pg *lab.Postgres, c proxy.PostgreSQLConfig, from proxy.Address, route lab.Route) truth.Share {
 	t.Helper()
 	var got collector
 	h := newHouse(&got)
@@ -102,6 +105,7 @@ func proxied(t *testing.T, pg *lab.Postgres, c proxy.PostgreSQLConfig, from prox
 	}
 	score := liveScore(t, server.TruthByBackend(calls), got.byBackend())
 	atLeast(t, "statements given to the right call", score.Attributed, byPackets)
+	return score.Attributed
 }
 
 func listen(t *testing.T, a proxy.Address) net.Listener {

@@ -35,6 +35,19 @@ func (c *selfCollector) tapFamilies(s Self) {
 		each(prometheus.CounterValue, "interface_packets_total", "Packets by interface.", func(i Interface) float64 { return float64(i.Packets) })
 		each(prometheus.CounterValue, "interface_downs_total", "Times an interface went down or away.", func(i Interface) float64 { return float64(i.Downs) })
 	}
+	if list := s.Logs; list != nil {
+		each := func(kind prometheus.ValueType, name, help string, value func(Log) float64) {
+			c.add(kind, name, help, "log", func(e emit) {
+				for _, l := range list() {
+					e(value(l), l.Name)
+				}
+			})
+		}
+		each(prometheus.GaugeValue, "log_up", "Whether a log that is followed can be read.", func(l Log) float64 { return truth(l.Up) })
+		each(prometheus.CounterValue, "log_lines_total", "Lines of a log.", func(l Log) float64 { return float64(l.Lines) })
+		each(prometheus.CounterValue, "log_rotations_total", "Times a log went on in another file, or from its beginning.", func(l Log) float64 { return float64(l.Rotations) })
+		each(prometheus.GaugeValue, "log_behind_bytes", "What stands in a log and is not read.", func(l Log) float64 { return float64(l.Behind) })
+	}
 }
 
 func (c *selfCollector) proxyFamilies(s Self) {

@@ -53,6 +53,7 @@ func full() Self {
 	return Self{
 		Tap:        func() Tap { return Tap{Packets: 10, Bytes: 1000, Drops: 1, Freezes: 2, Errors: 3, ClockSteps: 4} },
 		Interfaces: func() []Interface { return []Interface{{"lo", true, 9, 0}, {"eth0", false, 1, 2}} },
+		Logs:       func() []Log { return []Log{{"postgresql", true, 7, 1, 2}, {Name: "odoo"}} },
 		Proxies: func() []Proxy {
 			return []Proxy{{Listen: "127.0.0.1:8070", Up: true, Open: 1, Connections: 2, Requests: 3, FromClients: 4, ToClients: 5, Refused: 6, UpstreamErrors: 7},
 				{Listen: "127.0.0.1:6432", ClientTLS: 8, UpstreamTLS: 9}}
@@ -112,7 +113,13 @@ func TestCounts(t *testing.T) {
 		`perfd_other_exchanges_total{class="poll"} 1`,
 		`perfd_findings_total{rule="n-plus-one"} 1`,
 		`perfd_tap_dropped_packets_total 1`,
+		`perfd_clock_steps_total 4`,
 		`perfd_interface_up{interface="eth0"} 0`,
+		`perfd_log_up{log="postgresql"} 1`,
+		`perfd_log_up{log="odoo"} 0`,
+		`perfd_log_lines_total{log="postgresql"} 7`,
+		`perfd_log_rotations_total{log="postgresql"} 1`,
+		`perfd_log_behind_bytes{log="postgresql"} 2`,
 		`perfd_proxy_upstream_up{listen="127.0.0.1:8070"} 1`,
 		`perfd_proxy_open_connections{listen="127.0.0.1:8070"} 1`,
 		`perfd_proxy_connections_total{listen="127.0.0.1:8070"} 2`,

@@ -8,6 +8,7 @@ import (
 type Self struct {
 	Tap        func() Tap
 	Interfaces func() []Interface
+	Logs       func() []Log
 	Proxies    func() []Proxy
 	Engine     func() Engine
 	Queues     func() []Queue
@@ -28,6 +29,15 @@ type Interface struct {
 	Name           string
 	Up             bool
 	Packets, Downs int64
+}
+
+// Log is a log that is followed.
+type Log struct {
+	Name      string // postgresql or odoo, the label of its series
+	Up        bool   // it can be read
+	Lines     int64
+	Rotations int64 // times another file took its place, or it was written anew
+	Behind    int64 // bytes that are written and not read
 }
 
 // Proxy is one way through perfd.

@@ -112,6 +112,7 @@ func (w *watch) statements(method string) (n int64) {
 type row struct {
 	Detail     string
 	Statements int64
+	Gaps       []string
 }
 
 func (w *watch) rows(method string) []row {

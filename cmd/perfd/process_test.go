@@ -62,11 +62,17 @@ func startPerfdAs(t *testing.T, who *syscall.Credential, args ...string) *perfdP
 	if who != nil { // who may not enter the folder of the test's binary
 		self = "/proc/self/exe"
 	}
-	p := &perfdProcess{t: t, cmd: exec.Command(self, args...), said: make(chan string, 1024), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), runAsPerfd+"=1")
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), runAsPerfd+"=1")
 	if who != nil {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	}
+	return startCommand(t, cmd)
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *perfdProcess {
+	t.Helper()
+	p := &perfdProcess{t: t, cmd: cmd, said: make(chan string, 1024), ended: make(chan struct{})}
 	p.cmd.Stdout = io.MultiWriter(&p.out, &teller{to: p.said})
 	// A pipe of our own: that of StderrPipe must be read to its end before Wait.
 	r, w, err := os.Pipe()

@@ -60,6 +60,7 @@ type watcher struct {
 	started time.Time
 	pages   atomic.Pointer[web.Server] // nil where none are served
 	notices atomic.Pointer[[]web.Notice]
+	logs    []*journal
 
 	front  front
 	queue  *sidecar.Queue
@@ -118,6 +119,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 		w.log.Warn("capabilities are kept", "why", err)
 	}
 	w.announce(t, pages)
+	w.logs = w.journals()
 
 	// Two lives: the front and all that feeds it end with ctx; what is behind them ends when they have nothing more.
 	back, abandon := context.WithCancel(context.WithoutCancel(ctx))
@@ -131,7 +133,7 @@ func runWatch(ctx context.Context, t terminal, c *config.Config, input func() co
 	})
 	front.Go(func() error { return w.health.run(ctx) })
 	front.Go(func() error { return w.reloads(ctx, hup, input) })
-	front.Go(func() error { return w.logs(ctx) })
+	front.Go(func() error { return w.follow(ctx) })
 	front.Go(func() error { return w.examine(ctx) })
 	if pages != nil {
 		front.Go(func() error { return w.serve(ctx, pages) })

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,54 @@ func (w *watch) well() {
 	}
 }
 
+// packets is how many passed the tap's filter, those dropped included.
+func (w *watch) packets() float64 {
+	return w.metric("tap_packets_total") + w.metric("tap_dropped_packets_total")
+}
+
+// condition is what the pages tell of a watch.
+type condition struct {
+	Taps []tapped
+	Shed struct {
+		Level  int
+		Detail string
+		Bytes  float64
+	}
+	Store struct {
+		Error string
+		Lost  int64
+	}
+	Notices []notice
+}
+
+type tapped struct {
+	Name, State, Detail string
+	Drops               int64
+}
+
+type notice struct{ Severity, Title string }
+
+func (w *watch) condition() condition {
+	w.t.Helper()
+	_, body := w.get("/api/v1/state")
+	var told struct{ State condition }
+	if err := json.Unmarshal([]byte(body), &told); err != nil {
+		w.t.Fatalf("state: %v: %.300s", err, body)
+	}
+	return told.State
+}
+
+// source is the state, in a word, and the details of one of what a watch taps.
+func (w *watch) source(name string) (state, detail string) {
+	w.t.Helper()
+	for _, tap := range w.condition().Taps {
+		if tap.Name == name {
+			return tap.State, tap.Detail
+		}
+	}
+	return "", ""
+}
+
 // TestWatchFaults has one perfd watch while things go wrong, one after the other.
 func TestWatchFaults(t *testing.T) {
 	if !canTap(t) {
@@ -53,6 +102,10 @@ func TestWatchFaults(t *testing.T) {
 			for _, addr := range []string{o.addr, pg.Addr.String()} {
 				sendGarbage(t, addr)
 			}
+			// What is no HTTP and no PostgreSQL is told apart, and does no harm.
+			until(t, "it is counted", func() bool {
+				return w.metric(`connections_total{protocol="other"}`) > 0 && w.metric(`encrypted_connections_total{protocol="http"}`) > 0
+			})
 		}},
 		{"PostgreSQL restarted", func(t *testing.T) {
 			stop, calls := make(chan struct{}), make(chan int)
@@ -71,13 +124,26 @@ func TestWatchFaults(t *testing.T) {
 			pg.Stop()
 			pg.Start()
 			close(stop)
-			if n := <-calls; n == 0 {
+			n := <-calls
+			if n == 0 {
 				t.Error("no calls were made meanwhile")
 			}
+			// Those that PostgreSQL refused are shown as what they were.
+			until(t, "the calls of that time are told", func() bool {
+				_, text := w.get("/metrics")
+				return len(w.rows("meanwhile")) == min(n, 1000) && strings.Contains(text, `perfd_calls_total{method="meanwhile",model="res.partner",outcome="error"`)
+			})
 		}},
 		{"many connections", func(t *testing.T) {
-			dropConnections(t, 20_000, o.addr)
-			dropConnections(t, 500, pg.Addr.String()) // each is a process there
+			const conns, processes = 100_000, 500 // each is a process at PostgreSQL
+			threads, packets := w.metric("go_goroutines"), w.packets()
+			dropConnections(t, conns, o.addr)
+			dropConnections(t, processes, pg.Addr.String())
+			until(t, "their packets are told", func() bool { return w.packets() >= packets+3*conns })
+			if n := w.metric("go_goroutines"); n > threads+10 {
+				t.Errorf("%v goroutines, %v before", n, threads)
+			}
+			t.Logf("%v of %v packets were dropped, %.0f MiB in use", w.metric("tap_dropped_packets_total"), w.packets(), w.metric("memory_used_bytes")/(1<<20))
 		}},
 		{"a client that reads nothing", func(t *testing.T) {
 			// Pages that nobody reads must not hold anybody up.
@@ -190,6 +256,11 @@ func TestWatchStalled(t *testing.T) {
 		o.call(1, "again")
 		return w.kept("again") > 0 && w.metric("shed_level") == 0
 	})
+	until(t, "the pages tell of dropped packets, and of what connections lack", func() bool {
+		c := w.condition()
+		return slices.ContainsFunc(c.Taps, func(tap tapped) bool { return tap.Name == "ring" && tap.Drops > 0 }) &&
+			slices.ContainsFunc(c.Notices, func(n notice) bool { return strings.HasPrefix(n.Title, "Connections lack bytes") })
+	})
 	w.sees(o, "after", 0)
 	w.well()
 	w.end()
@@ -214,18 +285,8 @@ func TestWatchShedsAndCounts(t *testing.T) {
 	if n := w.metric(`shed_bytes_total{protocol="http"}`); n != 0 {
 		t.Errorf("%v bytes of HTTP are left out too", n)
 	}
-	_, body := w.get("/api/v1/state")
-	var shown struct {
-		State struct {
-			Shed struct {
-				Level  int
-				Detail string
-				Bytes  float64
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(body), &shown); err != nil || shown.State.Shed.Level != 3 || shown.State.Shed.Detail != "single calls" || shown.State.Shed.Bytes < bytes {
-		t.Errorf("%v: the pages show %+v of %v bytes", err, shown.State.Shed, bytes)
+	if shown := w.condition().Shed; shown.Level != 3 || shown.Detail != "single calls" || shown.Bytes < bytes {
+		t.Errorf("the pages show %+v of %v bytes", shown, bytes)
 	}
 	w.end()
 }
@@ -297,7 +358,9 @@ func TestWatchLogRotated(t *testing.T) {
 		"log_min_duration_statement": "0", "log_file_mode": "0600",
 	}})
 	o := newOffice(t, pg)
-	w := startWatch(t, "--rpc-port", o.port, "--pg-log", pg.Log)
+	absent := filepath.Join(t.TempDir(), "odoo.log")
+	w := startWatch(t, "--rpc-port", o.port, "--pg-log", pg.Log, "--odoo-log", absent)
+	w.await(`log cannot be read.*odoo\.log.*no such file yet`)
 	until(t, "the log is followed", func() bool {
 		o.call(1, "first")
 		return w.statements("first") > 0
@@ -312,6 +375,17 @@ func TestWatchLogRotated(t *testing.T) {
 		}
 	}
 	sees("before")
+	if state, detail := w.source(pg.Log); state != "up" || !strings.HasSuffix(detail, " lines") {
+		t.Errorf("the pages say of the log: %s, %s", state, detail)
+	}
+	if state, detail := w.source(absent); state != "blind" || detail != "no such file yet" {
+		t.Errorf("the pages say of a log that is not there: %s, %s", state, detail)
+	}
+	if n := w.metric(`log_up{log="postgresql"}`) - w.metric(`log_up{log="odoo"}`); n != 1 {
+		t.Error("the figures do not tell which log is read")
+	}
+	write(t, absent, []byte("now it is there\n"))
+	w.await(`log is read again.*odoo\.log`)
 	if err := os.Rename(pg.Log, pg.Log+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -323,5 +397,15 @@ func TestWatchLogRotated(t *testing.T) {
 	})
 	sees("after")
 	w.well()
+	if n := w.metric(`log_rotations_total{log="postgresql"}`); n != 1 {
+		t.Errorf("%v rotations are told", n)
+	}
+	until(t, "the pages tell of it", func() bool {
+		state, detail := w.source(pg.Log)
+		return state == "up" && strings.HasSuffix(detail, ", rotated 1 time")
+	})
+	if w.metric(`log_up{log="odoo"}`) != 1 {
+		t.Error("a log that came later is not read")
+	}
 	w.end()
 }

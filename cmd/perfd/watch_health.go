@@ -32,11 +32,10 @@ type health struct {
 
 	measured *memory
 
-	told             time.Time // when losses were
-	packets, results int64     // lost, as told
-	steps            int64     // of the clock, as told
-	links            map[string]capture.LinkState
-	servers          roll
+	losses  losses
+	steps   int64 // of the clock, as told
+	links   map[string]capture.LinkState
+	servers roll
 }
 
 func newHealth(w *watcher) *health {
@@ -44,7 +43,7 @@ func newHealth(w *watcher) *health {
 	if share := float64(c.CPU); share > 0 && share <= 1 {
 		runtime.GOMAXPROCS(1)
 	}
-	return &health{w: w, shedder: sidecar.NewShedder(sidecar.ShedConfig{}), measured: newMemory(int64(c.Memory)), links: make(map[string]capture.LinkState)}
+	return &health{w: w, losses: losses{w: w}, shedder: sidecar.NewShedder(sidecar.ShedConfig{}), measured: newMemory(int64(c.Memory)), links: make(map[string]capture.LinkState)}
 }
 
 // level is what is left out now; any goroutine may ask.
@@ -71,31 +70,17 @@ func (h *health) run(ctx context.Context) error {
 			h.w.log.Warn("load", "left out", level.String(), "before", before.String(),
 				"texts", s.Texts, "statements", s.Statements, "calls", s.Calls, "bytes not decoded", s.HTTPBytes+s.SQLBytes)
 		}
-		h.tellLosses(now)
+		h.losses.tell(now)
 		h.tellLinks()
 		h.tellClock()
+		for _, j := range h.w.logs {
+			j.tell(h.w.log)
+		}
 		if now.Sub(found) >= findEvery {
 			found = now
 			h.w.front.rediscover()
 			h.servers.tell(h.w)
 		}
-	}
-}
-
-// tellLosses tells what was lost since it was told last, and not every moment.
-func (h *health) tellLosses(now time.Time) {
-	if now.Sub(h.told) < complainEvery {
-		return
-	}
-	packets, results := h.w.front.links().Drops, h.w.queue.Stats().Dropped
-	if n := packets - h.packets; n > 0 {
-		h.w.log.Warn("packets were dropped: perfd was too slow, or kept from running", "packets", n, "all", packets)
-	}
-	if n := results - h.results; n > 0 {
-		h.w.log.Warn("calls were dropped: the store was too slow", "calls", n, "all", results)
-	}
-	if packets > h.packets || results > h.results {
-		h.told, h.packets, h.results = now, packets, results
 	}
 }
 
@@ -184,6 +169,7 @@ func (w *watcher) self() metrics.Self {
 			}
 			return list
 		},
+		Logs: w.logFigures,
 		Engine: func() metrics.Engine {
 			r := w.front.recording()
 			return metrics.Engine{

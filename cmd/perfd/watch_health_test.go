@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/config"
@@ -41,6 +42,28 @@ func TestTellLinks(t *testing.T) {
 	f.list[0].State, f.list[1].State = capture.LinkDown, capture.LinkUp
 	if got := said(); !strings.Contains(got, `level=WARN msg="interface cannot be tapped" interface=lo`) || !strings.Contains(got, `msg="interface is tapped again" interface=ifb0`) {
 		t.Errorf("after a change:\n%s", got)
+	}
+}
+
+// That the clock was set is said once for each time, and figures and pages have it from the same place.
+func TestTellClock(t *testing.T) {
+	var out bytes.Buffer
+	f := &lossy{}
+	h := &health{w: &watcher{log: slog.New(slog.NewTextHandler(&out, nil)), front: f}}
+	for _, tt := range []struct {
+		steps int64
+		ahead time.Duration
+		want  string
+	}{{0, 0, ""}, {1, time.Hour, `level=WARN msg="the system's clock was set: what ran at that moment has wrong times" times=1 "shown ahead of it by"=1h0m0s`}, {1, time.Hour, ""}, {3, 0, "times=2"}} {
+		out.Reset()
+		f.stats.Steps, f.stats.ClockAhead = tt.steps, tt.ahead
+		h.tellClock()
+		if said := out.String(); (said == "") != (tt.want == "") || !strings.Contains(said, tt.want) {
+			t.Errorf("after %d steps: said %q, want %q", tt.steps, said, tt.want)
+		}
+	}
+	if got := h.w.self().Tap().ClockSteps; got != 3 {
+		t.Errorf("the figures say %d steps", got)
 	}
 }
 

@@ -4,32 +4,89 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/follow"
+	"github.com/perfd/perfd/metrics"
 	"github.com/perfd/perfd/odoolog"
 	"github.com/perfd/perfd/sqltrace/pglog"
+	"github.com/perfd/perfd/web"
 )
 
-// logs follows the logs that the settings name, until ctx is done.
-func (w *watcher) logs(ctx context.Context) error {
+// journal is a log that the settings name.
+type journal struct {
+	*follow.Follower
+	name string // of its series
+	path string
+	to   follow.Handler
+	told string // why it cannot be read, as told
+}
+
+// journals makes the followers of the logs that the settings name.
+func (w *watcher) journals() (list []*journal) {
 	c := w.settings.Load()
-	group, ctx := errgroup.WithContext(ctx)
 	if c.PGLog.Path != "" {
-		group.Go(func() error {
-			e := errands{w.front.parts()}
-			return quiet(follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll, Caught: e.caught}).Run(ctx, e))
-		})
+		e := errands{w.front.parts()}
+		f := follow.New(follow.Config{Path: c.PGLog.Path, Poll: logPoll, Caught: e.caught})
+		list = append(list, &journal{Follower: f, name: "postgresql", path: c.PGLog.Path, to: e})
 	}
 	if c.OdooLog.Path != "" {
 		lines := odoolog.New(odoolog.Config{}, w.writer.agreement)
-		group.Go(func() error { return quiet(follow.New(follow.Config{Path: c.OdooLog.Path}).Run(ctx, reading{lines})) })
+		list = append(list, &journal{Follower: follow.New(follow.Config{Path: c.OdooLog.Path}), name: "odoo", path: c.OdooLog.Path, to: reading{lines}})
+	}
+	return list
+}
+
+// follow reads the logs until ctx is done.
+func (w *watcher) follow(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, j := range w.logs {
+		group.Go(func() error { return quiet(j.Run(ctx, j.to)) })
 	}
 	return group.Wait()
+}
+
+// tap is the log for the pages.
+func (j *journal) tap() web.Tap {
+	s := j.Stats()
+	t := web.Tap{Name: j.path, Kind: "log", State: "up", Bytes: s.Bytes}
+	switch n := s.Rotations + s.Truncated; {
+	case s.Problem != "":
+		t.State, t.Detail = "blind", s.Problem
+	case n > 0:
+		t.Detail = figures.Plural(s.Lines, "line") + ", rotated " + figures.Plural(n, "time")
+	default:
+		t.Detail = figures.Plural(s.Lines, "line")
+	}
+	return t
+}
+
+// tell tells of a log that cannot be read, and when it can again.
+func (j *journal) tell(log *slog.Logger) {
+	switch problem := j.Stats().Problem; {
+	case problem == j.told:
+	case problem != "":
+		log.Warn("log cannot be read", "file", j.path, "why", problem)
+		j.told = problem
+	default:
+		log.Info("log is read again", "file", j.path)
+		j.told = ""
+	}
+}
+
+// logFigures are the logs for Prometheus.
+func (w *watcher) logFigures() (list []metrics.Log) {
+	for _, j := range w.logs {
+		s := j.Stats()
+		list = append(list, metrics.Log{Name: j.name, Up: s.Problem == "", Lines: s.Lines, Rotations: s.Rotations + s.Truncated, Behind: s.Behind})
+	}
+	return list
 }
 
 // openLog makes the decoder of PostgreSQL's log, if the settings name one.

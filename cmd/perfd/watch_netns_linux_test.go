@@ -3,15 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
-
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +55,8 @@ func testHost(t *testing.T) {
 	tool(t, "ip", "link set lo up")
 	t.Run("interface down and up", testInterfaceDown)
 	t.Run("packets lost on the way", testPacketLoss)
+	t.Run("packets lost to the tap", testMirrorLoss)
+	t.Run("image", testImage)
 	t.Run("disk full", testDiskFull)
 	t.Run("disk that cannot be written", testReadOnly)
 }
@@ -101,55 +99,17 @@ func testInterfaceDown(t *testing.T) {
 		status, body := d.get("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "no interface is up")
 	})
+	until(t, "the pages and the figures tell", func() bool {
+		state, _ := d.source("d0")
+		_, text := d.get("/metrics")
+		return state == "down" && strings.Contains(text, `perfd_interface_up{interface="d0"} 0`) && strings.Contains(text, `perfd_interface_downs_total{interface="d0"} 1`)
+	})
 	if status, _ := d.get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: status %d while an interface is down", status)
 	}
 	tool(t, "ip", "link set d0 up")
 	until(t, "ready again", func() bool { status, _ := d.get("/readyz"); return status == http.StatusOK })
 	d.end()
-	w.end()
-}
-
-// testPacketLoss has the loopback drop packets: TCP sends them again, in another order, and nothing of it may show.
-func testPacketLoss(t *testing.T) {
-	o := newOffice(t, nil)
-	w := startWatch(t, "--rpc-port", o.port, "--pg-port", "1", "--evidence-process", "off")
-	w.sees(o, "before", 0)
-	// A bucket of a few packets drops what comes in a burst; netem, which drops at random, is not everywhere.
-	if out, err := exec.Command("tc", strings.Fields("qdisc add dev lo root netem loss 5%")...).CombinedOutput(); err != nil {
-		t.Logf("netem: %v: %s", err, bytes.TrimSpace(out))
-		tool(t, "tc", "qdisc add dev lo root tbf rate 40mbit burst 70kb limit 100kb")
-	}
-	const people, calls = 6, 25
-	large := strings.Repeat("x", 20<<10)
-	var wg sync.WaitGroup
-	for range people {
-		wg.Go(func() {
-			for range calls {
-				if status, err := o.ask("lossy", large); err != nil || status != http.StatusOK {
-					t.Errorf("status %d, %v", status, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	said := tool(t, "tc", "-s qdisc show dev lo")
-	tool(t, "tc", "qdisc del dev lo root")
-	m := regexp.MustCompile(`Sent \d+ bytes (\d+) pkt \(dropped (\d+),`).FindStringSubmatch(said)
-	if m == nil {
-		t.Fatalf("tc says %s", said)
-	}
-	sent, _ := strconv.Atoi(m[1])
-	dropped, _ := strconv.Atoi(m[2])
-	t.Logf("%d packets were sent and %d dropped", sent, dropped)
-	if dropped == 0 {
-		t.Errorf("nothing was dropped: %s", said)
-	}
-	if !soon(func() bool { return w.kept("lossy") == people*calls }) {
-		t.Errorf("%d of %d calls are seen", w.kept("lossy"), people*calls)
-	}
-	w.sees(o, "after", 0)
-	w.well()
 	w.end()
 }
 
@@ -184,9 +144,10 @@ func testDiskFull(t *testing.T) {
 	if w.metric("store_errors_total") == 0 {
 		t.Error("no error is counted")
 	}
+	until(t, "the pages say so", func() bool { return strings.Contains(w.condition().Store.Error, "full") })
 	until(t, "lost calls are counted", func() bool {
 		o.call(50, "meanwhile")
-		return w.metric("store_lost_traces_total") > 0
+		return w.metric("store_lost_traces_total") > 0 && w.condition().Store.Lost > 0
 	})
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
@@ -195,6 +156,7 @@ func testDiskFull(t *testing.T) {
 	until(t, "writing goes on", func() bool { status, _ := w.get("/readyz"); return status == http.StatusOK })
 	w.sees(o, "after", 0)
 	w.well()
+	until(t, "the pages say that it is mended", func() bool { return w.condition().Store.Error == "" })
 	w.end()
 	s, err := store.Open(w.store, store.Config{})
 	if err != nil {

@@ -158,39 +158,46 @@ func TestWatchPlayed(t *testing.T) {
 		return
 	}
 	for _, name := range []string{"odoo18-a", "tryton60-a"} {
-		t.Run(name, func(t *testing.T) {
-			fromFile := filepath.Join(t.TempDir(), "file.db")
-			mustAnalyze(t, fixtures.Path(t, name), "--store", fromFile)
-			rpc, pg := rpclog.New(rpclog.Config{}, nil), sqltrace.New(sqltrace.Config{}, nil)
-			script, err := play.Read(bytes.NewReader(fixtures.Tap(t, name)), rpc, pg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			player, err := play.Open(script, play.Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer player.Close()
-			args := []string{"--evidence-process", "off"}
-			for _, recorded := range script.Ports() {
-				flag := "--pg-port"
-				if recorded >= 8000 {
-					flag = "--rpc-port"
-				}
-				args = append(args, flag, strconv.Itoa(int(player.Port(recorded))))
-			}
-			w := startWatch(t, args...)
-			if err := player.Run(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			w.end()
-			want, got := contents(t, fromFile), contents(t, w.store)
-			if len(want) < 50 {
-				t.Fatalf("%d calls and statements in the file", len(want))
-			}
-			equalLists(t, want, got)
-		})
+		t.Run(name, func(t *testing.T) { playWatched(t, name, func(run func()) { run() }) })
 	}
+}
+
+// playWatched plays a recording onto loopback, in conditions that around brings about, and holds what a watch stores
+// of it against what analyze does.
+func playWatched(t *testing.T, name string, around func(run func())) {
+	t.Helper()
+	fromFile := filepath.Join(t.TempDir(), "file.db")
+	mustAnalyze(t, fixtures.Path(t, name), "--store", fromFile)
+	rpc, pg := rpclog.New(rpclog.Config{}, nil), sqltrace.New(sqltrace.Config{}, nil)
+	script, err := play.Read(bytes.NewReader(fixtures.Tap(t, name)), rpc, pg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	player, err := play.Open(script, play.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer player.Close()
+	args := []string{"--evidence-process", "off"}
+	for _, recorded := range script.Ports() {
+		flag := "--pg-port"
+		if recorded >= 8000 {
+			flag = "--rpc-port"
+		}
+		args = append(args, flag, strconv.Itoa(int(player.Port(recorded))))
+	}
+	w := startWatch(t, args...)
+	around(func() {
+		if err := player.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.end()
+	want, got := contents(t, fromFile), contents(t, w.store)
+	if len(want) < 50 {
+		t.Fatalf("%d calls and statements in the file", len(want))
+	}
+	equalLists(t, want, got)
 }
 
 // contents lists what a store has, but for times, addresses and who ran what.

@@ -32,10 +32,8 @@ func (w *watcher) State() web.State {
 		s.Shed.Detail, s.Shed.Since = sidecar.Level(left.Level).String(), w.health.since()
 	}
 	s.Taps = w.front.taps()
-	for _, path := range [...]string{c.PGLog.Path, c.OdooLog.Path} {
-		if path != "" {
-			s.Taps = append(s.Taps, web.Tap{Name: path, Kind: "log", State: "up"})
-		}
+	for _, j := range w.logs {
+		s.Taps = append(s.Taps, j.tap())
 	}
 	s.Evidence = w.front.parts().evidence()
 	if w.writer.agreement != nil {
@@ -46,6 +44,9 @@ func (w *watcher) State() web.State {
 		s.Notices = *n
 	}
 	if n, ok := clockNotice(w.front.links()); ok {
+		s.Notices = append(slices.Clone(s.Notices), n)
+	}
+	if n, ok := w.health.losses.notice(time.Now()); ok {
 		s.Notices = append(slices.Clone(s.Notices), n)
 	}
 	return s

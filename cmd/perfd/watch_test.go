@@ -78,7 +78,7 @@ func (w *watch) get(path string) (status int, body string) {
 func (w *watch) metric(name string) float64 {
 	w.t.Helper()
 	_, text := w.get("/metrics")
-	m := regexp.MustCompile(`(?m)^perfd_` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
+	m := regexp.MustCompile(`(?m)^(?:perfd_)?` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
 	if m == nil {
 		return 0
 	}
@@ -177,8 +177,8 @@ func TestWatch(t *testing.T) {
 		setup lab.TrytondConfig
 		exact float64 // least share of statements, in percent, that must go to the right call where threads are known
 	}{
-		{"one threaded process", lab.TrytondConfig{}, 99.5}, // 99.9 to 100 where the machine is not busy
-		{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.5},
+		{"one threaded process", lab.TrytondConfig{}, 99.9},
+		{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.7}, // less than 99.9 where a worker served its first calls
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lab.Alone(t)
