@@ -105,7 +105,7 @@ func (s *Server) overview(c *gin.Context, p *params) (any, error) {
 		"buckets": viewBuckets(o.Buckets, &o.Strip),
 		"heatmap": gin.H{"t0": stamp(o.Buckets.T0), "dt": seconds(o.Buckets.DT), "bounds": bounds, "counts": o.Heatmap.Counts, "max": o.Heatmap.Max},
 		"methods": viewGroups(o.Methods, o.All.Total), "users_top": viewGroups(o.Users, o.All.Total), "models": viewGroups(o.Models, o.All.Total),
-		"shapes": viewShapes(o.Shapes, o.SQL), "findings": viewFinds(o.Findings)}, nil
+		"shapes": s.names.viewShapes(o.Shapes, o.SQL), "findings": viewFinds(o.Findings)}, nil
 }
 
 // largest returns the part that took most; "" where no time was spent at all.

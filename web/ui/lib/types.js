@@ -18,7 +18,8 @@
  *
  * @typedef {{rule: string, title: string, fix: string, cost: number, spans: number[]}} CallFinding
  *
- * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string}} ShapeText
+ * @typedef {{name: string, about: string}} Named what a statement is called, and what tells it from others of that name
+ * @typedef {Named & {fingerprint: string, kind: string, text: string, tables: string[], written: string}} ShapeText
  *
  * @typedef {{call: Call, front?: {client: string, server: string, start: number, end: number}, leases: Lease[],
  *   shapes: ShapeText[], spans: Span[], findings: CallFinding[],
@@ -28,7 +29,7 @@
  *   total: number, share: number, mean: number, p50: number, p95: number, p99: number, max: number, first: number,
  *   last: number, users: number, methods: number, parts: Parts}} Group
  *
- * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string, statements: number,
+ * @typedef {Named & {fingerprint: string, kind: string, text: string, tables: string[], written: string, statements: number,
  *   calls: number, per_call: number, rows: number, bytes: number, errors: number, total: number, share: number, mean: number,
  *   p50: number, p95: number, p99: number, max: number, background: number, methods: string[]}} Shape
  *

@@ -24,7 +24,7 @@ export function Shapes({ source }) {
   const most = /** @type {Shape|undefined} */ (top.row(0))?.total ?? 0;
   const href = (/** @type {Shape} */ s) => link(`/sql/${s.fingerprint}`);
   const columns = [
-    { key: 'text', label: 'Statement', width: 'minmax(280px, 4fr)', cell: (/** @type {Shape} */ s) => html`<a class="cut" href=${href(s)} title=${s.text.slice(0, 600)} tabindex="-1"><${StatementName} text=${s.text} tables=${s.tables} /></a>` },
+    { key: 'text', label: 'Statement', width: 'minmax(280px, 4fr)', cell: (/** @type {Shape} */ s) => html`<a class="cut" href=${href(s)} title=${s.text.slice(0, 600)} tabindex="-1"><${StatementName} of=${s} /></a>` },
     { key: 'statements', label: 'Runs', width: '68px', num: true, cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.statements} />` },
     { key: 'calls', label: 'Calls', width: '60px', num: true, title: 'Calls that ran it', cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.calls} />` },
     { key: 'per_call', label: 'Per call', width: '70px', num: true, sort: false, cell: (/** @type {Shape} */ s) => html`<${Mean} x=${s.calls ? s.per_call : undefined} />` },
