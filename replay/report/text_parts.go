@@ -7,9 +7,9 @@ import (
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
-	"github.com/perfd/perfd/sqltrace"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/whatif"
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // cached tells what the client's cache answered, apart from the server.
