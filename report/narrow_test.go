@@ -51,12 +51,16 @@ func TestAttribution(t *testing.T) {
 	}{
 		{100, 92, 21, 0.98, "100 statements: 92.0 % in calls (21 % beyond doubt, the others 98 % sure on average), 8.0 % in the background."},
 		{1000, 876, 210, 0.999, "1,000 statements: 88 % in calls (21 % beyond doubt, the others 99.9 % sure on average), 12 % in the background."},
-		{5, 5, 5, 0, "5 statements: 100 % in calls (all beyond doubt), 0 % in the background."},
+		{5, 5, 5, 0, "5 statements: 100 % in calls (all beyond doubt)."},
 		{1, 0, 0, 0, "1 statement, all in the background."},
 	} {
 		if got := Attribution(analyzer.Summary{Statements: tt.all, Attributed: tt.in, Exact: tt.exact, Sure: tt.sure}); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
+	}
+	framed := analyzer.Summary{Statements: 8, Attributed: 8, Exact: 8, Shapes: []analyzer.ShapeGroup{{Text: "BEGIN", Statements: 1}, {Text: "SELECT ?", Statements: 6}, {Text: "COMMIT", Statements: 1}}}
+	if got, want := Attribution(framed), "8 statements (25 % transaction control): 100 % in calls (all beyond doubt)."; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

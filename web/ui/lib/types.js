@@ -40,7 +40,7 @@
  * @typedef {{t0: number, dt: number, bounds: number[], counts: number[][], max: number}} Heatmap
  *
  * @typedef {{from: number, to: number, seconds: number, calls: number, errors: number, users: number, sessions: number,
- *   statements: number, all_statements: number, attributed: number, rows: Record<'methods'|'users'|'models'|'shapes'|'findings', number>, waited: number, p50: number, p95: number, p99: number, max: number, rate: number, parts: Parts,
+ *   statements: number, all_statements: number, attributed: number, control: number, rows: Record<'methods'|'users'|'models'|'shapes'|'queries'|'findings', number>, waited: number, p50: number, p95: number, p99: number, max: number, rate: number, parts: Parts,
  *   largest: {part: import('./parts.js').Part, share: number}, buckets: Buckets, heatmap: Heatmap, methods: Group[],
  *   users_top: Group[], models: Group[], shapes: Shape[], findings: Finding[]}} Overview
  *

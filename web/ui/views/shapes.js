@@ -11,6 +11,9 @@ import { Table } from '../widgets/table.js';
 
 /** @typedef {import('../lib/types.js').Shape} Shape */
 
+/** What the switch chooses, in the API's words. */
+const KINDS = /** @type {Record<string, string[]>} */ ({ query: ['query', 'copy', 'other'], control: ['begin', 'commit', 'rollback', 'savepoint', 'reset'] });
+
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 export function Shapes({ source }) {
   const place = usePlace();
@@ -18,7 +21,7 @@ export function Shapes({ source }) {
   const sort = q.get('sort') ?? 'total';
   const order = q.get('order') ?? 'desc';
   const kind = q.get('kind') ?? '';
-  const base = { ...filterParams(place), kind };
+  const base = { ...filterParams(place), kind: KINDS[kind] ?? kind };
   const list = usePages('/shapes', { ...base, sort, order });
   const top = usePages('/shapes', { ...base, sort: 'total', order: 'desc' });
   const most = /** @type {Shape|undefined} */ (top.row(0))?.total ?? 0;
@@ -49,7 +52,7 @@ export function Shapes({ source }) {
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Shape} */ (list.row(i))))} />`;
   }
   return html`<${PageHead} title="SQL" total=${list.total} unit=${list.total === 1 ? 'shape' : 'shapes'}>
-      <div class="switch" role="radiogroup" aria-label="Kind of statement">${[['', 'all'], ['query', 'queries'], ['commit', 'commits']].map(([k, l]) => html`<button type="button" role="radio" aria-checked=${kind === k} onClick=${() => patch({ kind: k, row: null }, { replace: true })}>${l}</button>`)}</div>
+      <div class="switch" role="radiogroup" aria-label="Kind of statement">${[['', 'all'], ['query', 'queries'], ['control', 'transaction control']].map(([k, l]) => html`<button type="button" role="radio" aria-checked=${kind === k} onClick=${() => patch({ kind: k, row: null }, { replace: true })}>${l}</button>`)}</div>
     <//>${body}`;
 }
 
