@@ -99,20 +99,22 @@ func TestGauge(t *testing.T) {
 		if n, err := g.Read(buffer); err != nil || n == 0 {
 			break
 		}
-		sink = make([]byte, little)
+		hold(make([]byte, little))
 	}
 	if peak := g.peak(); peak < little || peak > 10*little {
 		t.Errorf("%d MiB held, want %d and a little", peak>>20, little>>20)
 	}
-	sink = make([]byte, much)
-	sink = nil
+	hold(make([]byte, much))
+	hold(nil)
 	if peak := g.peak(); peak < much {
 		t.Errorf("a moment of %d MiB shows as %d", much>>20, peak>>20)
 	}
 }
 
-// sink keeps allocations from being optimised away.
-var sink []byte
+// held keeps allocations from being optimised away.
+var held []byte
+
+func hold(b []byte) { held = b }
 
 // TestDamagedRecordings sends recordings with damage of every kind. Each must come to an end; where the file
 // itself is damaged, what stands before the damage counts and the error says so.
