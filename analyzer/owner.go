@@ -14,7 +14,7 @@ type route uint8
 const (
 	routeWeb route = iota
 	routeLogin
-	routeAPI        // stateless services: /jsonrpc, XML-RPC, /json/2
+	routeAPI        // stateless services: /jsonrpc, XML-RPC, /json/2, and JSON-RPC without a session
 	routeAPISession // the same with a session cookie
 	routeTryton
 	routeTrytonLogin
@@ -85,9 +85,9 @@ func routeOf(c *rpclog.Call) route {
 			return routeAPISession
 		}
 		return routeAPI
-	case c.Session == 0:
+	case c.Session == 0 && c.Transport == rpclog.JSONRPC: // a page without a cookie is a page
 		return routeAPI
-	case strings.HasPrefix(c.Path, "/web/session/authenticate"), c.Path == "/web/login":
+	case strings.HasPrefix(c.Path, "/web/session/authenticate"), c.Path == "/web/login" && c.Verb == "POST":
 		return routeLogin
 	}
 	return routeWeb

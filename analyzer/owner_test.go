@@ -1,35 +1,32 @@
 package analyzer
 
 import (
-	"math"
 	"testing"
-	"time"
 
 	"github.com/perfd/perfd/rpclog"
 )
 
-// How long a call may have had statements run, by what is seen of it.
-func TestOwnerUntil(t *testing.T) {
-	head := at(10)
-	call := func(change func(*rpclog.Call)) *rpclog.Call {
-		c := &rpclog.Call{Start: at(9), Head: head}
-		change(c)
-		return c
-	}
-	for _, tt := range []struct {
-		name  string
-		call  *rpclog.Call
-		ended bool
-		want  int64
+func TestRouteOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		call rpclog.Call
+		want route
 	}{
-		{"answered", call(func(c *rpclog.Call) { c.Sent, c.First, c.End = at(11), at(20), at(21) }), true, at(20).UnixNano()},
-		{"at work", call(func(c *rpclog.Call) { c.Sent = at(11) }), false, math.MaxInt64},
-		{"half a request", call(func(*rpclog.Call) {}), false, head.Add(time.Second).UnixNano()},
-		{"a request of which a part was lost", call(func(c *rpclog.Call) { c.Gaps = rpclog.GapRequest }), false, math.MaxInt64},
-		{"a request that never came whole", call(func(c *rpclog.Call) { c.Gaps = rpclog.GapRequest }), true, head.UnixNano()},
+		"a page":                     {rpclog.Call{Path: "/odoo", Verb: "GET", Session: 1}, routeWeb},
+		"a page without a cookie":    {rpclog.Call{Path: "/web/login", Verb: "GET"}, routeWeb},
+		"the form of the login":      {rpclog.Call{Path: "/web/login", Verb: "GET", Session: 1}, routeWeb},
+		"the login":                  {rpclog.Call{Path: "/web/login", Verb: "POST", Session: 1}, routeLogin},
+		"a login":                    {rpclog.Call{Path: "/web/session/authenticate", Verb: "POST", Transport: rpclog.JSONRPC, Session: 1}, routeLogin},
+		"a call of the web client":   {rpclog.Call{Path: "/web/dataset/call_kw", Transport: rpclog.JSONRPC, Session: 1}, routeWeb},
+		"the same without a session": {rpclog.Call{Path: "/web/dataset/call_kw", Transport: rpclog.JSONRPC}, routeAPI},
+		"a service":                  {rpclog.Call{Path: "/jsonrpc", Transport: rpclog.JSONRPC}, routeAPI},
+		"a service in a session":     {rpclog.Call{Path: "/jsonrpc", Transport: rpclog.JSONRPC, Session: 1}, routeAPISession},
+		"XML-RPC":                    {rpclog.Call{Path: "/xmlrpc/2/object", Transport: rpclog.XMLRPC}, routeAPI},
+		"JSON-2":                     {rpclog.Call{Path: "/json/2/res.partner/read", Transport: rpclog.JSON2}, routeAPI},
+		"Tryton":                     {rpclog.Call{Method: "model.party.party.read", Transport: rpclog.Tryton}, routeTryton},
+		"Tryton's login":             {rpclog.Call{Method: "login", Transport: rpclog.Tryton}, routeTrytonLogin},
 	} {
-		if o := ownerOf(tt.call, tt.ended); o.until != tt.want {
-			t.Errorf("%s: until %d, want %d", tt.name, o.until, tt.want)
+		if got := routeOf(&tt.call); got != tt.want {
+			t.Errorf("%s: route %d, want %d", name, got, tt.want)
 		}
 	}
 }

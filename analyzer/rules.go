@@ -150,42 +150,26 @@ func reads(sh sqltrace.Shape) bool {
 	return sh.Kind == sqltrace.Query && sh.Written == "" && len(sh.Tables) > 0 && !locking(sh)
 }
 
-// describe names a shape in a few words: its verb and the table it is about, or the function if it is about none.
+// describe names a shape in a few words, for use in a sentence.
 func describe(sh sqltrace.Shape) string {
-	verb, _, _ := strings.Cut(strings.TrimLeft(sh.Text, " (\t\n"), " ")
-	verb = strings.ToUpper(verb)
-	table := sh.Written
-	if table == "" && len(sh.Tables) > 0 {
-		table = sh.Tables[0]
-	}
-	switch {
-	case sh.Text == "":
+	if sh.Text == "" {
 		return "a statement of unknown text"
-	case len(verb) > 12 || verb == "":
-		return "a statement"
-	case table == "":
-		return strings.TrimSpace(verb + " " + sh.Function())
 	}
-	switch verb {
-	case "SELECT", "WITH":
-		return verb + " … " + table
-	case "INSERT":
-		return "INSERT INTO " + table
-	case "DELETE":
-		return "DELETE FROM " + table
-	}
-	return verb + " " + table
+	return sh.Name().Subject
 }
 
 // tableOf names the table a shape is about, for use in a sentence.
 func tableOf(sh sqltrace.Shape) string {
+	if sh.Written == "" && len(sh.Tables) == 0 {
+		return "the table"
+	}
+	if _, table, ok := strings.Cut(sh.Name().Subject, " "); ok {
+		return table
+	}
 	if sh.Written != "" {
 		return sh.Written
 	}
-	if len(sh.Tables) > 0 {
-		return sh.Tables[0]
-	}
-	return "the table"
+	return sh.Tables[0]
 }
 
 // Figure words a duration with three significant digits and its unit: 340 µs, 18.0 ms, 1.24 s, 12.0 min.

@@ -48,16 +48,17 @@ type Summarizer struct {
 	methods, models, users, sessions groups
 	shapes                           map[sqltrace.Fingerprint]*shapeGroup
 	findings                         map[findingKey]*findingGroup
-	likely                           float64 // sum of the probabilities of attributed statements that are not exact
-	cutStart, cutEnd, lossy          int64   // calls with such gaps
-	anonymous                        int64   // answered calls of models whose user is unknown
+	subjects                         map[sqltrace.Fingerprint]string // of statements that findings are about; as many as shapes
+	likely                           float64                         // sum of the probabilities of attributed statements that are not exact
+	cutStart, cutEnd, lossy          int64                           // calls with such gaps
+	anonymous                        int64                           // answered calls of models whose user is unknown
 	background                       int64
 	unattributed                     int64 // statements that some call may have sent, unknown which
 }
 
 var _ Sink = (*Summarizer)(nil)
 
-type findingKey struct{ rule, method, table string }
+type findingKey struct{ rule, method, subject string }
 
 type groups struct {
 	limit int
@@ -254,7 +255,7 @@ func (g *groups) get(key string) *group {
 func (s *Summarizer) finding(f *Finding, t *Trace, method string) {
 	key := findingKey{rule: f.Rule, method: method}
 	if len(f.Spans) > 0 {
-		key.table = describe(s.dict.Shape(t.Spans[f.Spans[0]].Statement.Fingerprint))
+		key.subject = s.subject(t.Spans[f.Spans[0]].Statement.Fingerprint)
 	}
 	x := s.findings[key]
 	if x == nil {
@@ -272,6 +273,23 @@ func (s *Summarizer) finding(f *Finding, t *Trace, method string) {
 	if x.Title == "" || f.Cost > x.worst {
 		x.Title, x.Fix, x.Example, x.worst = f.Title, f.Fix, uint64(t.Call.ID), f.Cost
 	}
+}
+
+// subject describes a statement; each is read once.
+func (s *Summarizer) subject(f sqltrace.Fingerprint) string {
+	if subject, ok := s.subjects[f]; ok {
+		return subject
+	}
+	sh := s.dict.Shape(f)
+	subject := describe(sh)
+	if sh.Text == "" { // it may be known later
+		return subject
+	}
+	if s.subjects == nil || len(s.subjects) >= s.cfg.Shapes {
+		s.subjects = map[sqltrace.Fingerprint]string{}
+	}
+	s.subjects[f] = subject
+	return subject
 }
 
 // Summary completes and returns the summary. The summarizer may go on afterwards.

@@ -89,7 +89,8 @@ func (s *Summarizer) shapeList() []ShapeGroup {
 		case 0:
 			x.Text = "(text not captured)"
 		default:
-			x.Text = s.dict.Shape(f).Text
+			shape := s.dict.Shape(f)
+			x.Text, x.Tables, x.Written = shape.Text, shape.Tables, shape.Written
 		}
 		top := slices.Clone(x.methods)
 		slices.SortFunc(top, func(a, b methodCount) int {

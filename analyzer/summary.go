@@ -1,6 +1,10 @@
 package analyzer
 
-import "time"
+import (
+	"time"
+
+	"github.com/perfd/perfd/sqltrace"
+)
 
 // Summary is what a recording amounts to. All slices are sorted by Total, greatest first.
 type Summary struct {
@@ -35,6 +39,8 @@ type Group struct {
 type ShapeGroup struct {
 	Fingerprint   uint64
 	Text          string
+	Tables        []string `json:",omitempty"` // named in it, and the one it writes
+	Written       string   `json:",omitempty"`
 	Statements    int64
 	Calls         int64 // distinct calls that ran it
 	Rows, Bytes   int64
@@ -44,6 +50,14 @@ type ShapeGroup struct {
 	Max           time.Duration
 	Background    time.Duration // part of Total that no call owns
 	Methods       []string      // those that ran it most, at most five
+}
+
+// Name names the statement.
+func (g *ShapeGroup) Name() sqltrace.Name {
+	if g.Tables == nil && g.Written == "" { // it has none, or was stored without
+		return sqltrace.NameOf(g.Text)
+	}
+	return sqltrace.Shape{Text: g.Text, Tables: g.Tables, Written: g.Written}.Name()
 }
 
 // FindingGroup sums up the findings of one rule on one method (and shape).

@@ -24,3 +24,17 @@ func TestWords(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestDistinct(t *testing.T) {
+	texts := []string{"SELECT a FROM t LIMIT ?", "SELECT a FROM t OFFSET ?", "SELECT a FROM t LIMIT ?", "COMMIT"}
+	labels := []string{"SELECT t", "SELECT t", "SELECT t", "COMMIT"}
+	want := []string{"SELECT t … LIMIT ?", "SELECT t … OFFSET ?", "SELECT t … LIMIT ?", "COMMIT"}
+	if got := figures.Distinct(labels, texts, 30); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	texts = []string{"SELECT a FROM t WHERE a_long_column_name = ? LIMIT ?", "SELECT a FROM t WHERE a_long_column_name = ? OFFSET ?"}
+	labels = []string{"SELECT t by a_long_column_name", "SELECT t by a_long_column_name"}
+	if got := figures.Distinct(labels, texts, 30); got[0] != "SELECT t … LIMIT ?" || got[1] != "SELECT t … OFFSET ?" {
+		t.Errorf("%q", got)
+	}
+}

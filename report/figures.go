@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
-	"github.com/perfd/perfd/figures"
 )
 
 // part is one of the parts of a call's time, with what shows it.
@@ -70,35 +69,4 @@ func percent(n, total int64) string {
 
 func pad(s string, n int) string {
 	return s + strings.Repeat(" ", max(0, n-len([]rune(s))))
-}
-
-// Brief writes a statement on one line of at most n columns, its list of columns left out so that the
-// table and the condition can be seen.
-func Brief(text string, n int) string {
-	text = strings.Join(strings.Fields(figures.Clean(text)), " ")
-	upper := strings.ToUpper(text)
-	if len(upper) == len(text) && strings.HasPrefix(upper, "SELECT ") {
-		if from := topLevel(upper, " FROM "); from > len("SELECT ")+12 {
-			text = text[:len("SELECT ")] + "…" + text[from:]
-		}
-	}
-	return figures.Cut(text, n)
-}
-
-// topLevel finds word in s outside of parentheses; -1 if it is not there.
-func topLevel(s, word string) int {
-	depth := 0
-	for i := 0; i+len(word) <= len(s); i++ {
-		switch s[i] {
-		case '(':
-			depth++
-		case ')':
-			depth--
-		case word[0]:
-			if depth == 0 && s[i:i+len(word)] == word {
-				return i
-			}
-		}
-	}
-	return -1
 }

@@ -33,7 +33,6 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 		"figure":  splitFigure,
 		"count":   figures.Thousands[int64],
 		"percent": percent,
-		"brief":   func(s string) string { return Brief(s, 140) },
 		"parts":   parts,
 		"bar":     svgBar,
 
@@ -53,6 +52,7 @@ type htmlPage struct {
 	Total                              time.Duration
 	Lists                              []htmlList
 	Shapes                             []analyzer.ShapeGroup
+	Names                              []string // of Shapes
 	Findings                           []analyzer.FindingGroup
 }
 
@@ -61,6 +61,9 @@ type htmlList struct {
 	Full  time.Duration // the scale of the bars
 	Rows  []analyzer.Group
 }
+
+// shapeColumns is how long the name of a statement is on the page at most.
+const shapeColumns = 100
 
 // HTML writes one page that needs nothing else: no scripts, no other files, light and dark.
 func HTML(w io.Writer, s analyzer.Summary, cfg HTMLConfig) error {
@@ -76,6 +79,7 @@ func HTML(w io.Writer, s analyzer.Summary, cfg HTMLConfig) error {
 		Title: title, Sentence: Sentence(s), Version: cfg.Version, S: s, Total: s.Total.Sum(),
 		Shapes: s.Shapes[:min(top, len(s.Shapes))], Findings: s.Findings[:min(top, len(s.Findings))],
 	}
+	p.Names = labels(p.Shapes, shapeColumns)
 	if !s.From.IsZero() {
 		p.From, p.To = s.From.UTC().Format("2006-01-02 15:04:05"), s.To.UTC().Format("2006-01-02 15:04:05")
 	}

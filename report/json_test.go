@@ -49,7 +49,7 @@ func testTrace() *analyzer.Trace {
 				Gaps: sqltrace.GapResult,
 			}, Lease: 1, By: analyzer.Content, Probability: 0.93456,
 		}},
-		Findings: []analyzer.Finding{{Rule: "n-plus-one", Title: "41 × SELECT … res_partner", Fix: "Batch it.", Cost: 120 * time.Millisecond, Spans: []int{0}}},
+		Findings: []analyzer.Finding{{Rule: "n-plus-one", Title: "41 × SELECT res_partner", Fix: "Batch it.", Cost: 120 * time.Millisecond, Spans: []int{0}}},
 	}
 }
 
@@ -63,7 +63,7 @@ const wantCall = `{"type":"call","start":1795325459.625074,"sent":1795325459.626
 	`"statements":[{"start":1795325459.630074,"duration":0.0013,"client":"127.0.0.1:55680","backend":21717,"kind":"query",` +
 	`"fingerprint":"0000000000000007","text":"SELECT \"name\"\nFROM res_partner WHERE id = ?","bytes":459,"rows":1,"sqlstate":"",` +
 	`"lease":1,"gaps":["result"],"by":"content","probability":0.9346}],` +
-	`"findings":[{"rule":"n-plus-one","title":"41 × SELECT … res_partner","cost":0.12,"fix":"Batch it.","statements":[0]}]}` + "\n"
+	`"findings":[{"rule":"n-plus-one","title":"41 × SELECT res_partner","cost":0.12,"fix":"Batch it.","statements":[0]}]}` + "\n"
 
 const wantRest = `{"type":"background","start":1795325459.625074,"end":1795325459.625084,"client":"127.0.0.1:55680","database":"odoo18",` +
 	`"application":"","group":"cron","statements":[]}` + "\n" +

@@ -53,7 +53,26 @@ func Attribution(s analyzer.Summary) string {
 	case s.Sure > 0:
 		doubt += ", the others " + sure(s.Sure) + " sure on average"
 	}
-	return fmt.Sprintf("%s: %s in calls (%s), %s in the background.", figures.Plural(int(s.Statements), "statement"), calls, doubt, background)
+	text := fmt.Sprintf("%s%s: %s in calls (%s)", figures.Plural(int(s.Statements), "statement"), control(s), calls, doubt)
+	if s.Attributed < s.Statements {
+		text += fmt.Sprintf(", %s in the background", background)
+	}
+	return text + "."
+}
+
+// control says which part of the statements only frames others; nothing if none does.
+func control(s analyzer.Summary) string {
+	var frames, all int64
+	for i := range s.Shapes {
+		all += s.Shapes[i].Statements
+		if frameOf(s.Shapes[i].Text) != "" {
+			frames += s.Shapes[i].Statements
+		}
+	}
+	if frames == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s transaction control)", percent(frames, all))
 }
 
 // Agreement says in one line in how many calls as many statements were seen as the server counts in its own log.

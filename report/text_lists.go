@@ -112,13 +112,10 @@ func nameColumns(width int) int {
 // statementNames words the first n queries and those that count as such.
 func statementNames(list []analyzer.ShapeGroup, n, columns int) map[string]string {
 	queries, _ := apart(list)
-	texts := make([]string, 0, min(n, len(queries)))
-	for i := range queries[:min(n, len(queries))] {
-		texts = append(texts, queries[i].Text)
-	}
-	names := make(map[string]string, len(texts))
-	for i, label := range labels(texts, columns) {
-		names[texts[i]] = label
+	queries = queries[:min(n, len(queries))]
+	names := make(map[string]string, len(queries))
+	for i, label := range labels(queries, columns) {
+		names[queries[i].Text] = label
 	}
 	return names
 }

@@ -22,7 +22,7 @@ func (s Shape) Function() string {
 			continue
 		}
 		word := text[:n]
-		text = strings.TrimLeft(text[n:], " \t\n")
+		text = strings.TrimLeft(text[n:], " \t\r\n\v\f")
 		if name := strings.ToLower(strings.Trim(word, `"`)); strings.HasPrefix(text, "(") && before != ":" && !clauses[name] && n <= maxFunction {
 			return name
 		}
@@ -53,9 +53,9 @@ func identifier(s string) int {
 // but only chooses among values.
 var clauses = func() map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields(`all and any array as between by call case cast coalesce distinct do else except exists filter from
-		greatest having in intersect into is isnull join lateral least like limit materialized not nullif offset on or order over
-		recursive returning row select set some table then union using values when where with within`) {
+	for _, w := range strings.Fields(`all and any array as between by call case cast coalesce delete distinct do else except exists filter from
+		greatest having in insert intersect into is isnull join lateral least like limit materialized not nullif offset on or order over
+		recursive returning row select set some table then union update using values when where with within`) {
 		m[w] = true
 	}
 	return m

@@ -35,6 +35,10 @@ var kindNames = [...]string{"query", "begin", "commit", "rollback", "savepoint",
 // String returns the name used in the trace format.
 func (k Kind) String() string { return kindNames[k] }
 
+// Controls reports whether statements of the kind only frame others: they begin, end or divide a transaction, or hand
+// over a session.
+func (k Kind) Controls() bool { return k >= Begin && k <= Reset }
+
 // Gap marks what the capture lacked of a statement.
 type Gap uint8
 

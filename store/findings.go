@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/perfd/perfd/rpclog"
@@ -21,27 +20,20 @@ type Finds struct {
 	Examples               []rpclog.CallID // costliest first
 }
 
-// subject is what kind of statement a finding is about: its verb and its table or function. It tells apart what
-// analyzer.Summary tells apart, so that the report and the pages count the same groups.
-type subject struct{ verb, table string }
+// subjects tells what kind of statement a finding is about, each by its name. It tells apart what analyzer.Summary
+// tells apart, so that the report and the pages count the same groups.
+type subjects map[*sqltrace.Shape]string
 
-func subjectOf(s *sqltrace.Shape) subject {
+func (m subjects) of(s *sqltrace.Shape) string {
 	if s == nil {
-		return subject{}
+		return ""
 	}
-	verb, _, _ := strings.Cut(strings.TrimLeft(s.Text, " (\t\n"), " ")
-	verb = strings.ToUpper(verb)
-	switch {
-	case s.Text == "":
-		return subject{verb: "a statement of unknown text"}
-	case verb == "" || len(verb) > 12:
-		return subject{verb: "a statement"}
-	case s.Written != "":
-		return subject{verb, s.Written}
-	case len(s.Tables) > 0:
-		return subject{verb, s.Tables[0]}
+	subject, ok := m[s]
+	if !ok {
+		subject = s.Name().Subject
+		m[s] = subject
 	}
-	return subject{verb, s.Function()}
+	return subject
 }
 
 // Findings sums up the findings of the matching calls by rule, method and kind of statement, costliest first,
@@ -49,7 +41,7 @@ func subjectOf(s *sqltrace.Shape) subject {
 func Findings(ctx context.Context, r Reader, f Filter, examples int) ([]Finds, error) {
 	type key struct {
 		rule, name string
-		about      subject
+		about      string
 	}
 	type example struct {
 		id   rpclog.CallID
@@ -60,9 +52,9 @@ func Findings(ctx context.Context, r Reader, f Filter, examples int) ([]Finds, e
 		calls []example
 		users map[string]struct{}
 	}
-	sums := map[key]*sum{}
+	sums, about := map[key]*sum{}, subjects{}
 	err := r.Findings(ctx, f, func(b *Brief, found Finding) {
-		k := key{found.Rule, b.Name, subjectOf(found.Shape)}
+		k := key{found.Rule, b.Name, about.of(found.Shape)}
 		s := sums[k]
 		if s == nil {
 			s = &sum{Finds: Finds{Rule: found.Rule, Name: b.Name, First: b.Start, Last: b.Start}, users: map[string]struct{}{}}

@@ -87,6 +87,7 @@ type Overview struct {
 	Users           []Group
 	Shapes          []ShapeGroup
 	SQL             time.Duration // of all statements that match, those beyond Shapes too
+	Control         float64       // share of those statements that only control transactions
 	Findings        []Finds
 	Rows            Rows
 
@@ -95,8 +96,9 @@ type Overview struct {
 	Statements, Attributed int64
 }
 
-// Rows are the lengths of the whole lists of which an overview holds the tops.
-type Rows struct{ Methods, Models, Users, Shapes, Findings int }
+// Rows are the lengths of the whole lists of which an overview holds the tops. Queries is that of Shapes without those
+// that only control transactions.
+type Rows struct{ Methods, Models, Users, Shapes, Queries, Findings int }
 
 // Range is the filter's time range, its open ends closed by the recording's.
 func Range(ctx context.Context, r Reader, f Filter) (from, to time.Time, err error) {
@@ -178,8 +180,18 @@ func Summarize(ctx context.Context, r Reader, f Filter, n, top int) (*Overview, 
 	if err != nil {
 		return nil, err
 	}
+	var listed, control int64
 	for i := range shapes {
 		o.SQL += shapes[i].Total
+		listed += shapes[i].Statements
+		if shapes[i].Kind.Controls() {
+			control += shapes[i].Statements
+		} else {
+			o.Rows.Queries++
+		}
+	}
+	if listed > 0 {
+		o.Control = float64(control) / float64(listed)
 	}
 	o.Rows.Shapes, o.Shapes = len(shapes), first(shapes, top)
 	finds, err := Findings(ctx, r, f, 5)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/rpclog"
+	"github.com/perfd/perfd/sqltrace"
 	"github.com/perfd/perfd/store"
 	"github.com/perfd/perfd/store/storetest"
 )
@@ -46,12 +47,18 @@ func TestSummarize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var calls, statements, attributed, background int64
+	var calls, statements, attributed, background, control int64
 	var waited, sql time.Duration
+	count := func(s *sqltrace.Statement) {
+		sql += s.End.Sub(s.Start)
+		if s.Kind != sqltrace.Query && s.Kind != sqltrace.Copy && s.Kind != sqltrace.Other {
+			control++
+		}
+	}
 	for _, tr := range sample.Traces {
 		attributed += int64(len(tr.Spans))
 		for _, s := range tr.Spans {
-			sql += s.Statement.End.Sub(s.Statement.Start)
+			count(s.Statement)
 		}
 		if tr.Call.Class == rpclog.Ordinary {
 			calls++
@@ -62,7 +69,7 @@ func TestSummarize(t *testing.T) {
 	for _, b := range sample.Background {
 		background += int64(len(b.Spans))
 		for _, s := range b.Spans {
-			sql += s.Statement.End.Sub(s.Statement.Start)
+			count(s.Statement)
 		}
 	}
 	if o.All.Calls != calls || o.All.Statements != statements || o.All.Total != waited || o.SQL != sql {
@@ -71,7 +78,16 @@ func TestSummarize(t *testing.T) {
 	if o.Attributed != attributed || o.Statements != attributed+background || background == 0 {
 		t.Errorf("%d of %d statements in calls; want %d and %d in the background", o.Attributed, o.Statements, attributed, background)
 	}
-	if want := (store.Rows{Methods: len(o.Methods), Models: len(o.Models), Users: len(o.Users), Shapes: len(o.Shapes), Findings: len(o.Findings)}); o.Rows != want {
+	queries := 0
+	for _, s := range o.Shapes {
+		if !s.Kind.Controls() {
+			queries++
+		}
+	}
+	if want := float64(control) / float64(o.Statements); o.Control != want || control == 0 {
+		t.Errorf("%g of the statements control transactions, want %g", o.Control, want)
+	}
+	if want := (store.Rows{Methods: len(o.Methods), Models: len(o.Models), Users: len(o.Users), Shapes: len(o.Shapes), Queries: queries, Findings: len(o.Findings)}); o.Rows != want {
 		t.Errorf("lists of %+v rows, want %+v", o.Rows, want)
 	}
 	one, err := store.Summarize(t.Context(), r, store.Filter{Users: []string{o.Users[0].Name}}, 100, 1)

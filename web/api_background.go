@@ -104,7 +104,7 @@ func (s *Server) backgroundGroup(c *gin.Context, p *params) (any, error) {
 	}
 	var out gin.H
 	err = s.store.BackgroundSpans(c.Request.Context(), store.BackgroundFilter{ID: id}, func(g *store.Background, spans []store.Span) {
-		views, shapes, _ := viewSpans(spans)
+		views, shapes, _ := s.names.viewSpans(spans)
 		out = gin.H{"background": viewBackground(g), "shapes": shapes, "spans": views}
 	})
 	if err == nil && out == nil {

@@ -34,11 +34,12 @@ func (s *Server) calls(c *gin.Context, p *params) (any, error) {
 }
 
 type shapeBrief struct {
-	Fingerprint hex64    `json:"fingerprint"`
-	Kind        string   `json:"kind"`
-	Text        string   `json:"text"`
-	Tables      []string `json:"tables"`
-	Written     string   `json:"written"`
+	Fingerprint hex64 `json:"fingerprint"`
+	nameView
+	Kind    string   `json:"kind"`
+	Text    string   `json:"text"`
+	Tables  []string `json:"tables"`
+	Written string   `json:"written"`
 }
 
 type spanView struct {
@@ -63,7 +64,7 @@ type spanView struct {
 }
 
 // viewSpans returns spans in order of start, with each shape once, and where each of the given spans went.
-func viewSpans(spans []store.Span) (views []spanView, shapes []shapeBrief, place []int) {
+func (n *names) viewSpans(spans []store.Span) (views []spanView, shapes []shapeBrief, place []int) {
 	order := make([]int, len(spans))
 	for i := range order {
 		order[i] = i
@@ -78,7 +79,7 @@ func viewSpans(spans []store.Span) (views []spanView, shapes []shapeBrief, place
 		if !ok {
 			at = len(shapes)
 			index[s.Shape] = at
-			shapes = append(shapes, shapeBrief{hex64(s.Shape.Fingerprint), kind(s.Kind), s.Shape.Text, s.Shape.Tables, s.Shape.Written})
+			shapes = append(shapes, shapeBrief{hex64(s.Shape.Fingerprint), n.of(s.Shape), kind(s.Kind), s.Shape.Text, s.Shape.Tables, s.Shape.Written})
 		}
 		v := spanView{Start: seconds(s.Start), Duration: seconds(s.Duration), Lease: s.Lease, Shape: at, Kind: kind(s.Kind), TextBytes: s.TextBytes,
 			In: s.In, Out: s.Out, SQLState: s.SQLState, Extended: s.Extended, Duplicate: s.Duplicate, By: s.By.String(), Probability: s.Probability,
@@ -172,7 +173,7 @@ func (s *Server) call(c *gin.Context, p *params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	spans, shapes, place := viewSpans(d.Spans)
+	spans, shapes, place := s.names.viewSpans(d.Spans)
 	findings := make([]findingView, len(d.Findings))
 	for i, f := range d.Findings {
 		at := []int{}

@@ -98,14 +98,14 @@ func (s *Server) overview(c *gin.Context, p *params) (any, error) {
 	name, most := largest(&o.All.Time)
 	return gin.H{"from": stamp(o.From), "to": stamp(o.To), "seconds": seconds(length),
 		"calls": o.All.Calls, "errors": o.All.Errors, "users": o.All.Users, "sessions": o.Sessions, "statements": o.All.Statements,
-		"all_statements": o.Statements, "attributed": o.Attributed,
-		"rows":   gin.H{"methods": o.Rows.Methods, "users": o.Rows.Users, "models": o.Rows.Models, "shapes": o.Rows.Shapes, "findings": o.Rows.Findings},
+		"all_statements": o.Statements, "attributed": o.Attributed, "control": rounded(o.Control),
+		"rows":   gin.H{"methods": o.Rows.Methods, "users": o.Rows.Users, "models": o.Rows.Models, "shapes": o.Rows.Shapes, "queries": o.Rows.Queries, "findings": o.Rows.Findings},
 		"waited": seconds(o.All.Total), "p50": seconds(o.All.P50), "p95": seconds(o.All.P95), "p99": seconds(o.All.P99), "max": seconds(o.All.Max),
 		"rate": rate, "parts": viewParts(&o.All.Time), "largest": gin.H{"part": name, "share": share(most, o.All.Total)},
 		"buckets": viewBuckets(o.Buckets, &o.Strip),
 		"heatmap": gin.H{"t0": stamp(o.Buckets.T0), "dt": seconds(o.Buckets.DT), "bounds": bounds, "counts": o.Heatmap.Counts, "max": o.Heatmap.Max},
 		"methods": viewGroups(o.Methods, o.All.Total), "users_top": viewGroups(o.Users, o.All.Total), "models": viewGroups(o.Models, o.All.Total),
-		"shapes": viewShapes(o.Shapes, o.SQL), "findings": viewFinds(o.Findings)}, nil
+		"shapes": s.names.viewShapes(o.Shapes, o.SQL), "findings": viewFinds(o.Findings)}, nil
 }
 
 // largest returns the part that took most; "" where no time was spent at all.

@@ -70,7 +70,7 @@ func (s *Server) shapes(c *gin.Context, p *params) (any, error) {
 		all += shapes[i].Total
 	}
 	total := len(shapes)
-	return gin.H{"total": total, "offset": pg.Offset, "rows": viewShapes(arrange(shapes, pg, shapeFigure(pg.Sort)), all)}, nil
+	return gin.H{"total": total, "offset": pg.Offset, "rows": s.names.viewShapes(arrange(shapes, pg, shapeFigure(pg.Sort)), all)}, nil
 }
 
 type callerView struct {
@@ -121,7 +121,7 @@ func (s *Server) shape(c *gin.Context, p *params) (any, error) {
 	for i, t := range d.Totals {
 		totals[i] = seconds(t)
 	}
-	return gin.H{"shape": viewShape(&d.ShapeGroup, d.Total), "methods": viewCallers(d.Callers, d.Total), "users": viewCallers(d.Users, d.Total),
+	return gin.H{"shape": s.names.viewShape(&d.ShapeGroup, d.Total), "methods": viewCallers(d.Callers, d.Total), "users": viewCallers(d.Users, d.Total),
 		"calls": calls, "background": idle,
 		"buckets": gin.H{"t0": stamp(d.Buckets.T0), "dt": seconds(d.Buckets.DT), "statements": d.Counts, "total": totals}}, nil
 }

@@ -208,30 +208,31 @@ func viewGroups(groups []store.Group, all time.Duration) []groupView {
 }
 
 type shapeView struct {
-	Fingerprint hex64    `json:"fingerprint"`
-	Kind        string   `json:"kind"`
-	Text        string   `json:"text"`
-	Tables      []string `json:"tables"`
-	Written     string   `json:"written"`
-	Statements  int64    `json:"statements"`
-	Calls       int64    `json:"calls"`
-	PerCall     float64  `json:"per_call"`
-	Rows        int64    `json:"rows"`
-	Bytes       int64    `json:"bytes"`
-	Errors      int64    `json:"errors"`
-	Total       seconds  `json:"total"`
-	Share       float64  `json:"share"`
-	Mean        seconds  `json:"mean"`
-	P50         seconds  `json:"p50"`
-	P95         seconds  `json:"p95"`
-	P99         seconds  `json:"p99"`
-	Max         seconds  `json:"max"`
-	Background  seconds  `json:"background"`
-	Methods     []string `json:"methods"`
+	Fingerprint hex64 `json:"fingerprint"`
+	nameView
+	Kind       string   `json:"kind"`
+	Text       string   `json:"text"`
+	Tables     []string `json:"tables"`
+	Written    string   `json:"written"`
+	Statements int64    `json:"statements"`
+	Calls      int64    `json:"calls"`
+	PerCall    float64  `json:"per_call"`
+	Rows       int64    `json:"rows"`
+	Bytes      int64    `json:"bytes"`
+	Errors     int64    `json:"errors"`
+	Total      seconds  `json:"total"`
+	Share      float64  `json:"share"`
+	Mean       seconds  `json:"mean"`
+	P50        seconds  `json:"p50"`
+	P95        seconds  `json:"p95"`
+	P99        seconds  `json:"p99"`
+	Max        seconds  `json:"max"`
+	Background seconds  `json:"background"`
+	Methods    []string `json:"methods"`
 }
 
-func viewShape(g *store.ShapeGroup, all time.Duration) shapeView {
-	v := shapeView{Fingerprint: hex64(g.Fingerprint), Kind: kind(g.Kind), Text: g.Text, Tables: g.Tables, Written: g.Written,
+func (n *names) viewShape(g *store.ShapeGroup, all time.Duration) shapeView {
+	v := shapeView{Fingerprint: hex64(g.Fingerprint), nameView: n.of(&g.Shape), Kind: kind(g.Kind), Text: g.Text, Tables: g.Tables, Written: g.Written,
 		Statements: g.Statements, Calls: g.Calls, Rows: g.Rows, Bytes: g.Bytes, Errors: g.Errors, Total: seconds(g.Total), Share: share(g.Total, all),
 		Mean: mean(g.Total, g.Statements), P50: seconds(g.P50), P95: seconds(g.P95), P99: seconds(g.P99), Max: seconds(g.Max),
 		Background: seconds(g.Background), Methods: g.Methods}
@@ -241,10 +242,10 @@ func viewShape(g *store.ShapeGroup, all time.Duration) shapeView {
 	return v
 }
 
-func viewShapes(groups []store.ShapeGroup, all time.Duration) []shapeView {
+func (n *names) viewShapes(groups []store.ShapeGroup, all time.Duration) []shapeView {
 	out := make([]shapeView, len(groups))
 	for i := range groups {
-		out[i] = viewShape(&groups[i], all)
+		out[i] = n.viewShape(&groups[i], all)
 	}
 	return out
 }

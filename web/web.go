@@ -47,6 +47,7 @@ type Server struct {
 	handler http.Handler
 	pages   *pages
 	cache   cache
+	names   names
 	state   lastState
 	streams streams
 	gate    gate

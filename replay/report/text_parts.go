@@ -3,13 +3,13 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/whatif"
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // cached tells what the client's cache answered, apart from the server.
@@ -73,13 +73,15 @@ func (p *page) statements(r *Report) {
 	if len(r.Statements) == 0 {
 		return
 	}
+	list := r.Statements[:min(maxStatements, len(r.Statements))]
 	p.title(fmt.Sprintf("WHY: STATEMENTS, PER PASS%*s %9s %9s %10s %10s", columns-67, "", "A calls", "B calls", "A time", "B time"))
-	for i, s := range r.Statements {
-		if i == maxStatements {
-			break
-		}
-		text := figures.Cut(strings.Join(strings.Fields(figures.Clean(s.Text)), " "), columns-44)
-		p.linef("  %-*s %9.0f %9.0f %10s %10s", columns-44, text, s.A.Calls, s.B.Calls, figure(s.A.Seconds), figure(s.B.Seconds))
+	names, texts := make([]string, len(list)), make([]string, len(list))
+	for i, s := range list {
+		names[i], texts[i] = figures.Cut(figures.Clean(sqltrace.NameOf(s.Text).Fit(columns-44)), columns-44), s.Text
+	}
+	names = figures.Distinct(names, texts, columns-44)
+	for i, s := range list {
+		p.linef("  %-*s %9.0f %9.0f %10s %10s", columns-44, names[i], s.A.Calls, s.B.Calls, figure(s.A.Seconds), figure(s.B.Seconds))
 	}
 }
 

@@ -255,7 +255,7 @@ func (m *maker) statements(t *analyzer.Trace, model int, at time.Time) time.Time
 		for _, s := range t.Spans[first:] {
 			total += s.Statement.End.Sub(s.Statement.Start)
 		}
-		t.Findings = append(t.Findings, analyzer.Finding{Rule: "n-plus-one", Title: fmt.Sprintf("%d × SELECT … ir_attachment took %.3g s", n, total.Seconds()),
+		t.Findings = append(t.Findings, analyzer.Finding{Rule: "n-plus-one", Title: fmt.Sprintf("%d × SELECT ir_attachment took %.3g s", n, total.Seconds()),
 			Fix: "Read the attachments of all records at once.", Cost: total * 9 / 10, Spans: spans})
 	case 1:
 		d := micros(500000, 2500000)

@@ -1,4 +1,4 @@
-// SQL for reading: tokens, lines and a short name. Not a parser: it never fails, whatever the text.
+// SQL for reading: tokens and lines. Not a parser: it never fails, whatever the text.
 
 /**
  * @typedef {'key'|'name'|'string'|'number'|'param'|'op'|'comment'|'text'} Kind
@@ -131,67 +131,4 @@ export function lines(text) {
  */
 export function pretty(text) {
   return lines(text).map((l) => '  '.repeat(l.indent) + l.tokens.map((t, i) => (i && spaced(l.tokens[i - 1], t) ? ' ' : '') + t.text).join('')).join('\n');
-}
-
-/** What reads like a function but only chooses among values, as in sqltrace. */
-const CHOOSING = /^(call|greatest|least|nullif|row)$/i;
-
-/**
- * A name of at most a few words: "SELECT res_partner", "UPDATE sale_order", "SELECT pg_sleep" of what reads no table, "COMMIT".
- * @param {string} text
- * @param {string[]} [tables]
- */
-export function brief(text, tables = []) {
-  const all = tokens(text);
-  const common = all[0]?.text === 'WITH';
-  const verb = (common ? all.find((t) => /^(SELECT|INSERT|UPDATE|DELETE)$/.test(t.text)) : all.find((t) => t.kind === 'key') ?? all[0])?.text ?? '';
-  let table = tables[0] ?? '';
-  if (!table) {
-    const at = all.findIndex((t) => t.kind === 'key' && /^(FROM|INTO|UPDATE|JOIN)$/.test(t.text));
-    const next = at >= 0 ? all[at + 1] : undefined;
-    if (next && (next.kind === 'name' || next.kind === 'text')) table = next.text.replaceAll('"', '');
-  }
-  if (!table && /^(SELECT|CALL)$/i.test(verb)) {
-    table = all.find((t, i) => (t.kind === 'text' || t.kind === 'name') && all[i + 1]?.text === '(' && !CHOOSING.test(t.text) && all[i - 1]?.text !== '::')?.text.replaceAll('"', '').toLowerCase() ?? '';
-  }
-  if (/^(SELECT|INSERT|UPDATE|DELETE|COPY|LOCK|CALL)$/i.test(verb)) return table ? `${verb} ${table}` : verb;
-  const second = all[1];
-  return second && /^(SET|RESET|DISCARD|LISTEN|NOTIFY|CREATE|ALTER|DROP|CLOSE)$/.test(verb) && second.kind !== 'op' ? `${verb} ${second.text}` : verb;
-}
-
-/** Columns that Odoo names in nearly every statement: they come last. */
-const COMMON = new Set(['active', 'company_id', 'partner_share', 'write_date', 'write_uid', 'create_date', 'create_uid']);
-
-/**
- * What tells statements of the same name apart, in at most a few words: the columns an UPDATE sets, what a
- * SELECT counts and by which columns it looks. Empty where there is nothing to say.
- * @param {string} text
- */
-export function about(text) {
-  const all = tokens(text);
-  const verb = all.find((t) => /^(SELECT|INSERT|UPDATE|DELETE)$/.test(t.text))?.text ?? '';
-  const column = (/** @type {number} */ i) => (all[i]?.kind === 'text' || all[i]?.kind === 'name') && all[i + 1]?.text !== '(' && all[i + 1]?.text !== '.' ? all[i].text.replaceAll('"', '') : '';
-  /** @type {string[]} */
-  const names = [];
-  const add = (/** @type {string} */ name) => name && !names.includes(name) && names.push(name);
-  const few = () => [...names.filter((n) => !COMMON.has(n)), ...names.filter((n) => COMMON.has(n))].slice(0, 3).join(', ');
-  const at = (/** @type {string} */ word) => all.findIndex((t) => t.kind === 'key' && t.text === word);
-  if (verb === 'UPDATE') {
-    const from = at('SET');
-    if (from < 0) return '';
-    for (let i = from + 1, depth = 0; i < all.length && !(depth === 0 && /^(FROM|WHERE|RETURNING)$/.test(all[i].text)); i++) {
-      depth += all[i].text === '(' ? 1 : all[i].text === ')' ? -1 : 0;
-      if (depth === 0 && all[i + 1]?.text === '=') add(column(i));
-    }
-    return names.length ? `set ${few()}` : '';
-  }
-  if (verb !== 'SELECT' && verb !== 'DELETE') return '';
-  const from = at('WHERE');
-  if (from >= 0) {
-    for (let i = from + 1; i < all.length && !/^(GROUP|ORDER|LIMIT|FOR|UNION)$/.test(all[i].text); i++) {
-      if (!/^(FROM|JOIN|AS)$/.test(all[i - 1].text) && /^(=|<>|!=|<|>|<=|>=|IN|LIKE|ILIKE|IS|NOT|BETWEEN|\)|->>|\|\|)$/.test(all[i + 1]?.text ?? '')) add(column(i));
-    }
-  }
-  const counts = verb === 'SELECT' && all[at('SELECT') + 1]?.text.toLowerCase() === 'count';
-  return [counts ? 'count' : '', names.length ? `by ${few()}` : ''].filter(Boolean).join(' ');
 }

@@ -18,7 +18,8 @@
  *
  * @typedef {{rule: string, title: string, fix: string, cost: number, spans: number[]}} CallFinding
  *
- * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string}} ShapeText
+ * @typedef {{name: string, about: string}} Named what a statement is called, and what tells it from others of that name
+ * @typedef {Named & {fingerprint: string, kind: string, text: string, tables: string[], written: string}} ShapeText
  *
  * @typedef {{call: Call, front?: {client: string, server: string, start: number, end: number}, leases: Lease[],
  *   shapes: ShapeText[], spans: Span[], findings: CallFinding[],
@@ -28,7 +29,7 @@
  *   total: number, share: number, mean: number, p50: number, p95: number, p99: number, max: number, first: number,
  *   last: number, users: number, methods: number, parts: Parts}} Group
  *
- * @typedef {{fingerprint: string, kind: string, text: string, tables: string[], written: string, statements: number,
+ * @typedef {Named & {fingerprint: string, kind: string, text: string, tables: string[], written: string, statements: number,
  *   calls: number, per_call: number, rows: number, bytes: number, errors: number, total: number, share: number, mean: number,
  *   p50: number, p95: number, p99: number, max: number, background: number, methods: string[]}} Shape
  *
@@ -39,7 +40,7 @@
  * @typedef {{t0: number, dt: number, bounds: number[], counts: number[][], max: number}} Heatmap
  *
  * @typedef {{from: number, to: number, seconds: number, calls: number, errors: number, users: number, sessions: number,
- *   statements: number, all_statements: number, attributed: number, rows: Record<'methods'|'users'|'models'|'shapes'|'findings', number>, waited: number, p50: number, p95: number, p99: number, max: number, rate: number, parts: Parts,
+ *   statements: number, all_statements: number, attributed: number, control: number, rows: Record<'methods'|'users'|'models'|'shapes'|'queries'|'findings', number>, waited: number, p50: number, p95: number, p99: number, max: number, rate: number, parts: Parts,
  *   largest: {part: import('./parts.js').Part, share: number}, buckets: Buckets, heatmap: Heatmap, methods: Group[],
  *   users_top: Group[], models: Group[], shapes: Shape[], findings: Finding[]}} Overview
  *

@@ -1,7 +1,5 @@
 // Layout of one call: its own parts as intervals, a lane per lease, runs of equal statements folded.
 
-import { about, brief } from './sql.js';
-
 /**
  * @typedef {import('./types.js').CallDetail} CallDetail
  * @typedef {import('./types.js').Span} Span
@@ -71,14 +69,14 @@ function run(d, indices, i) {
 /** @param {CallDetail} d @param {number[]} indices @param {number} period @returns {Item} */
 function item(d, indices, period) {
   const spans = indices.map((i) => d.spans[i]);
-  const name = spans.slice(0, period).map((s) => brief(d.shapes[s.shape]?.text ?? '', d.shapes[s.shape]?.tables ?? []) || s.kind).join(', ');
+  const name = spans.slice(0, period).map((s) => d.shapes[s.shape]?.name ?? s.kind).join(', ');
   return {
     spans: indices,
     start: spans[0].start,
     end: Math.max(...spans.map(end)),
     busy: spans.reduce((sum, s) => sum + (s.duration ?? 0), 0),
     label: spans.length > 1 ? `×${spans.length / period} ${name}` : name,
-    more: spans.length === 1 ? about(d.shapes[spans[0].shape]?.text ?? '') : '',
+    more: spans.length === 1 ? d.shapes[spans[0].shape]?.about ?? '' : '',
     exact: spans.every((s) => s.exact),
     probability: Math.min(...spans.map((s) => s.probability)),
     failed: spans.some((s) => s.sqlstate !== ''),

@@ -107,6 +107,7 @@ await check('overview says who waited', async () => {
   assert.equal(overview.all_statements, source.statements);
   assert.equal(number(await text(page, '.figures div:nth-child(7) dd')), source.statements);
   assert.ok(Math.abs(number(await text(page, '.figures div:nth-child(8) dd')) - 100 * source.attributed / source.statements) < 1);
+  assert.ok(Math.abs(number(await text(page, '.figures div:nth-child(9) dd')) - 100 * overview.control) < 1);
   const range = await page.locator('.range .minimap').getAttribute('aria-label');
   assert.ok(range?.startsWith(`Time range ${clockRange(source.from, source.to)}`), range ?? '');
   const users = await api('/users');
@@ -268,10 +269,25 @@ await check('SQL: list and one statement', async () => {
   await settled(page, '.tr .n');
   assert.equal(number(await text(page, '.page-head .count')), shapes.total);
   assert.deepEqual((await column(page, 1)).slice(0, 5).map(number), shapes.rows.map((/** @type {any} */ s) => s.statements));
+  // Statements are called what the API calls them.
+  const named = (/** @type {any} */ s) => `${s.name} ${s.about}`.trim();
+  assert.deepEqual((await column(page, 0)).slice(0, 5), shapes.rows.map(named));
+  // The overview's heading leads to as many statements as it tells, without those that only control transactions.
+  await page.goto(base);
+  await settled(page, '.list li a');
+  assert.equal(await text(page, 'section[aria-label="Statements"] .panel-head a'), `all ${overview.rows.queries}`);
+  await page.locator('section[aria-label="Statements"] .panel-head a').click();
+  await page.waitForURL(/\/sql\?kind=query/);
+  await page.waitForFunction((n) => document.querySelector('.page-head .count')?.textContent?.replace(/[^\d]/g, '') === String(n), overview.rows.queries);
+  const control = await api('/shapes?kind=begin&kind=commit&kind=rollback&kind=savepoint&kind=reset&limit=1');
+  assert.equal(overview.rows.queries + control.total, shapes.total);
+  await page.goto(`${base}/sql`);
+  await settled(page, '.tr .n');
   await page.locator('.tbody .tr').nth(1).click();
   await page.waitForURL(new RegExp(`/sql/${shapes.rows[1].fingerprint}`));
   await settled(page, 'pre.sql');
   const one = await api(`/shapes/${shapes.rows[1].fingerprint}`);
+  assert.equal(await text(page, 'h1'), named(one.shape));
   assert.equal(await page.locator('section[aria-label="Methods that run it"] li').count(), Math.min(12, one.methods.length));
 });
 

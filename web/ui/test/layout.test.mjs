@@ -100,7 +100,7 @@ test('below a pixel calls are summed up by column and none is lost', () => {
 const detail = (spans, parts = {}) => /** @type {any} */ ({
   call: { duration: 1, sent: 0.01, first: 0.9, parts: { ...PARTS, ...parts } },
   leases: [{ client: 'a' }, { client: 'b' }],
-  shapes: [{ text: 'SELECT a FROM res_partner', tables: ['res_partner'] }, { text: 'COMMIT', tables: [] }],
+  shapes: [{ name: 'SELECT res_partner', about: 'by id' }, { name: 'COMMIT', about: '' }],
   spans: spans.map(([start, duration, lease, shape]) => ({ start, duration, lease, shape, kind: shape ? 'commit' : 'query', sqlstate: '', exact: true, probability: 1 })),
 });
 
@@ -135,7 +135,7 @@ test('a union of intervals', () => {
 });
 
 test('statements that take turns fold into one bar', () => {
-  const shapes = ['a', 'b', 'c'].map((t) => ({ fingerprint: t, kind: 'query', text: `SELECT 1 FROM ${t}`, tables: [t], written: '' }));
+  const shapes = ['a', 'b', 'c'].map((t) => ({ fingerprint: t, kind: 'query', name: `SELECT ${t}`, about: '', text: `SELECT 1 FROM ${t}`, tables: [t], written: '' }));
   const order = [2, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 2];
   const spans = order.map((shape, i) => ({ start: i, duration: 0.5, lease: 0, shape, kind: 'query', sqlstate: '', duplicate: 0, by: 'timing', probability: 1, exact: i !== 4, gaps: [] }));
   const d = /** @type {any} */ ({ call: { duration: 13, parts: PARTS }, leases: [{ client: 'x', start: 0, end: 13 }], shapes, spans, findings: [] });

@@ -2,12 +2,12 @@
 
 import { useAPI, usePages } from '../api.js';
 import { clock, plural } from '../lib/format.js';
-import { brief } from '../lib/sql.js';
 import { filterParams, go, link, patch, usePlace } from '../state.js';
 import { Empty, Failure, Skeleton } from '../widgets/empty.js';
 import { PageHead, useTitle } from '../widgets/frame.js';
 import { html } from '../widgets/html.js';
 import { Icon } from '../widgets/icons.js';
+import { StatementName } from '../widgets/name.js';
 import { Count, Dur } from '../widgets/num.js';
 import { Table } from '../widgets/table.js';
 
@@ -70,5 +70,5 @@ export function BackgroundGroup({ arg }) {
     <p class="subtitle">${plural(b.statements, 'statement')} from ${clock(b.start, 1e-3)} UTC, <${Dur} s=${b.sql} /> of SQL in <${Dur} s=${b.duration} />. <span class="dim n">${b.client} → ${b.server}${b.database && ` · ${b.database}`}</span></p>
     <section class="panel"><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="num">#</th><th scope="col" class="num">At</th><th scope="col" class="num">Duration</th><th scope="col" class="wide">Statement</th><th scope="col" class="num">Rows</th><th scope="col">State</th></tr></thead>
     <tbody>${data.spans.slice(0, 2000).map((/** @type {any} */ s, /** @type {number} */ i) => html`<tr key=${i}><td class="num n dim">${i + 1}</td><td class="num"><${Dur} s=${s.start} /></td><td class="num"><${Dur} s=${s.duration} /></td>
-      <td class="wide cut"><a class="mono" href=${link(`/sql/${data.shapes[s.shape].fingerprint}`)} title=${data.shapes[s.shape].text.slice(0, 500)}>${brief(data.shapes[s.shape].text, data.shapes[s.shape].tables)}</a></td><td class="num"><${Count} n=${s.rows} /></td><td class="harm n">${s.sqlstate}</td></tr>`)}</tbody></table></div></section>`;
+      <td class="wide cut"><a href=${link(`/sql/${data.shapes[s.shape].fingerprint}`)} title=${data.shapes[s.shape].text.slice(0, 500)}><${StatementName} of=${data.shapes[s.shape]} /></a></td><td class="num"><${Count} n=${s.rows} /></td><td class="harm n">${s.sqlstate}</td></tr>`)}</tbody></table></div></section>`;
 }

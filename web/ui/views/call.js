@@ -3,7 +3,7 @@
 import { useAPI } from '../api.js';
 import { bytes, clock, day, duration, durationText, join, percent, plural, sentence } from '../lib/format.js';
 import { withTerm } from '../lib/filter.js';
-import { brief, pretty } from '../lib/sql.js';
+import { pretty } from '../lib/sql.js';
 import { holder, lanes as layLanes } from '../lib/waterfall.js';
 import { read, write } from '../lib/viewport.js';
 import { filterParams, go, here, link, patch, usePlace } from '../state.js';
@@ -119,7 +119,7 @@ function Sentence({ d }) {
   const [part, words] = [...parts].sort((x, y) => c.parts[y[0]] - c.parts[x[0]])[0];
   const run = worst && worst.spans.length > 1 ? d.shapes[d.spans[worst.spans[0]]?.shape] : undefined;
   return html`${c.user ? html`<b>${c.user}</b> called` : 'A client called'} <span class="mono">${c.name}</span>: ${b(duration(c.duration))}${c.statements > 0 && `, ${plural(c.statements, 'statement')}`}${
-    worst && worst.rule === 'n-plus-one' && run ? html`, ${b(duration(worst.cost))} of it in one N+1 on <span class="mono">${run.tables[0] ?? brief(run.text)}</span>`
+    worst && worst.rule === 'n-plus-one' && run ? html`, ${b(duration(worst.cost))} of it in one N+1 on <span class="mono">${run.name.replace(/^[A-Z]+ /, '')}</span>`
       : c.parts[part] > 0 && html`, <span class="said t-${part}">${join(percent(c.parts[part] / Math.max(c.duration, 1e-12)))} ${words}</span>`}${
     c.failed && html`; it failed with <span class="harm">${c.error ? c.error.replace(/^.*\./, '') : `HTTP ${c.status}`}</span>`}.`;
 }
@@ -181,7 +181,7 @@ function SpanPanel({ d, i, fold, onSelect }) {
   const sum = same.reduce((t, x) => t + (x.duration ?? 0), 0);
   const row = (/** @type {string} */ k, /** @type {any} */ v) => v && html`<dt>${k}</dt><dd>${v}</dd>`;
   const findings = d.findings.filter((f) => f.spans.includes(i));
-  return html`<div class="panel-head"><h2 class="mono cut">${run && run.spans.length > 1 ? run.label : brief(shape.text, shape.tables)}</h2>
+  return html`<div class="panel-head"><h2 class="mono cut">${run && run.spans.length > 1 ? run.label : html`<${StatementName} of=${shape} />`}</h2>
       <span class="steps">
         <button type="button" class="tool" disabled=${i === 0} onClick=${() => onSelect(i - 1)} aria-label="Previous statement" title="Previous statement"><${Icon} name="left" size="14" /></button>
         <span class="n dim">${i + 1}/${d.spans.length}</span>
@@ -222,7 +222,7 @@ function Statements({ d, selected, onSelect }) {
     { key: 'start', label: 'At', width: '68px', num: true, cell: (/** @type {Span} */ s) => html`<span class="n">${(s.start * 1e3).toFixed(decimals)}<span class="u">${'\u00a0ms'}</span></span>` },
     { key: 'duration', label: 'Duration', width: '72px', num: true, cell: (/** @type {Span} */ s) => html`<${Dur} s=${s.duration} />` },
     { key: 'bar', label: '', width: '72px', sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<div class="bar"><div class="bar-fill" style=${{ width: `${Math.max(1, ((s.duration ?? 0) / most) * 100)}%` }}><i class=${s.sqlstate ? 'p-lock' : 'p-sql'} style=${{ flexGrow: 1 }} /></div></div>` },
-    { key: 'shape', label: 'Statement', width: 'minmax(200px, 1fr)', cell: (/** @type {Span} */ s) => html`<span class="cut" title=${d.shapes[s.shape].text.slice(0, 500)}><${StatementName} text=${d.shapes[s.shape].text} tables=${d.shapes[s.shape].tables} /></span>` },
+    { key: 'shape', label: 'Statement', width: 'minmax(200px, 1fr)', cell: (/** @type {Span} */ s) => html`<span class="cut" title=${d.shapes[s.shape].text.slice(0, 500)}><${StatementName} of=${d.shapes[s.shape]} /></span>` },
     { key: 'rows', label: 'Rows', width: '48px', num: true, cell: (/** @type {Span} */ s) => html`<${Count} n=${s.rows} />` },
     { key: 'lease', label: 'Lease', width: '40px', num: true, sort: /** @type {false} */ (false), cell: (/** @type {Span} */ s) => html`<span class="n dim">${s.lease + 1}</span>` },
     { key: 'probability', label: 'Evidence', width: '112px', title: 'How the statement is known to be of this call; sorts by how sure that is', cell: (/** @type {Span} */ s) => html`<span class=${s.exact ? 'evidence exact' : 'evidence'}>${s.by}</span>${!s.exact && html`<span class="dim"><${Percent} x=${s.probability} /></span>`}` },

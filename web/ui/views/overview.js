@@ -46,7 +46,7 @@ export function Overview({ source }) {
     <div class="lists">
       <${List} title="Methods" href=${link('/methods')} all=${d?.methods} more=${d?.rows.methods} of=${(/** @type {any} */ g) => ({ key: g.name, name: html`<${MethodName} name=${g.name} model=${g.model} />`, text: g.name, href: callsOf('method', g.name), parts: g.parts, total: g.total, calls: g.calls })} />
       <${List} title="Users" href=${link('/users')} all=${d?.users_top} more=${d?.rows.users} of=${(/** @type {any} */ g) => ({ key: g.name, name: g.name || html`<span class="dim">no user</span>`, text: g.name || 'no user', href: g.name ? callsOf('user', g.name) : link('/users'), parts: g.parts, total: g.total, calls: g.calls })} />
-      <${List} title="Statements" href=${link('/sql')} all=${d?.shapes.filter(matters)} more=${d?.rows.shapes} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} text=${s.text} tables=${s.tables} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
+      <${List} title="Statements" href=${link('/sql', { kind: 'query' })} all=${d?.shapes.filter(matters)} more=${d?.rows.queries} of=${(/** @type {any} */ s) => ({ key: s.fingerprint, name: html`<${StatementName} of=${s} />`, text: s.text.slice(0, 500), href: link(`/sql/${s.fingerprint}`), parts: { sql: s.total }, total: s.total, calls: s.statements, light: s.background > s.total / 2 })}
         empty=${html`<p class="note">No SQL was seen. ${source?.notices[0]?.fix ?? ''}</p>`} />
     </div>
     <section class="panel" aria-label="Findings">
@@ -84,6 +84,7 @@ function Figures({ d, source }) {
     ${cell('errors', () => html`<a class=${d?.errors ? 'harm' : ''} href=${link('/calls', { filter: withTerm(here().query.get('filter') ?? '', 'error', 'any') })}><${Count} n=${d?.errors} /></a>`)}
     ${cell('statements', () => html`<${Count} n=${d?.all_statements} />`, 'statements of the calls shown here, and of the background unless a filter is set')}
     ${cell('of them in calls', () => html`<${Percent} x=${share} />`, 'share of these statements that belong to a call; the others are background')}
+    ${cell('transaction control', () => html`<${Percent} x=${d?.control} />`, 'share of the statements that only frame others: BEGIN, COMMIT, ROLLBACK, SAVEPOINT, DISCARD ALL and the like')}
     ${!source?.watching && cell('recorded', () => html`<${Bytes} n=${source?.bytes} />`, source ? `${join(count(source.packets))} packets` : '')}
   </dl>`;
 }

@@ -3,7 +3,7 @@
 import { useAPI } from '../api.js';
 import { withTerm } from '../lib/filter.js';
 import { clock, plural } from '../lib/format.js';
-import { brief, pretty } from '../lib/sql.js';
+import { pretty } from '../lib/sql.js';
 import { filterParams, here, link, usePlace } from '../state.js';
 import { PartsBar } from '../widgets/bar.js';
 import { Copy, Failure, Skeleton } from '../widgets/empty.js';
@@ -19,8 +19,7 @@ export function Shape({ arg }) {
   const place = usePlace();
   const { data, error, retry } = useAPI(`/shapes/${arg}`, filterParams(place));
   const s = /** @type {import('../lib/types.js').Shape|undefined} */ (data?.shape);
-  const name = s ? brief(s.text, s.tables) : 'Statement';
-  useTitle(name);
+  useTitle(s ? `${s.name} ${s.about}`.trim() : 'Statement');
   const back = html`<a class="crumb" href=${link('/sql')}><${Icon} name="left" size="14" />SQL</a>`;
   if (error) return html`${back}<${Failure} error=${error} retry=${retry} />`;
   if (!s) return html`${back}<${Skeleton} rows=${12} />`;
@@ -37,7 +36,7 @@ export function Shape({ arg }) {
   const fig = (/** @type {string} */ label, /** @type {any} */ v) => html`<div><dt>${label}</dt><dd>${v}</dd></div>`;
   return html`<div class="shape">
     ${back}
-    <h1 class="heading"><${StatementName} text=${s.text} tables=${s.tables} /></h1>
+    <h1 class="heading"><${StatementName} of=${s} /></h1>
     <p class="subtitle">${plural(s.statements, 'run')}${s.calls > 0 && ` in ${plural(s.calls, 'call')}`} took <b><${Dur} s=${s.total} /></b>${s.share < 0.9995 && html`, <${Percent} x=${s.share} /> of all SQL time`}${s.background <= 0 ? '' : s.calls > 0 ? html`; <${Dur} s=${s.background} /> of it in the background` : ', all of it in the background: no call ran it'}.</p>
     <dl class="figures">
       ${fig('per call', html`<${Mean} x=${s.calls ? s.per_call : undefined} />`)}${fig('mean', html`<${Dur} s=${s.mean} />`)}${fig('p50', html`<${Dur} s=${s.p50} />`)}${fig('p95', html`<${Dur} s=${s.p95} />`)}${fig('p99', html`<${Dur} s=${s.p99} />`)}${fig('max', html`<${Dur} s=${s.max} />`)}

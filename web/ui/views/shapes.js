@@ -11,6 +11,9 @@ import { Table } from '../widgets/table.js';
 
 /** @typedef {import('../lib/types.js').Shape} Shape */
 
+/** What the switch chooses, in the API's words. */
+const KINDS = /** @type {Record<string, string[]>} */ ({ query: ['query', 'copy', 'other'], control: ['begin', 'commit', 'rollback', 'savepoint', 'reset'] });
+
 /** @param {{source: import('../lib/types.js').Source|null}} props */
 export function Shapes({ source }) {
   const place = usePlace();
@@ -18,13 +21,13 @@ export function Shapes({ source }) {
   const sort = q.get('sort') ?? 'total';
   const order = q.get('order') ?? 'desc';
   const kind = q.get('kind') ?? '';
-  const base = { ...filterParams(place), kind };
+  const base = { ...filterParams(place), kind: KINDS[kind] ?? kind };
   const list = usePages('/shapes', { ...base, sort, order });
   const top = usePages('/shapes', { ...base, sort: 'total', order: 'desc' });
   const most = /** @type {Shape|undefined} */ (top.row(0))?.total ?? 0;
   const href = (/** @type {Shape} */ s) => link(`/sql/${s.fingerprint}`);
   const columns = [
-    { key: 'text', label: 'Statement', width: 'minmax(280px, 4fr)', cell: (/** @type {Shape} */ s) => html`<a class="cut" href=${href(s)} title=${s.text.slice(0, 600)} tabindex="-1"><${StatementName} text=${s.text} tables=${s.tables} /></a>` },
+    { key: 'text', label: 'Statement', width: 'minmax(280px, 4fr)', cell: (/** @type {Shape} */ s) => html`<a class="cut" href=${href(s)} title=${s.text.slice(0, 600)} tabindex="-1"><${StatementName} of=${s} /></a>` },
     { key: 'statements', label: 'Runs', width: '68px', num: true, cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.statements} />` },
     { key: 'calls', label: 'Calls', width: '60px', num: true, title: 'Calls that ran it', cell: (/** @type {Shape} */ s) => html`<${Count} n=${s.calls} />` },
     { key: 'per_call', label: 'Per call', width: '70px', num: true, sort: false, cell: (/** @type {Shape} */ s) => html`<${Mean} x=${s.calls ? s.per_call : undefined} />` },
@@ -49,7 +52,7 @@ export function Shapes({ source }) {
       onOpen=${(/** @type {number} */ i) => list.row(i) && go(href(/** @type {Shape} */ (list.row(i))))} />`;
   }
   return html`<${PageHead} title="SQL" total=${list.total} unit=${list.total === 1 ? 'shape' : 'shapes'}>
-      <div class="switch" role="radiogroup" aria-label="Kind of statement">${[['', 'all'], ['query', 'queries'], ['commit', 'commits']].map(([k, l]) => html`<button type="button" role="radio" aria-checked=${kind === k} onClick=${() => patch({ kind: k, row: null }, { replace: true })}>${l}</button>`)}</div>
+      <div class="switch" role="radiogroup" aria-label="Kind of statement">${[['', 'all'], ['query', 'queries'], ['control', 'transaction control']].map(([k, l]) => html`<button type="button" role="radio" aria-checked=${kind === k} onClick=${() => patch({ kind: k, row: null }, { replace: true })}>${l}</button>`)}</div>
     <//>${body}`;
 }
 
