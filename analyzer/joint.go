@@ -116,38 +116,14 @@ func (w *window) tableShares() func(int32) float64 {
 // effort is the number of judgements per unit after which the search no longer repeats sweeps.
 const effort = 150
 
-// patience is how slowly the temperature falls in a round, as a factor. Calls of stateless services run many
-// leases each: two long ones that overlap can come out exchanged in a way that no single step mends, so where
-// such calls prevail it falls slowly.
-func (w *window) patience(round int) int {
-	if round == 0 {
-		return 1
-	}
-	free, service := 0, 0
-	for i := range w.units {
-		u := &w.units[i]
-		if u.fixed || len(u.cands) == 1 {
-			continue
-		}
-		free++
-		if r := w.owners[u.owner].route; u.owner != w.none && (r == routeAPI || r == routeAPISession) {
-			service++
-		}
-	}
-	if service*4 < free {
-		return 1
-	}
-	return 4
-}
-
 // search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
 // it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
 // a falling temperature. The last sweeps take the best.
-func (w *window) search(temperatures []float64, patience int) {
-	rng := rand.New(rand.NewPCG(0x70657266, 0x64))             // a fixed seed: the same file gives the same answer
-	repeat := patience * min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
+func (w *window) search(temperatures []float64) {
+	rng := rand.New(rand.NewPCG(0x70657266, 0x64))  // a fixed seed: the same file gives the same answer
+	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
 	for n := range repeat * len(temperatures) {
-		if n%repeat != 0 && w.effort > patience*effort*len(w.units) {
+		if n%repeat != 0 && w.effort > effort*len(w.units) {
 			continue
 		}
 		temperature := temperatures[n/repeat]

@@ -31,6 +31,11 @@ type window struct {
 	trial    []int32     // units of an owner under trial
 	scores   *memo
 	spliced  [2][]int32
+
+	pairings []pair
+	pieces   []piece // leases of the two owners under trial
+	before   []int32
+	beams    [2][]division
 }
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
@@ -82,7 +87,8 @@ func (w *window) solve() {
 		for i := range w.owners[:w.none] {
 			w.rescore(&w.owners[i])
 		}
-		w.search(temperatures, w.patience(round))
+		w.search(temperatures)
+		w.redivide()
 		w.learned.learn(w)
 		moved := 0
 		for i := range w.units {
@@ -99,7 +105,8 @@ func (w *window) solve() {
 	for i := range w.owners[:w.none] {
 		w.rescore(&w.owners[i])
 	}
-	w.search([]float64{0, 0, 0}, 1)
+	w.search([]float64{0, 0, 0})
+	w.redivide()
 }
 
 // candidates finds the owners each unit could have. A unit that no call could own, because packets were
