@@ -302,20 +302,21 @@ func keep(list []division, d *division) []division {
 // redivide divides anew between every two owners until nothing changes.
 func (w *window) redivide() {
 	const passes = 4
-	if w.pairings == nil {
-		w.pairings = w.pairs()
-	}
 	for range passes {
-		changed := false
-		for i := range w.pairings {
-			p := &w.pairings[i]
-			if p.judged < max(w.owners[p.a].changed, w.owners[p.b].changed, w.weighed) {
-				changed = w.divide(p) || changed
-				p.judged = w.tick
-			}
-		}
-		if !changed {
+		if !w.each((*window).divideAll) {
 			return
 		}
 	}
+}
+
+// divideAll divides once between every two owners that changed since.
+func (w *window) divideAll() (changed bool) {
+	for i := range w.pairings {
+		p := &w.pairings[i]
+		if p.judged < max(w.owners[p.a].changed, w.owners[p.b].changed, w.weighed) {
+			changed = w.divide(p) || changed
+			p.judged = w.tick
+		}
+	}
+	return changed
 }

@@ -39,6 +39,9 @@ func (w *window) weigh(counted bool) {
 		u.judged = 0
 	}
 	w.scores.forget(len(w.units))
+	for _, r := range w.regions {
+		r.scores.forget(len(r.mine))
+	}
 	w.tick++
 	w.weighed = w.tick
 }
@@ -120,47 +123,51 @@ const effort = 150
 // it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
 // a falling temperature. The last sweeps take the best.
 func (w *window) search(temperatures []float64) {
-	rng := rand.New(rand.NewPCG(0x70657266, 0x64))  // a fixed seed: the same file gives the same answer
 	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
 	for n := range repeat * len(temperatures) {
-		if n%repeat != 0 && w.effort > effort*len(w.units) {
+		if n%repeat != 0 && w.spent() > effort*len(w.units) {
 			continue
 		}
 		temperature := temperatures[n/repeat]
-		changed := false
-		for i := range w.units {
-			u := &w.units[i]
-			if len(u.cands) == 1 || u.fixed || w.frozen(u, temperature) {
-				continue
-			}
-			w.consider(int32(i))
-			best, bestScore := option{}, noise(rng, temperature)
-			found := false
-			u.judged, u.margin = w.tick, math.Inf(-1)
-			for n := range u.offers {
-				offer := &u.offers[n]
-				u.margin = max(u.margin, offer.best)
-				if offer.best+luck*temperature <= bestScore {
-					continue
-				}
-				for _, o := range offer.options {
-					if o.delta+luck*temperature <= bestScore {
-						continue
-					}
-					if s := o.delta + noise(rng, temperature); s > bestScore+1e-9 {
-						best, bestScore, found = o, s, true
-					}
-				}
-			}
-			if found {
-				w.apply(int32(i), best)
-				changed = true
-			}
-		}
+		changed := w.each(func(r *window) bool { return r.sweep(temperature) })
 		if temperature == 0 && !changed {
 			return
 		}
 	}
+}
+
+// sweep weighs the options of each unit once and reports whether any was taken.
+func (w *window) sweep(temperature float64) (changed bool) {
+	for _, i := range w.mine {
+		u := &w.units[i]
+		if w.frozen(u, temperature) {
+			continue
+		}
+		w.consider(i)
+		best, bestScore := option{}, noise(w.rng, temperature)
+		found := false
+		u.judged, u.margin = w.tick, math.Inf(-1)
+		for n := range u.offers {
+			offer := &u.offers[n]
+			u.margin = max(u.margin, offer.best)
+			if offer.best+luck*temperature <= bestScore {
+				continue
+			}
+			for _, o := range offer.options {
+				if o.delta+luck*temperature <= bestScore {
+					continue
+				}
+				if s := o.delta + noise(w.rng, temperature); s > bestScore+1e-9 {
+					best, bestScore, found = o, s, true
+				}
+			}
+		}
+		if found {
+			w.apply(i, best)
+			changed = true
+		}
+	}
+	return changed
 }
 
 // frozen reports whether weighing a unit's options again is idle: nothing around it changed since they were

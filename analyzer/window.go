@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/perfd/perfd/capture"
@@ -32,6 +33,11 @@ type window struct {
 	scores   *memo
 	spliced  [2][]int32
 
+	alone   bool      // one processor has to do
+	regions []*window // views of the window: what can be searched at the same time
+	mine    []int32   // units that are searched in this view
+	rng     *rand.Rand
+
 	pairings []pair
 	pieces   []piece // leases of the two owners under trial
 	before   []int32
@@ -40,7 +46,7 @@ type window struct {
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
 func newWindow(calls []owner, leases []lease, k *knowledge) *window {
-	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k, scores: &k.scores}
+	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k, scores: &k.memos[0]}
 	slices.SortStableFunc(w.leases, func(a, b lease) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.conn(), b.conn()))
 	})
@@ -82,6 +88,7 @@ func (w *window) solve() {
 		w.weigh(round > 0)
 		if round == 0 {
 			w.settle()
+			w.split()
 			w.seed()
 		}
 		for i := range w.owners[:w.none] {
