@@ -68,10 +68,17 @@ func (w *window) close(s *strand, o *owner) (sum float64) {
 // division is one way to divide the leases seen so far between two owners.
 type division struct {
 	score float64
-	given uint64 // a bit for each lease: the second owner's
-	side  [2]strand
+	given sides // of each lease the owner
+	each  [2]strand
 	key   uint64 // equal for divisions that nothing later can tell apart
 }
+
+// sides says of each of a list of leases which of two owners has it.
+type sides [mostDivided / 64]uint64
+
+func (s *sides) of(i int) int { return int(s[i>>6] >> (i & 63) & 1) }
+
+func (s *sides) set(i, side int) { s[i>>6] |= uint64(side) << (i & 63) }
 
 // pair is two owners that compete for units.
 type pair struct {
@@ -103,15 +110,15 @@ func (w *window) pairs() (out []pair) {
 }
 
 const (
-	mostDivided = 64 // leases of two owners
-	divisions   = 32 // that are followed at once
-	lagging     = 25 // how much less likely than the best one that is followed may be
+	mostDivided = 128 // leases of two owners
+	divisions   = 32  // that are followed at once
+	lagging     = 25  // how much less likely than the best one that is followed may be
 )
 
 // piece is a lease of two owners between which it is to be decided.
 type piece struct {
 	lease, unit int32
-	first       int8 // where the first lease of its unit stands in the list
+	first       int16 // where the first lease of its unit stands in the list
 	can         [2]bool
 	weight      [2]float64
 }
@@ -136,8 +143,8 @@ func (w *window) divide(p *pair) bool {
 		if int(c.first) != i {
 			continue
 		}
-		side := given >> i & 1
-		gain += c.weight[side] - c.weight[now>>i&1]
+		side := given.of(i)
+		gain += c.weight[side] - c.weight[now.of(i)]
 		if side == 0 {
 			kept = append(kept, c.unit)
 		} else {
@@ -157,7 +164,7 @@ func (w *window) divide(p *pair) bool {
 }
 
 // assemble lists the leases of two owners, by start, and how they are divided now; ok is false if they cannot be otherwise.
-func (w *window) assemble(p *pair, owners [2]*owner) (now uint64, ok bool) {
+func (w *window) assemble(p *pair, owners [2]*owner) (now sides, ok bool) {
 	w.pieces = w.pieces[:0]
 	free := 0
 	for side, o := range owners {
@@ -174,7 +181,7 @@ func (w *window) assemble(p *pair, owners [2]*owner) (now uint64, ok bool) {
 				free++
 			}
 			if len(w.pieces)+len(u.leases) > mostDivided {
-				return 0, false
+				return now, false
 			}
 			for _, li := range u.leases {
 				c.lease = li
@@ -183,43 +190,43 @@ func (w *window) assemble(p *pair, owners [2]*owner) (now uint64, ok bool) {
 		}
 	}
 	if free == 0 || len(w.pieces) < 2 {
-		return 0, false
+		return now, false
 	}
 	slices.SortFunc(w.pieces, func(x, y piece) int { return cmp.Compare(x.lease, y.lease) })
 	for i := range w.pieces {
 		c := &w.pieces[i]
-		c.first = int8(i)
+		c.first = int16(i)
 		if len(w.units[c.unit].leases) > 1 {
-			c.first = int8(slices.IndexFunc(w.pieces, func(x piece) bool { return x.unit == c.unit }))
+			c.first = int16(slices.IndexFunc(w.pieces, func(x piece) bool { return x.unit == c.unit }))
 		}
 		if w.units[c.unit].owner == p.b {
-			now |= 1 << i
+			now.set(i, 1)
 		}
 	}
 	return now, true
 }
 
 // told returns the leases up to the i-th whose owner later ones may depend on.
-func (w *window) told(i int) (live uint64) {
+func (w *window) told(i int) (live sides) {
 	if i+1 == len(w.pieces) {
-		return 0
+		return live
 	}
 	next := w.leases[w.pieces[i+1].lease].start
 	for j := range i + 1 {
 		if w.leases[w.pieces[j].lease].end > next {
-			live |= 1 << j
+			live.set(j, 1)
 		}
 	}
 	for j := i + 1; j < len(w.pieces); j++ {
 		if f := w.pieces[j].first; int(f) <= i {
-			live |= 1 << f
+			live.set(int(f), 1)
 		}
 	}
 	return live
 }
 
 // divided returns the best division of w.pieces.
-func (w *window) divided(owners [2]*owner) uint64 {
+func (w *window) divided(owners [2]*owner) (given sides) {
 	beam, next := append(w.beams[0][:0], division{}), w.beams[1][:0]
 	top := 0.0
 	for i := range w.pieces {
@@ -233,19 +240,19 @@ func (w *window) divided(owners [2]*owner) uint64 {
 				continue
 			}
 			for side := range 2 {
-				if !c.can[side] || int(c.first) < i && beam[b].given>>c.first&1 != uint64(side) {
+				if !c.can[side] || int(c.first) < i && beam[b].given.of(int(c.first)) != side {
 					continue
 				}
 				d := beam[b]
-				if s := &d.side[side]; s.n > 0 && l.start < s.end-slack {
+				if s := &d.each[side]; s.n > 0 && l.start < s.end-slack {
 					w.before = w.before[:0]
 					for j := range i {
-						if d.given>>j&1 == uint64(side) {
+						if d.given.of(j) == side {
 							w.before = append(w.before, w.pieces[j].lease)
 						}
 					}
 				}
-				d.score += w.follow(&d.side[side], owners[side], c.lease, w.before)
+				d.score += w.follow(&d.each[side], owners[side], c.lease, w.before)
 				if int(c.first) == i {
 					d.score += c.weight[side]
 				}
@@ -253,18 +260,21 @@ func (w *window) divided(owners [2]*owner) uint64 {
 					continue
 				}
 				top = max(top, d.score)
-				d.given |= uint64(side) << i
-				d.key = d.side[0].key() ^ mix(d.side[1].key()) ^ mix(d.given&live)
+				d.given.set(i, side)
+				d.key = d.each[0].key() ^ mix(d.each[1].key())
+				for n := range live {
+					d.key = mix(d.key ^ d.given[n]&live[n])
+				}
 				next = keep(next, &d)
 			}
 		}
 		beam, next = next, beam
 	}
 	w.beams = [2][]division{beam, next}
-	best, given := math.Inf(-1), uint64(0)
+	best := math.Inf(-1)
 	for b := range beam {
 		d := &beam[b]
-		if s := d.score + w.close(&d.side[0], owners[0]) + w.close(&d.side[1], owners[1]); s > best {
+		if s := d.score + w.close(&d.each[0], owners[0]) + w.close(&d.each[1], owners[1]); s > best {
 			best, given = s, d.given
 		}
 	}

@@ -116,8 +116,11 @@ func (w *window) tableShares() func(int32) float64 {
 	return func(t int32) float64 { return n[t] / total }
 }
 
-// effort is the number of judgements per unit after which the search no longer repeats sweeps.
-const effort = 150
+// The search no longer repeats sweeps after so many judgements for each unit, or for each of its candidates.
+const (
+	effort = 150
+	visits = 8
+)
 
 // search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
 // it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
@@ -125,7 +128,7 @@ const effort = 150
 func (w *window) search(temperatures []float64) {
 	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
 	for n := range repeat * len(temperatures) {
-		if n%repeat != 0 && w.spent() > effort*len(w.units) {
+		if n%repeat != 0 && w.spent() > w.budget {
 			continue
 		}
 		temperature := temperatures[n/repeat]

@@ -39,9 +39,11 @@ func (w *window) split() {
 		if u.fixed || len(u.cands) == 1 {
 			continue
 		}
+		w.budget += visits * len(u.cands)
 		r := w.regionOf(cuts, u.cands[0].owner, u.cands[len(u.cands)-2].owner)
 		r.mine = append(r.mine, int32(i))
 	}
+	w.budget = min(w.budget, effort*len(w.units))
 	for _, p := range w.pairs() {
 		r := w.regionOf(cuts, p.a, p.b)
 		r.pairings = append(r.pairings, p)

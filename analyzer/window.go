@@ -28,6 +28,7 @@ type window struct {
 	tick     int32       // counts changes of the assignment
 	weighed  int32       // tick of the last weighing
 	effort   int         // candidates judged so far
+	budget   int         // and how many may be before sweeps are no longer repeated
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
 	scores   *memo
