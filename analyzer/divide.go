@@ -111,7 +111,7 @@ func (w *window) pairs() (out []pair) {
 
 const (
 	mostDivided = 128 // leases of two owners
-	divisions   = 32 // that are followed at once
+	divisions   = 32  // that are followed at once
 	lagging     = 25  // how much less likely than the best one that is followed may be
 )
 
