@@ -313,7 +313,7 @@ func keep(list []division, d *division) []division {
 func (w *window) redivide() {
 	const passes = 4
 	for range passes {
-		if !w.each((*window).divideAll) {
+		if !w.each(true, (*window).divideAll) {
 			return
 		}
 	}

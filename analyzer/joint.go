@@ -127,12 +127,16 @@ const (
 // a falling temperature. The last sweeps take the best.
 func (w *window) search(temperatures []float64) {
 	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
+	const much = 400                                // judgements of a sweep; the next one is expected to take about as many
+	worth := true
 	for n := range repeat * len(temperatures) {
 		if n%repeat != 0 && w.spent() > w.budget {
 			continue
 		}
 		temperature := temperatures[n/repeat]
-		changed := w.each(func(r *window) bool { return r.sweep(temperature) })
+		before := w.spent()
+		changed := w.each(worth, func(r *window) bool { return r.sweep(temperature) })
+		worth = w.spent()-before > much
 		if temperature == 0 && !changed {
 			return
 		}

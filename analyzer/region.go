@@ -106,13 +106,15 @@ func (w *window) cuts() (cuts []int32) {
 	return cuts
 }
 
-// each has every region do something, and then the window what lies between them. It reports whether anything changed.
-func (w *window) each(do func(*window) bool) (changed bool) {
+// each has every region do something, at the same time if that is worth waking other threads for, and then the window what
+// lies between them. It reports whether anything changed.
+func (w *window) each(worth bool, do func(*window) bool) (changed bool) {
+	worth = worth && !w.alone && runtime.GOMAXPROCS(0) > 1
 	result := make([]bool, len(w.regions))
 	var wg sync.WaitGroup
 	for n, r := range w.regions {
 		r.tick, r.weighed = w.tick, w.weighed
-		if w.alone || runtime.GOMAXPROCS(0) == 1 {
+		if !worth {
 			result[n] = do(r)
 			continue
 		}
