@@ -9,7 +9,7 @@ import (
 // patterns, which shapes a method runs, and how much of a shape's values its calls show.
 type knowledge struct {
 	timing *timing
-	scores memo // of the window being solved; kept for its room
+	memos  [regions + 1]memo // of the window being solved; kept for their room
 
 	features     map[uint64]int32 // fingerprint, or sequence of them, to feature
 	featureLease []float64        // by feature: leases that ran it

@@ -39,6 +39,9 @@ func (w *window) weigh(counted bool) {
 		u.judged = 0
 	}
 	w.scores.forget(len(w.units))
+	for _, r := range w.regions {
+		r.scores.forget(len(r.mine))
+	}
 	w.tick++
 	w.weighed = w.tick
 }
@@ -113,78 +116,65 @@ func (w *window) tableShares() func(int32) float64 {
 	return func(t int32) float64 { return n[t] / total }
 }
 
-// effort is the number of judgements per unit after which the search no longer repeats sweeps.
-const effort = 150
-
-// patience is how slowly the temperature falls in a round, as a factor. Calls of stateless services run many
-// leases each: two long ones that overlap can come out exchanged in a way that no single step mends, so where
-// such calls prevail it falls slowly.
-func (w *window) patience(round int) int {
-	if round == 0 {
-		return 1
-	}
-	free, service := 0, 0
-	for i := range w.units {
-		u := &w.units[i]
-		if u.fixed || len(u.cands) == 1 {
-			continue
-		}
-		free++
-		if r := w.owners[u.owner].route; u.owner != w.none && (r == routeAPI || r == routeAPISession) {
-			service++
-		}
-	}
-	if service*4 < free {
-		return 1
-	}
-	return 4
-}
+// The search no longer repeats sweeps after so many judgements for each unit, or for each of its candidates.
+const (
+	effort = 150
+	visits = 8
+)
 
 // search improves the assignment: for each unit in turn it weighs moving it to another owner, exchanging
 // it for a unit of the other owner, and exchanging everything or all that is left, and draws among these by
 // a falling temperature. The last sweeps take the best.
-func (w *window) search(temperatures []float64, patience int) {
-	rng := rand.New(rand.NewPCG(0x70657266, 0x64))             // a fixed seed: the same file gives the same answer
-	repeat := patience * min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
+func (w *window) search(temperatures []float64) {
+	repeat := min(max(9000/(len(w.units)+1), 1), 9) // a small window can afford a slower fall
+	const much = 400                                // judgements of a sweep; the next one is expected to take about as many
+	worth := true
 	for n := range repeat * len(temperatures) {
-		if n%repeat != 0 && w.effort > patience*effort*len(w.units) {
+		if n%repeat != 0 && w.spent() > w.budget {
 			continue
 		}
 		temperature := temperatures[n/repeat]
-		changed := false
-		for i := range w.units {
-			u := &w.units[i]
-			if len(u.cands) == 1 || u.fixed || w.frozen(u, temperature) {
-				continue
-			}
-			w.consider(int32(i))
-			best, bestScore := option{}, noise(rng, temperature)
-			found := false
-			u.judged, u.margin = w.tick, math.Inf(-1)
-			for n := range u.offers {
-				offer := &u.offers[n]
-				u.margin = max(u.margin, offer.best)
-				if offer.best+luck*temperature <= bestScore {
-					continue
-				}
-				for _, o := range offer.options {
-					if o.delta+luck*temperature <= bestScore {
-						continue
-					}
-					if s := o.delta + noise(rng, temperature); s > bestScore+1e-9 {
-						best, bestScore, found = o, s, true
-					}
-				}
-			}
-			if found {
-				w.apply(int32(i), best)
-				changed = true
-			}
-		}
+		before := w.spent()
+		changed := w.each(worth, func(r *window) bool { return r.sweep(temperature) })
+		worth = w.spent()-before > much
 		if temperature == 0 && !changed {
 			return
 		}
 	}
+}
+
+// sweep weighs the options of each unit once and reports whether any was taken.
+func (w *window) sweep(temperature float64) (changed bool) {
+	for _, i := range w.mine {
+		u := &w.units[i]
+		if w.frozen(u, temperature) {
+			continue
+		}
+		w.consider(i)
+		best, bestScore := option{}, noise(w.rng, temperature)
+		found := false
+		u.judged, u.margin = w.tick, math.Inf(-1)
+		for n := range u.offers {
+			offer := &u.offers[n]
+			u.margin = max(u.margin, offer.best)
+			if offer.best+luck*temperature <= bestScore {
+				continue
+			}
+			for _, o := range offer.options {
+				if o.delta+luck*temperature <= bestScore {
+					continue
+				}
+				if s := o.delta + noise(w.rng, temperature); s > bestScore+1e-9 {
+					best, bestScore, found = o, s, true
+				}
+			}
+		}
+		if found {
+			w.apply(i, best)
+			changed = true
+		}
+	}
+	return changed
 }
 
 // frozen reports whether weighing a unit's options again is idle: nothing around it changed since they were

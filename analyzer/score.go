@@ -3,59 +3,16 @@ package analyzer
 import "math/bits"
 
 // scoreOf is the log likelihood of an owner having exactly these units, as far as time and order tell.
-func (w *window) scoreOf(o *owner, units []int32) float64 {
-	t := w.timing
+func (w *window) scoreOf(o *owner, units []int32) (sum float64) {
 	if o.route == routeCron {
 		return w.scoreOfScheduler(units)
 	}
-	if len(units) == 0 {
-		return t.pattern(o.route, 0, 0)
-	}
 	w.gather(units)
-	gaps := &t.gaps[o.route]
-	var p pattern
-	var sum float64
-	end := o.head
+	var s strand
 	for n, id := range w.buf {
-		l := &w.leases[id]
-		if n == 0 {
-			sum += gaps[gapHead].score(l.start - o.head)
-			p = p.with(l.kind, false)
-			end = l.end
-			continue
-		}
-		nested := l.start < end-slack
-		p = p.with(l.kind, nested)
-		if nested {
-			depth := 0
-			for _, before := range w.buf[:n] {
-				if b := &w.leases[before]; b.end > l.start+slack {
-					sum += w.overlap(before, id, o.route)
-					depth++
-				}
-			}
-			if depth > 1 {
-				sum -= 8 * float64(depth-1)
-			}
-		}
-		if prev := &w.leases[w.buf[n-1]]; prev.end <= l.start+slack {
-			kind := gapOther
-			if l.conn() == prev.conn() {
-				sum += t.same
-				kind = gapSame
-			} else {
-				sum += t.other
-			}
-			if !nested {
-				sum += gaps[kind].score(l.start - end)
-			}
-		}
-		end = max(end, l.end)
+		sum += w.follow(&s, o, id, w.buf[:n])
 	}
-	if o.answer {
-		sum += gaps[gapLast].score(o.until - end)
-	}
-	return sum + t.pattern(o.route, p, len(w.buf))
+	return sum + w.close(&s, o)
 }
 
 // scoreOfScheduler judges the leases of a scheduled action: one thread runs them within the lease that

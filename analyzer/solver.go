@@ -110,7 +110,7 @@ func (s *solver) solve(j job) (left []*lease) {
 		leases = append(leases, *l)
 	}
 	w := newWindow(owners, leases, s.known)
-	w.hurry, w.doubted = j.hurry, j.doubted
+	w.hurry, w.doubted, w.alone = j.hurry, j.doubted, s.cfg.Live
 	w.solve()
 	s.crew.judge(w)
 	left = s.deliver(w)

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/perfd/perfd/capture"
@@ -27,15 +28,26 @@ type window struct {
 	tick     int32       // counts changes of the assignment
 	weighed  int32       // tick of the last weighing
 	effort   int         // candidates judged so far
+	budget   int         // and how many may be before sweeps are no longer repeated
 	buf      []int32     // leases of the owner being scored, by start
 	trial    []int32     // units of an owner under trial
 	scores   *memo
 	spliced  [2][]int32
+
+	alone   bool      // one processor has to do
+	regions []*window // views of the window: what can be searched at the same time
+	mine    []int32   // units that are searched in this view
+	rng     *rand.Rand
+
+	pairings []pair
+	pieces   []piece // leases of the two owners under trial
+	before   []int32
+	beams    [2][]division
 }
 
 // newWindow prepares the assignment of leases to calls. Both are taken over.
 func newWindow(calls []owner, leases []lease, k *knowledge) *window {
-	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k, scores: &k.scores}
+	w := &window{owners: calls, leases: leases, timing: k.timing, learned: k, scores: &k.memos[0]}
 	slices.SortStableFunc(w.leases, func(a, b lease) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.conn(), b.conn()))
 	})
@@ -77,12 +89,14 @@ func (w *window) solve() {
 		w.weigh(round > 0)
 		if round == 0 {
 			w.settle()
+			w.split()
 			w.seed()
 		}
 		for i := range w.owners[:w.none] {
 			w.rescore(&w.owners[i])
 		}
-		w.search(temperatures, w.patience(round))
+		w.search(temperatures)
+		w.redivide()
 		w.learned.learn(w)
 		moved := 0
 		for i := range w.units {
@@ -99,7 +113,8 @@ func (w *window) solve() {
 	for i := range w.owners[:w.none] {
 		w.rescore(&w.owners[i])
 	}
-	w.search([]float64{0, 0, 0}, 1)
+	w.search([]float64{0, 0, 0})
+	w.redivide()
 }
 
 // candidates finds the owners each unit could have. A unit that no call could own, because packets were
