@@ -19,8 +19,12 @@ import (
 	"github.com/perfd/perfd/sqltrace/statements"
 )
 
-// replayGC makes collections of a small heap rare, for each of them delays the calls that are due meanwhile.
-const replayGC = 400
+// Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to seventeen times the few
+// MiB that are live, but not beyond the limit where a cache holds more.
+const (
+	replayGC     = 1600
+	replayMemory = 512 << 20
+)
 
 // thresholdError is a threshold that was not kept.
 type thresholdError struct{ outcomes []compare.Outcome }
@@ -86,6 +90,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	}
 	c.Watch = watchReplay(t)
 	defer debug.SetGCPercent(debug.SetGCPercent(replayGC))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(replayMemory))
 	out, err := bench.Run(ctx, c)
 	if seen != nil {
 		var failed error
