@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/perfd/perfd/client"
 	"github.com/perfd/perfd/replay/load"
@@ -21,7 +20,7 @@ func cacheable(c *load.Call) bool {
 }
 
 // askCache makes a call as a program would that uses the caching client.
-func (s *session) askCache(c *load.Call) (outcome, error) {
+func (s *session) askCache(it *item, c *load.Call) (outcome, error) {
 	r := s.r
 	var args []any
 	var kwargs, in map[string]any
@@ -38,11 +37,11 @@ func (s *session) askCache(c *load.Call) (outcome, error) {
 		in, _ = args[len(args)-1].(map[string]any)
 		args = args[:len(args)-1]
 	}
-	var asked atomic.Int32
+	asked := requests{wrote: func() { s.wrote(it) }}
 	ctx := context.WithValue(r.ctx, askedKey{}, &asked)
 	result, err := s.client.Call(ctx, c.Model, c.Method, args, kwargs, client.InContext(in))
-	x.end, x.result, x.bytes, x.cached = r.now(), result, int64(len(result)), asked.Load() == 0 && err == nil
-	x.retried = asked.Load() > 1
+	x.end, x.result, x.bytes, x.cached = r.now(), result, int64(len(result)), asked.made.Load() == 0 && err == nil
+	x.retried = asked.made.Load() > 1
 	if x.status = 200; err != nil {
 		x.status = statusOf(err)
 	}

@@ -40,6 +40,16 @@ func TestDisguise(t *testing.T) {
 		evil(read, func(c *load.Call) {
 			c.Transport, c.Path, c.Verb, c.Model, c.Method = "http", "@evil.example/web/image/1", "GET", "", ""
 		}),
+		evil(read, func(c *load.Call) {
+			c.Path, c.Service, c.Model, c.Method, c.Params = "/web/dataset/call_kw", "common", "", "version", []byte(`{"model":"res.partner","method":"unlink","args":[[1]],"kwargs":{}}`)
+		}),
+		evil(read, func(c *load.Call) {
+			c.Path, c.Service, c.Model, c.Method = "/web/database/drop", "common", "", "version"
+		}),
+		evil(read, func(c *load.Call) { c.Transport, c.Path, c.Verb = "http", "/my/orders/1/accept", "GET" }),
+		evil(read, func(c *load.Call) { c.Transport, c.Path, c.Verb = "http", "/web/session/logout", "GET" }),
+		evil(read, func(c *load.Call) { c.Transport = "other" }),
+		evil(read, func(c *load.Call) { c.Transport, c.Service = "tryton", "report" }),
 	}
 	o := newOdoo(t, func(a asked) any {
 		if a.Method != "read" || !strings.HasPrefix(a.Path, "/web/dataset/call_kw/") {

@@ -79,3 +79,27 @@ func TestRetriedBehindACache(t *testing.T) {
 		}
 	}
 }
+
+// TestOverlapIsKeptBehindACache: the caching client sends together what was sent together.
+func TestOverlapIsKeptBehindACache(t *testing.T) {
+	together := make(chan struct{})
+	var here atomic.Int32
+	o := newOdoo(t, func(asked) any {
+		if here.Add(1) == 3 {
+			close(together)
+		}
+		<-together // all three are here, or nobody ever goes on
+		return []any{}
+	})
+	memory, err := cache.NewMemory(cache.MemoryConfig{MaxItems: 100, MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := cache.NewLoader(memory, cache.LoaderConfig{})
+	t.Cleanup(func() { _ = loader.Close() })
+	rep, _ := run(t, o, replay.Config{Mode: replay.Max, Cache: loader}, recorded(
+		call("a", 0, 10*ms, "m", "read", "[[1]]"), call("a", 1*ms, 10*ms, "m", "read", "[[2]]"), call("a", 2*ms, 10*ms, "m", "read", "[[3]]")))
+	if rep.Sent != 3 || rep.Errors > 0 {
+		t.Errorf("%d sent, %d errors", rep.Sent, rep.Errors)
+	}
+}

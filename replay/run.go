@@ -172,9 +172,6 @@ func (r *Runner) prepare(ctx context.Context, first []*item) error {
 		if failure != nil {
 			return failure
 		}
-		if !r.cfg.Safety.Writes {
-			return nil
-		}
 	}
 	return r.judgeTarget(ctx, known)
 }
@@ -186,6 +183,7 @@ func (r *Runner) read(src Source) (*item, error) {
 		return nil, err //nolint:wrapcheck // the source words it
 	}
 	c := &call
+	c.Minted = load.Fresh(c)
 	if _, known := r.sessions[c.Session]; !known && len(r.sessions) < r.cfg.MaxSessions {
 		if info, ok := src.Session(c.Session); ok {
 			r.sessions[c.Session] = &session{r: r, info: info, loggedIn: make(chan struct{})}
@@ -194,7 +192,7 @@ func (r *Runner) read(src Source) (*item, error) {
 	it := &item{call: call, session: r.sessions[c.Session], tier: safety.Of(r.product, c), bytes: int64(len(c.Args) + len(c.Kwargs) + len(c.Params) + len(c.Query) + len(c.Fields) + len(c.Answer) + 512)}
 	if why := r.judge(it); why != "" {
 		r.tally.leave(why, it)
-		r.ids.Lose(c.Minted)
+		r.lose(c)
 		return nil, nil //nolint:nilnil // it is not sent
 	}
 	if !r.cfg.KeepIDs && len(c.Minted) > 0 && !r.ids.Expect(c.Session, c.Minted) {
@@ -243,8 +241,18 @@ func Name(c *load.Call) string {
 // leave ends an item that is not sent.
 func (r *Runner) leave(it *item, why Left) {
 	r.tally.leave(why, it)
-	r.ids.Lose(it.call.Minted)
+	r.lose(&it.call)
 	r.open.Done()
+}
+
+// lose says that what a call made will not be made. A record that an action opened may have been there before, so its id
+// stays what it was.
+func (r *Runner) lose(c *load.Call) {
+	if load.Creates(c) {
+		r.ids.Lose(c.Minted)
+	} else {
+		r.ids.Forget(c.Minted)
+	}
 }
 
 // finish waits until all is answered; after ctx is done only for what was sent, and for so long.

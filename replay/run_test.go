@@ -171,3 +171,17 @@ func TestExpiredSession(t *testing.T) {
 		t.Errorf("waits %s and %s", results[0].Wait, results[1].Wait)
 	}
 }
+
+// TestActionsOpenWhatIsThere: an action that opens the record that it was called for waits for nothing, and a record that
+// an action opened which is not sent can be read all the same.
+func TestActionsOpenWhatIsThere(t *testing.T) {
+	o := newOdoo(t, nothing)
+	opens := call("a", 0, ms, "sale.order", "get_formview_action", "[[7]]")
+	opens.Minted = []load.Minted{{Model: "sale.order", IDs: []int64{7}}}
+	unsent := call("a", 2*ms, ms, "sale.order", "action_view_invoice", "[[7]]")
+	unsent.Minted = []load.Minted{{Model: "account.move", IDs: []int64{12}}}
+	rep, _ := run(t, o, replay.Config{Mode: replay.Max}, recorded(opens, unsent, call("a", 4*ms, ms, "account.move", "read", "[[12]]"), call("a", 6*ms, ms, "sale.order", "read", "[[7]]")))
+	if rep.Sent != 3 || rep.Left[replay.LeftWrite] != 1 {
+		t.Errorf("%d sent, left %v", rep.Sent, rep.Left)
+	}
+}

@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +41,7 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 		if r.cfg.Confirm != r.cfg.Database {
 			return &Refusal{
 				Message: fmt.Sprintf("the target is confirmed to be %q, but it is %q", r.cfg.Confirm, r.cfg.Database),
-				Hint:    "--target-is takes the name of the target's database, the same as --database",
+				Hint:    "--target-is and --target-b-is take the name of the target's database, the same as --database and --database-b",
 			}
 		}
 		return nil
@@ -52,7 +56,7 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 	}
 	same := r.header.DatabaseUUID != "" && strings.EqualFold(uuid, r.header.DatabaseUUID)
 	if r.header.DatabaseUUID == "" || uuid == "" {
-		same = r.header.Server != "" && r.header.Server == hostOf(r.cfg.Target, r.product) && r.header.Database == r.cfg.Database
+		same = r.header.Database == r.cfg.Database && sameServer(ctx, r.header.Server, hostOf(r.cfg.Target, r.product))
 	}
 	switch {
 	case neutral:
@@ -60,14 +64,14 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 	case same:
 		return &Refusal{
 			Message: "the target is the captured database",
-			Hint:    "replay to a copy; if this is one, give its name once more as --target-is " + r.cfg.Database,
+			Hint:    "replay to a copy; if this is one, give its name once more as " + sayIs + r.cfg.Database,
 		}
 	case !r.cfg.Safety.Writes, uuid != "" && r.header.DatabaseUUID != "":
 		return nil
 	}
 	return &Refusal{
 		Message: "nothing tells that the target is another database than the captured one, and writes are allowed",
-		Hint:    "if it is a copy, say so with --target-is " + r.cfg.Database + ", or neutralize it",
+		Hint:    "if it is a copy, say so with " + sayIs + r.cfg.Database + ", or neutralize it",
 	}
 }
 
@@ -114,6 +118,27 @@ func accountOf(ctx context.Context, c *client.Client) (uuid string) {
 }
 
 var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// sayIs is how a person vouches for a database.
+const sayIs = "--target-is (--target-b-is for the second server) "
+
+// sameServer tells whether a recorded address is that of a target, of which a person gave the name.
+func sameServer(ctx context.Context, recorded, target string) bool {
+	if recorded == "" || target == "" || recorded == target {
+		return recorded != "" && recorded == target
+	}
+	was, err1 := netip.ParseAddrPort(recorded)
+	host, port, err2 := net.SplitHostPort(target)
+	if err1 != nil || err2 != nil || port != strconv.Itoa(int(was.Port())) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	return err == nil && slices.ContainsFunc(addresses, func(a netip.Addr) bool {
+		return a.Unmap() == was.Addr().Unmap() || a.IsLoopback() && was.Addr().IsLoopback()
+	})
+}
 
 // hostOf is the host and port of an address.
 func hostOf(address, product string) string {

@@ -164,7 +164,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 		if err == nil {
 			r.ids.Resolve(it.call.Minted, load.Mints(&it.call, x.result))
 		} else {
-			r.ids.Lose(it.call.Minted)
+			r.lose(&it.call)
 		}
 	}
 	if err == nil {
@@ -211,10 +211,17 @@ type outcome struct {
 
 type askedKey struct{}
 
+// requests are those that were made for a call that goes through the cache.
+type requests struct {
+	made  atomic.Int32
+	wrote func() // what sends the call is under way
+}
+
 // noteAsked counts, in the context of a call, the requests that were made for it; a log-in is none.
 func noteAsked(ctx context.Context, q *client.Request) context.Context {
-	if asked, ok := ctx.Value(askedKey{}).(*atomic.Int32); ok && q.Model != "" {
-		asked.Add(1)
+	if asked, ok := ctx.Value(askedKey{}).(*requests); ok && q.Model != "" {
+		asked.made.Add(1)
+		asked.wrote()
 	}
 	return nil //nolint:nilnil // it goes on with the same
 }
@@ -223,7 +230,7 @@ func noteAsked(ctx context.Context, q *client.Request) context.Context {
 func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	r := s.r
 	if r.cfg.Cache != nil && cacheable(call) {
-		return s.askCache(call)
+		return s.askCache(it, call)
 	}
 	token, err := s.tokenFor(it, call)
 	var m client.Message
@@ -235,24 +242,22 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 		return outcome{sent: now, end: now}, err
 	}
 	m.Safe = it.tier < 2
+	m.Public = m.Public || s.public
 	if m.Safe {
 		m.Header = idempotent
 	}
 	var writes atomic.Int32 // by the connection's goroutine; net/http repeats what the server may not have seen
 	m.Wrote = func() {
 		writes.Add(1)
-		s.mu.Lock()
-		it.written = true
-		waits := len(s.queue) > 0
-		s.mu.Unlock()
-		if waits {
-			s.kick(0)
-		}
+		s.wrote(it)
 	}
 	reply, err := s.client.Send(r.ctx, m)
 	x := outcome{
 		sent: reply.Sent.Sub(r.begun), end: reply.End.Sub(r.begun), status: reply.Status, bytes: int64(len(reply.Body)), result: reply.Result,
 		retried: writes.Load() > 1,
+	}
+	if reply.Sent.IsZero() { // nothing was
+		x.sent, x.end = r.now(), r.now()
 	}
 	if !reply.First.IsZero() {
 		x.first = reply.First.Sub(reply.Sent)
@@ -264,6 +269,17 @@ func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 		x.result = reply.Body
 	}
 	return x, err //nolint:wrapcheck // it is looked at, not shown
+}
+
+// wrote says that an item's request is under way, so that what was sent beside it may follow.
+func (s *session) wrote(it *item) {
+	s.mu.Lock()
+	it.written = true
+	waits := len(s.queue) > 0
+	s.mu.Unlock()
+	if waits {
+		s.kick(0)
+	}
 }
 
 // sinceBegun is the time of the run, 0 before it.

@@ -29,7 +29,8 @@ type replayOptions struct {
 	rounds                           int
 	sessions, methods, dangerous     []string
 	ignore                           []string
-	users, passwordFile, confirm     string
+	users, passwordFile              string
+	confirm, confirmB                string
 	writes, shift, keepIDs, cold     bool
 	beforeA, beforeB, dsn, dsnB      string
 	tap                              []string
@@ -121,6 +122,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	}
 	f.BoolVar(&o.writes, "allow-writes", false, "send calls that write")
 	f.StringSliceVar(&o.dangerous, "allow-dangerous", nil, "send this dangerous `method` too, also several times")
+	f.StringVar(&o.confirmB, "target-b-is", "", "`name` of the second server's database once more, as --target-is")
 	f.StringVar(&o.confirm, "target-is", "", "`name` of the target's database once more: it is not the captured one")
 	f.StringArrayVar(&o.failIf, "fail-if", nil, "exit with 4 if so, as 'p95(res.partner.*) > +5%'; also several times")
 	f.StringSliceVar(&o.ignore, "ignore-fields", nil, "`patterns` of fields whose values in answers do not matter, besides times and tokens")
@@ -133,7 +135,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.DurationVar(&o.maxGap, "max-gap", 5*time.Minute, "longest `pause` in which nothing is sent")
 	under(f, headTarget, "target", "target-b", "database", "database-b", "users", "password-file")
 	under(f, headSent, "mode", "speed", "rate", "sessions", "methods", "shift-dates", "keep-ids")
-	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is")
+	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is", "target-b-is")
 	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b")
 	under(f, headWhy, "tap", "rpc-port", "pg-port", "watched", "database-url", "database-url-b")
 	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store", "pyroscope")

@@ -139,10 +139,10 @@ func (o *replayOptions) second(a *bench.Arm, t terminal) (*bench.Arm, error) {
 		b.Replay.Target = o.targetB
 	}
 	if o.baseB != "" {
-		if b.Replay.Confirm == b.Replay.Database && b.Replay.Confirm != "" {
-			b.Replay.Confirm = o.baseB
-		}
 		b.Replay.Database = o.baseB
+	}
+	if o.targetB != "" || o.baseB != "" { // what was said of the first database says nothing of another one
+		b.Replay.Confirm = o.confirmB
 	}
 	if o.cache == "off" {
 		return &b, nil

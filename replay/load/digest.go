@@ -136,6 +136,48 @@ func minted(c *Call, v *jsontree.Value) (ids []int64, model string) {
 	return nil, ""
 }
 
+// Creates tells whether a call makes the records that its answer names, as create does. An action that opens a record may
+// have made it or not.
+func Creates(c *Call) bool {
+	switch c.Method {
+	case "create", "copy", "name_create", "load", "message_post", "web_save":
+		return true
+	}
+	return c.Transport == "tryton"
+}
+
+// Fresh is what a call made, without what it names itself: an action may open the record that it was called for.
+func Fresh(c *Call) []Minted {
+	if len(c.Minted) == 0 || Creates(c) {
+		return c.Minted
+	}
+	own := map[string]bool{}
+	for _, text := range [][]byte{c.Args, c.Kwargs, c.Params} {
+		v, err := jsontree.Parse(text, jsontree.Config{})
+		if err == nil {
+			numbers(&v, own)
+		}
+	}
+	var out []Minted
+	for _, m := range c.Minted {
+		ids := slices.DeleteFunc(slices.Clone(m.IDs), func(id int64) bool { return own[strconv.FormatInt(id, 10)] })
+		if len(ids) > 0 {
+			out = append(out, Minted{Model: m.Model, IDs: ids})
+		}
+	}
+	return out
+}
+
+// numbers notes all numbers of a value.
+func numbers(v *jsontree.Value, into map[string]bool) {
+	if v.Kind == jsontree.Number {
+		into[v.Text] = true
+	}
+	for i := range v.Items {
+		numbers(&v.Items[i], into)
+	}
+}
+
 // named says whether a web_save names the records that it writes to.
 func named(c *Call) bool {
 	args, _ := jsontree.Parse(c.Args, jsontree.Config{}) // null if there are none

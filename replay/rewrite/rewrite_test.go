@@ -294,3 +294,20 @@ func TestTableSettles(t *testing.T) {
 		t.Error(tb.Len())
 	}
 }
+
+// TestForget: what was to be made and is not known to have been is what it was, for those who wait for it too.
+func TestForget(t *testing.T) {
+	table := NewTable(10)
+	made := []load.Minted{{Model: "m", IDs: []int64{7}}}
+	table.Expect("a", made)
+	k := Key{Model: "m", ID: 7}
+	told := make(chan struct{})
+	if _, state := table.Look("a", k); state != Pending || !table.Wait(k, func() { close(told) }) {
+		t.Fatal("it is not waited for")
+	}
+	table.Forget(made)
+	<-told
+	if id, state := table.Look("a", k); id != 7 || state != Old || table.Mentions([]byte("[7]")) {
+		t.Errorf("%d, %v", id, state)
+	}
+}

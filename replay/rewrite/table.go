@@ -93,6 +93,31 @@ func (t *Table) Lose(recorded []load.Minted) {
 	t.settle(recorded, func(load.Minted, int) (int64, bool) { return 0, false })
 }
 
+// Forget says that it is not known whether these records were to be made: the ids of those that were not, by now, are what
+// they were.
+func (t *Table) Forget(recorded []load.Minted) {
+	var waiting []func()
+	t.mu.Lock()
+	for _, m := range recorded {
+		for _, old := range m.IDs {
+			k := Key{m.Model, old}
+			e := t.entries[k]
+			if e == nil || e.state != Pending {
+				continue
+			}
+			waiting = append(waiting, e.waiting...)
+			delete(t.entries, k)
+			if t.numbers[old]--; t.numbers[old] <= 0 {
+				delete(t.numbers, old)
+			}
+		}
+	}
+	t.mu.Unlock()
+	for _, f := range waiting {
+		go f()
+	}
+}
+
 func (t *Table) settle(recorded []load.Minted, id func(load.Minted, int) (int64, bool)) {
 	if len(recorded) == 0 {
 		return

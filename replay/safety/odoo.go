@@ -37,8 +37,8 @@ var odooRoutes = map[string]Tier{
 	"/web/pivot/export_xlsx": Read, "/json/1": Read,
 
 	"/web/action/load": Effective, "/web/dataset/load": Effective, "/web/webclient": Effective, "/web/view": Write, "/web/action/run": Dangerous,
-	"/web/dataset/resequence": Write, "/mail/message/post": Dangerous, "/mail/message": Write, "/mail/action": Effective, "/mail/data": Effective,
-	"/mail/thread/data": Effective, "/mail/thread/messages": Effective, "/mail/init_messaging": Effective, "/mail/load_message_failures": Effective,
+	"/web/dataset/resequence": Write, "/mail/message/post": Dangerous, "/mail/message": Write, "/mail/action": Write, "/mail/data": Effective,
+	"/mail/thread/data": Effective, "/mail/thread/messages": Write, "/mail/init_messaging": Effective, "/mail/load_message_failures": Effective,
 	"/mail/inbox/messages": Effective, "/payment": Dangerous, "/web/binary/upload": Write, "/website/form": Dangerous, "/mass_mailing": Dangerous, "/my/security": Dangerous,
 }
 
@@ -55,12 +55,14 @@ func odooCall(c *load.Call) Tier {
 	switch {
 	case c.Service == "db" || strings.HasSuffix(c.Path, "/db") && strings.HasPrefix(c.Path, "/xmlrpc"):
 		return Excluded
-	case c.Service == "common":
+	case c.Service == "common" && (c.Transport == "xmlrpc" || c.Transport == "jsonrpc" && c.Path == "/jsonrpc"):
 		if c.Method == "version" || c.Method == "about" {
 			return Effective
 		}
 		return Excluded // log-ins: every session makes its own
-	case c.Model != "" && c.Method != "":
+	case c.Service != "object" && (c.Transport == "xmlrpc" || c.Path == "/jsonrpc"):
+		return Excluded // of a service that runs no methods of models
+	case c.Transport != "http" && c.Model != "" && c.Method != "": // what a route of http does is up to its path
 		return odooMethod(c)
 	case c.Transport == "xmlrpc", c.Transport == "json2", strings.HasPrefix(c.Path, "/xmlrpc"), c.Path == "/jsonrpc", strings.HasPrefix(c.Path, "/json/2"),
 		strings.HasPrefix(c.Path, "/web/dataset/call"):

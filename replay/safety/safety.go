@@ -81,10 +81,19 @@ func (p Policy) Allows(t Tier, c *load.Call) bool {
 
 // Of is a call's tier. Product is "odoo" or "tryton"; empty means that of the call's transport.
 func Of(product string, c *load.Call) Tier {
-	if product == "tryton" || c.Transport == "tryton" {
+	switch c.Transport {
+	case "tryton":
+		if product == "odoo" {
+			return Excluded
+		}
 		return tryton(c)
+	case "jsonrpc", "xmlrpc", "json2", "http":
+		if product == "tryton" {
+			return Excluded
+		}
+		return odoo(c)
 	}
-	return odoo(c)
+	return Excluded // nobody knows how it would go out
 }
 
 // words of a method's name that make a call dangerous, whatever else stands in it.

@@ -67,9 +67,27 @@ func TestTiers(t *testing.T) {
 		{load.Call{Transport: "tryton", Service: "wizard", Model: "account.invoice.pay", Method: "execute"}, Dangerous},
 		{load.Call{Transport: "tryton", Service: "wizard", Model: "ir.module.activate_upgrade", Method: "create"}, Dangerous},
 		{load.Call{Transport: "tryton", Service: "report", Model: "party.label", Method: "execute"}, Effective},
+		{load.Call{Transport: "tryton", Service: "report", Model: "account.invoice", Method: "execute"}, Write},
 		{load.Call{Transport: "tryton", Service: "common", Method: "logout"}, Excluded},
+		{load.Call{Path: "/web/database/drop", Service: "common", Method: "version"}, Excluded},
+		{load.Call{Path: "/web/action/run", Service: "common", Method: "version"}, Dangerous},
+		{load.Call{Path: "/mail/message/post", Service: "common", Method: "version"}, Dangerous},
+		{load.Call{Path: "/mail/thread/messages"}, Write},
+		{load.Call{Transport: "http", Verb: "GET", Path: "/my/orders/1/accept", Model: "sale.order", Method: "read"}, Write},
+		{load.Call{Transport: "http", Verb: "GET", Path: "/web/session/logout", Model: "sale.order", Method: "read"}, Excluded},
+		{load.Call{Transport: "xmlrpc", Path: "/xmlrpc/2/object", Service: "report", Model: "x", Method: "read"}, Excluded},
+		{load.Call{Transport: "other", Path: "/website/form/crm.lead", Model: "x", Method: "read"}, Excluded},
 		{load.Call{Transport: "tryton", Path: "/db/bus"}, Excluded},
 	} {
+		if c := &tt.call; c.Transport == "" {
+			c.Transport = "jsonrpc"
+			if c.Verb != "" {
+				c.Transport = "http"
+			}
+			if c.Path == "/jsonrpc" && c.Service == "" {
+				c.Service = "object"
+			}
+		}
 		if got := Of("", &tt.call); got != tt.want {
 			t.Errorf("%+v is %s, want %s", tt.call, got, tt.want)
 		}
@@ -122,7 +140,7 @@ func TestTiersHoldForRealCalls(t *testing.T) {
 				continue
 			}
 			writes++
-			if tier := Of("odoo", &load.Call{Path: l.Path, Model: l.Model, Method: l.Method, Verb: "POST"}); tier < Write {
+			if tier := Of("odoo", &load.Call{Transport: "jsonrpc", Path: l.Path, Model: l.Model, Method: l.Method, Verb: "POST"}); tier < Write {
 				t.Errorf("%s: %s.%s of %s changed records, and is %s", name, l.Model, l.Method, l.Path, tier)
 			}
 		}

@@ -45,6 +45,9 @@ func tryton(c *load.Call) Tier {
 		}
 		return Write // each of its methods keeps or ends a wizard's session, and its states may do anything
 	case "report":
+		if c.Model == "account.invoice" { // which keeps the report with the invoice
+			return Write
+		}
 		return Effective
 	case "common":
 		if c.Method == "version" || c.Method == "list" {
