@@ -60,6 +60,9 @@ func exportLoad(t terminal, r *load.Reader, c export.Config, k6, har, target str
 		return err
 	}
 	defer out.discard()
+	if err := out.private(); err != nil {
+		return err
+	}
 	var done export.Done
 	if k6 != "" {
 		done, err = export.K6(out, r, c)

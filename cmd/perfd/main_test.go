@@ -86,7 +86,7 @@ func TestFailures(t *testing.T) {
 		{[]string{dir}, "is a folder; name the files in it"},
 		{[]string{filepath.Join(dir, "none.pcap")}, "check the path"},
 		{[]string{text}, "give a pcap, pcapng or perfd store"},
-		{[]string{"--output", filepath.Join(dir, "no", "folder"), tap}, "check the folder of --output"},
+		{[]string{"--output", filepath.Join(dir, "no", "folder"), tap}, "check the folder that it is to be in"},
 		{[]string{"--store", filepath.Join(dir, "no", "folder"), tap}, "make the folder"},
 		{[]string{"--store", text, tap}, "only a perfd store is replaced"},
 	} {

@@ -36,23 +36,34 @@ func openOutput(path string, t terminal) (*output, error) {
 	case err == nil && !old.Mode().IsRegular():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
-			return fail(err, "check --output")
+			return fail(err, "check what it is")
 		}
 		return &output{Writer: f, file: f, path: path}, nil
 	}
 	temp := beside(path)
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666) //nolint:gosec // as the umask has it
 	if err != nil {
-		return fail(fmt.Errorf("%s: %w", path, cause(err)), "check the folder of --output")
+		return fail(fmt.Errorf("%s: %w", path, cause(err)), "check the folder that it is to be in")
 	}
 	o := &output{Writer: f, file: f, temp: temp, path: path}
 	if old != nil {
 		if err := f.Chmod(old.Mode().Perm()); err != nil {
 			o.discard()
-			return fail(err, "check the folder of --output")
+			return fail(err, "check the folder that it is to be in")
 		}
 	}
 	return o, nil
+}
+
+// private keeps others from reading what may hold arguments of calls.
+func (o *output) private() error {
+	if o.temp == "" {
+		return nil
+	}
+	if err := o.file.Chmod(0o600); err != nil {
+		return fmt.Errorf("create report: %w", err)
+	}
+	return nil
 }
 
 // commit completes the report and gives it its name.

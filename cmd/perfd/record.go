@@ -169,10 +169,8 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 		return err
 	}
 	defer out.discard()
-	if out.temp != "" { // it is what users did, whatever was redacted
-		if err := out.file.Chmod(0o600); err != nil {
-			return fmt.Errorf("create load: %w", err)
-		}
+	if err := out.private(); err != nil { // it is what users did, whatever was redacted
+		return err
 	}
 	r, err := newLoadWriter(o)
 	if err != nil {

@@ -170,6 +170,8 @@ func (o *replayOptions) validate(args []string) error {
 		return hinted{usagef("--rpc-port and --pg-port are of a tap, and there is none"), "give --tap"}
 	case slices.ContainsFunc(slices.Concat(o.rpcPorts, o.pgPorts), func(n uint) bool { return n == 0 || n > 65535 }):
 		return usagef("a port must be from 1 to 65535")
+	case !(o.speed > 0):
+		return usagef("--speed must be above 0, not %v", o.speed)
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
 	}
@@ -185,6 +187,9 @@ func (o *replayOptions) validate(args []string) error {
 				return hinted{usageError{err}, bad.Hint}
 			}
 			return usageError{err}
+		}
+		if th.Compares() && !o.arms() {
+			return hinted{usagef("threshold %q is of a change between two arms, and there is one", text), "give --target-b, --before-b or --cache too, or a bound as 'p95(all) > 800ms'"}
 		}
 		o.thresholds = append(o.thresholds, th)
 	}

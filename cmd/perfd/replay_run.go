@@ -112,7 +112,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	var broken bool
 	for _, th := range o.thresholds {
 		out := th.Check(done.Comparison)
-		broken = broken || out.State == compare.Broken
+		broken = broken || !out.State.Holds()
 		done.Thresholds = append(done.Thresholds, out)
 	}
 	if err := o.tell(t, &done); err != nil {

@@ -165,7 +165,7 @@ func TestReplayMistakes(t *testing.T) {
 		"--target x --mode fast":            `mode "fast": want timeline, think, rate or max`,
 		"--target x --mode rate":            "want calls a second",
 		"--target x --rate 5":               "give --mode rate",
-		"--target x --speed -1":             "speed -1: want above 0",
+		"--target x --speed -1":             "--speed must be above 0, not -1",
 		"--target x --sessions [":           `pattern "["`,
 		"--target x --before-a true":        "give --before-b, --target-b or --cache too",
 		"--target x --allow-dangerous post": "writes have to be allowed too",

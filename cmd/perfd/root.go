@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/store"
 )
 
@@ -109,7 +110,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if h := strings.Replace(hintFor(err), "see perfd --help", "see "+cmd.CommandPath()+" --help", 1); h != "" {
 		message += "; " + h
 	}
-	fmt.Fprintf(errOut, "perfd: %s\n", message)
+	fmt.Fprintf(errOut, "perfd: %s\n", figures.Clean(message)) // which a server may have worded
 	return exitCode(err)
 }
 

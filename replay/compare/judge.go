@@ -232,7 +232,7 @@ func (c Config) uncomparable(a, b *side) string {
 	case a.count == 0 || b.count == 0:
 		return "one side has no calls"
 	case c.errorsDiffer(a.errors, a.count, b.errors, b.count):
-		return fmt.Sprintf("errors differ: %.2g %% and %.2g %%", 100*float64(a.errors)/float64(a.count), 100*float64(b.errors)/float64(b.count))
+		return fmt.Sprintf("errors differ: %.3g %% and %.3g %%", 100*float64(a.errors)/float64(a.count), 100*float64(b.errors)/float64(b.count))
 	case a.calls == 0 || b.calls == 0:
 		return "one side has no answered calls"
 	}

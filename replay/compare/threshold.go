@@ -124,12 +124,23 @@ func (t Threshold) limit(rest string, fail func(string, ...any) (Threshold, erro
 // State is what became of a threshold.
 type State string
 
-// The states. What is Undecided is neither kept nor broken as far as the samples tell.
+// The states. What is Undecided is neither kept nor broken as far as the samples tell; what is Unmeasured has none: no
+// method matches, no call was answered, or the arms cannot be compared.
 const (
-	Kept      State = "kept"
-	Broken    State = "broken"
-	Undecided State = "undecided"
+	Kept       State = "kept"
+	Undecided  State = "undecided"
+	Unmeasured State = "not measured"
+	Broken     State = "broken"
 )
+
+// Holds tells whether a run may pass with it. What nobody measured does not.
+func (s State) Holds() bool { return s == Kept || s == Undecided }
+
+// rank orders the states of several methods: the last one counts.
+func (s State) rank() int { return slices.Index([]State{Kept, Undecided, Unmeasured, Broken}, s) }
+
+// Compares tells whether a threshold is of the change between two arms.
+func (t Threshold) Compares() bool { return t.kind == change }
 
 // Outcome is a threshold beside a comparison.
 type Outcome struct {
@@ -156,19 +167,18 @@ func (t Threshold) Check(c *Comparison) Outcome {
 		}
 		matched = true
 		state, reason := t.row(r, c.Alpha)
-		if state == Kept || o.State == Broken && state == Undecided {
+		if state == Kept || state.rank() < o.State.rank() {
 			continue
 		}
-		if o.State == Undecided && state == Broken {
-			o.Reasons = nil
+		if state != o.State {
+			o.State, o.Reasons = state, nil
 		}
-		o.State = state
 		if len(o.Reasons) < maxReasons {
 			o.Reasons = append(o.Reasons, r.Method+": "+reason)
 		}
 	}
 	if !matched {
-		return Outcome{Threshold: t.Text, State: Undecided, Reasons: []string{"no method of this run matches " + t.pattern}}
+		return Outcome{Threshold: t.Text, State: Unmeasured, Reasons: []string{"no method of this run matches " + t.pattern}}
 	}
 	return o
 }
@@ -183,7 +193,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		e := map[string]Effect{"mean": r.Typical, "p50": r.P50, "p95": r.P95, "p99": r.P99}[t.stat]
 		switch {
 		case r.Verdict == NotCompared:
-			return Undecided, "not compared, " + r.Reason
+			return Unmeasured, "not compared, " + r.Reason
 		case len(e.PerRound) == 0:
 			return Undecided, "too few calls in a pass for " + t.stat
 		case !t.beyond(e.Delta):
@@ -198,14 +208,20 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		side = r.A
 	}
 	all := float64(side.Calls + side.Errors + side.Hits)
+	if all == 0 {
+		return Unmeasured, "no call was sent"
+	}
 	x := 0.0
 	switch t.stat {
 	case "errors":
-		x = float64(side.Errors) / max(all, 1)
+		x = float64(side.Errors) / all
 	case "hits":
-		x = float64(side.Hits) / max(all, 1)
+		x = float64(side.Hits) / all
 	default:
 		x = map[string]float64{"mean": side.Mean, "p50": side.P50.Seconds, "p95": side.P95.Seconds, "p99": side.P99.Seconds}[t.stat]
+		if x == 0 && side.Calls == 0 {
+			return Unmeasured, "no call was answered without an error"
+		}
 		if x == 0 {
 			return Undecided, "too few calls in a pass for " + t.stat
 		}

@@ -129,14 +129,14 @@ func (p *page) thresholds(r *Report) {
 	}
 	p.title("THRESHOLDS")
 	for _, o := range r.Thresholds {
-		mark := map[compare.State]string{compare.Kept: "kept     ", compare.Broken: "BROKEN   ", compare.Undecided: "undecided"}[o.State]
+		mark := map[compare.State]string{compare.Kept: "kept        ", compare.Broken: "BROKEN      ", compare.Undecided: "undecided   ", compare.Unmeasured: "NOT MEASURED"}[o.State]
 		word := ""
-		if o.State == compare.Broken {
+		if !o.State.Holds() {
 			word = "slower"
 		}
-		p.line("  " + p.paint(word, mark) + " " + figures.Cut(figures.Clean(o.Threshold), columns-13))
+		p.line("  " + p.paint(word, mark) + " " + figures.Cut(figures.Clean(o.Threshold), columns-16))
 		for _, reason := range o.Reasons {
-			p.line("            " + figures.Cut(figures.Clean(reason), columns-12))
+			p.line("               " + figures.Cut(figures.Clean(reason), columns-15))
 		}
 	}
 }

@@ -46,7 +46,7 @@ export function Benchmarks() {
       ${runs.filter((r) => r.p50 > 0).length > 1 && html`<${Runs} runs=${runs.filter((r) => r.p50 > 0)} />`}
       <div class="scroll"><table class="plain"><thead><tr><th scope="col">Made (UTC)</th><th scope="col">Verdict</th><th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col">A</th><th scope="col">B</th><th scope="col" class="wide">In words</th></tr></thead>
       <tbody>${runs.map((r) => html`<tr key=${r.id} class="opens" onClick=${() => go(link(`/benchmarks/${r.id}`))}><td class="n"><a href=${link(`/benchmarks/${r.id}`)}>${when(r.made)}</a></td><td><${Verdict} word=${r.verdict} /></td>
-        <td class="num"><${Dur} s=${r.p50} /></td><td class="num"><${Dur} s=${r.p95} /></td><td>${r.a}</td><td>${r.b || html`<span class="faint">–</span>`}</td><td class="wide cut" title=${r.sentence}>${r.sentence}</td></tr>`)}</tbody></table></div></section>`;
+        <td class="num"><${Dur} s=${r.p50} /></td><td class="num"><${Dur} s=${r.p95 || null} /></td><td>${r.a}</td><td>${r.b || html`<span class="faint">–</span>`}</td><td class="wide cut" title=${r.sentence}>${r.sentence}</td></tr>`)}</tbody></table></div></section>`;
   })}</div>`;
 }
 
@@ -78,5 +78,5 @@ export function BenchmarkPage({ arg }) {
     ${rows.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Methods</h2><span class="dim">${both ? 'A to B; ~ is no change shown' : ''}</span></div><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="wide">Method</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Errors</th><th scope="col" class="num">${both ? 'A p50' : 'p50'}</th>
       ${both ? html`<th scope="col" class="num">B p50</th><th scope="col" class="num">Typical</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col">Why not</th>` : html`<th scope="col" class="num">p95</th><th scope="col" class="num">p99</th>`}</tr></thead>
       <tbody>${rows.map((r, i) => html`<tr key=${i}><td class="wide cut" title=${r.method}>${i === 0 ? html`<b>${r.method}</b>` : r.method}</td><td class="num"><${Count} n=${r.a.calls} /></td><td class="num"><${Count} n=${both ? r.b.errors : r.a.errors} /></td><td class="num"><${Dur} s=${r.a.p50.seconds} /></td>
-        ${both ? html`<td class="num"><${Dur} s=${r.b.p50.seconds} /></td><td class="num"><${Change} e=${r.typical} /></td><td class="num"><${Change} e=${r.p95} /></td><td class="num"><${Change} e=${r.p99} /></td><td class="dim">${r.reason ?? ''}</td>` : html`<td class="num"><${Dur} s=${r.a.p95.seconds} /></td><td class="num"><${Dur} s=${r.a.p99.seconds} /></td>`}</tr>`)}</tbody></table></div></section>`}`;
+        ${both ? html`<td class="num"><${Dur} s=${r.b.p50.seconds} /></td><td class="num"><${Change} e=${r.typical} /></td><td class="num"><${Change} e=${r.p95} /></td><td class="num"><${Change} e=${r.p99} /></td><td class="dim">${r.reason ?? ''}</td>` : html`<td class="num"><${Dur} s=${r.a.p95.seconds || null} /></td><td class="num"><${Dur} s=${r.a.p99.seconds || null} /></td>`}</tr>`)}</tbody></table></div></section>`}`;
 }
