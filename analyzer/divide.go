@@ -86,7 +86,11 @@ type pair struct {
 	judged int32 // tick at which they were divided last
 }
 
-// pairs lists the owners that could exchange units.
+// mostPairs bounds the pairs of owners of a window. Beyond it, in a crowd of calls that wait for answers, nothing is divided
+// anew: it would take long, and room, and find little.
+const mostPairs = 1 << 13
+
+// pairs lists the owners that could exchange units; none if they are too many.
 func (w *window) pairs() (out []pair) {
 	seen := make([]int32, len(w.owners)) // by the other owner: the last one that it was listed with
 	for a := range w.owners[:w.none] {
@@ -101,6 +105,9 @@ func (w *window) pairs() (out []pair) {
 			for _, c := range u.cands[at.candidate+1 : len(u.cands)-1] {
 				if seen[c.owner] != int32(a)+1 && w.owners[c.owner].route != routeCron {
 					seen[c.owner] = int32(a) + 1
+					if len(out) == mostPairs {
+						return nil
+					}
 					out = append(out, pair{a: int32(a), b: c.owner})
 				}
 			}
