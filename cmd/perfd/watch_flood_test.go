@@ -62,7 +62,7 @@ func TestWatchHalfRequests(t *testing.T) {
 	}
 	flood.Wait()
 	until(t, "the flood is seen", func() bool { return w.metric(`connections_total{protocol="http"}`) >= clients })
-	work("meanwhile", 98) // what a request that has only begun could have run is not sure
+	work("meanwhile", 98)                                                                        // what a request that has only begun could have run is not sure
 	until(t, "nothing is left out any more", func() bool { return w.metric("shed_level") == 0 }) // the flood itself may be too much for a busy machine
 	w.well()
 	used := w.metric("memory_used_bytes")
