@@ -257,7 +257,7 @@ func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	w := newWeakLink(t, lab.Redis(t).String())
 	r := newRedis(t, cache.RedisConfig{
-		Addresses: []string{w.addr}, Timeout: 200 * time.Millisecond, Attempts: 1, Failures: 2, Open: 300 * time.Millisecond, Probes: 2,
+		Addresses: []string{w.addr}, Timeout: 200 * time.Millisecond, Attempts: 1, Failures: 2, Open: time.Second, Probes: 2,
 	})
 	k := cachetest.Key(t, "res.partner", 1)
 	w.deaf.Store(true)

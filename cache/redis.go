@@ -138,6 +138,9 @@ func (r *Redis) get(ctx context.Context, key Key, s *modelState, now time.Time) 
 			if err == nil && g != nil {
 				return r.entry(s, g, name, value, now), nil
 			}
+			if end, ok := ctx.Deadline(); err != nil && ok && !time.Now().Before(end) {
+				return Entry{}, err // the context's own timer may be late
+			}
 		}
 	}
 	return r.getWithCounters(ctx, key, s, now)

@@ -135,15 +135,18 @@ func orDuration(d, def time.Duration) time.Duration {
 	return d
 }
 
-// options are those of the library. It retries as it is told to and keeps to the context's deadline.
+// options are those of the library. It retries as it is told to and keeps to the context's deadline. Its own time-outs
+// are counted from a clock that it reads every 50 ms, by which they would end early, and leave time for another attempt;
+// so they are longer and stand behind the context's.
 func (c RedisConfig) options() *redis.UniversalOptions {
+	behind := 2*c.Timeout + time.Second
 	o := &redis.UniversalOptions{
 		Addrs: c.Addresses, MasterName: c.Master, IsClusterMode: c.Cluster, DB: c.DB,
 		Username: c.Username, Password: c.Password,
 		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 		TLSConfig: c.TLS, Protocol: 2, DisableIdentity: true,
 		MaxRetries: c.Attempts - 1, MinRetryBackoff: c.Backoff, MaxRetryBackoff: max(c.Timeout/4, time.Millisecond),
-		DialTimeout: c.Timeout, DialerRetries: 1, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout / time.Duration(c.Attempts),
+		DialTimeout: c.Timeout, DialerRetries: 1, ReadTimeout: behind, WriteTimeout: behind, PoolTimeout: c.Timeout / time.Duration(c.Attempts),
 		ContextTimeoutEnabled: true, PoolSize: c.PoolSize, PipelinePoolSize: -1, MinIdleConns: c.MinIdle,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
