@@ -16,7 +16,7 @@ build: ## the binary, dist/perfd
 
 test: ## install what the tests lack, then run them
 	@scripts/ensure.sh go postgresql iproute lab
-	@go test ./...
+	@go test -timeout 30m ./...
 
 odoo-test: ## client, recording and replay against a real Odoo: make odoo-test ODOO_URL='http://login:password@host:8069/?db=name'
 	@: $${ODOO_URL:?is not set: http://login:password@host:8069/?db=name, an administrator of a database for tests}
@@ -29,7 +29,7 @@ LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLo
 
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab
-	CGO_ENABLED=1 go test -race -skip '$(LONG)' ./...
+	CGO_ENABLED=1 go test -race -timeout 30m -skip '$(LONG)' ./...
 
 lint: ## formatting, go vet, golangci-lint
 	@scripts/ensure.sh golangci-lint

@@ -35,7 +35,7 @@ func TestWatchHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^TestWatchHost$", "-test.v", "-test.timeout=2m")
+	cmd := exec.Command(self, "-test.run=^TestWatchHost$", "-test.v", "-test.timeout=8m")
 	cmd.Env = append(os.Environ(), inNamespaces+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: linux.CLONE_NEWNET | linux.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
