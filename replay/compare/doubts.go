@@ -23,7 +23,7 @@ func (s *Study) doubts(c *Comparison) []string {
 	}
 	first, second := 0, 0
 	for _, p := range s.passes {
-		if p.info.Arm == B && p.partner != nil {
+		if p.info.Arm == B && p.counts() {
 			if p.order < p.partner.order {
 				first++
 			} else {
@@ -63,13 +63,13 @@ func (s *Study) drift() float64 {
 	level := [2]float64{}
 	counts := [2]float64{}
 	for _, p := range s.passes {
-		if p.info.P50 > 0 && p.info.Arm != Again {
+		if p.info.P50 > 0 && p.info.Arm != Again && !p.dropped {
 			level[p.info.Arm] += math.Log(p.info.P50)
 			counts[p.info.Arm]++
 		}
 	}
 	for _, p := range s.passes {
-		if p.info.P50 > 0 && p.info.Arm != Again {
+		if p.info.P50 > 0 && p.info.Arm != Again && !p.dropped {
 			xs = append(xs, float64(p.order))
 			ys = append(ys, math.Log(p.info.P50)-level[p.info.Arm]/counts[p.info.Arm])
 		}

@@ -218,7 +218,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 	case "hits":
 		x = float64(side.Hits) / all
 	default:
-		x = map[string]float64{"mean": side.Mean, "p50": side.P50.Seconds, "p95": side.P95.Seconds, "p99": side.P99.Seconds}[t.stat]
+		x = side.bound(t.stat)
 		if x == 0 && side.Calls == 0 {
 			return Unmeasured, "no call was answered without an error"
 		}
@@ -233,6 +233,15 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		return Broken, fmt.Sprintf("%.2f %%", 100*x)
 	}
 	return Broken, time.Duration(x * float64(time.Second)).Round(10 * time.Microsecond).String()
+}
+
+// bound is what a threshold of an arm by itself is held to: all that it answered, compared or not.
+func (s *Side) bound(stat string) float64 {
+	own := Own{s.P50.Seconds, s.P95.Seconds, s.P99.Seconds}
+	if s.Own != nil {
+		own = *s.Own
+	}
+	return map[string]float64{"mean": s.Mean, "p50": own.P50, "p95": own.P95, "p99": own.P99}[stat]
 }
 
 func (t Threshold) beyond(x float64) bool {
