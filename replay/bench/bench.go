@@ -41,7 +41,7 @@ type Config struct {
 	// Answers tunes what counts as a difference between answers. Defaults to its own defaults.
 	Answers answer.Config
 	// Around sends a pass by calling send, once, and does what is to be done right before and right after. Those that warm
-	// up come by it too. If send returns an error, the pass counts for nothing; ErrStopped is to be returned as it is.
+	// up come by it too. If send returns an error, the pass counts for nothing, and the error is to be returned as it is.
 	// Defaults to calling send.
 	Around func(ctx context.Context, p Pass, send func(context.Context) error) error
 }
@@ -146,7 +146,7 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 			if ctx.Err() == nil {
 				continue
 			}
-			out.Stopped = i+1 < len(passes)
+			out.Stopped = i+1 < len(passes) || p.Report.Stopped
 			break
 		}
 		if out.Stopped = true; !errors.Is(err, ErrStopped) && ctx.Err() == nil {
@@ -199,6 +199,9 @@ type runs struct {
 	noisy  bool // those of another one were compared with them
 	done   bool // those of B were
 }
+
+// alone tells whether there is but one pass, of which what was sent is told even if it was stopped.
+func (c *runs) alone() bool { return c.B == nil && c.Rounds == 1 }
 
 // answers is what looks at a pass's answers; nil if nothing is to be learned of them.
 func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
@@ -258,7 +261,7 @@ func (c *runs) pass(ctx context.Context, p *Pass) (err error) {
 	if p.Round > 0 {
 		samples = c.study.Begin(p.Arm, p.Round)
 		defer func() {
-			if err == nil || c.B == nil && c.Rounds == 1 { // of one pass what was sent is told
+			if err == nil || c.alone() {
 				samples.End()
 			} else {
 				samples.Drop()
@@ -285,7 +288,7 @@ func (c *runs) pass(ctx context.Context, p *Pass) (err error) {
 		}
 	}
 	send := func(ctx context.Context) (err error) {
-		if p.Report, err = runner.Run(ctx, src); err == nil && p.Report.Stopped {
+		if p.Report, err = runner.Run(ctx, src); err == nil && p.Report.Stopped && !c.alone() {
 			err = ErrStopped
 		}
 		return err //nolint:wrapcheck // it says what it was about

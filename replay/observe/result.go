@@ -46,6 +46,15 @@ type Side struct {
 	Tail Tail `json:"tail"`
 }
 
+// add takes the figures of a pass.
+func (s *Side) add(o *Side) {
+	s.Passes += o.Passes
+	s.Sent += o.Sent
+	s.Unattributed += o.Unattributed
+	s.Elsewhere += o.Elsewhere
+	s.Lost += o.Lost
+}
+
 // Calls are how many of one method were seen in an arm.
 type Calls struct {
 	Seen    int64 `json:"seen"`
@@ -118,6 +127,7 @@ func (r *Row) Part(name string) Part {
 func (s *Study) Result(of Sight) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle(true)
 	r := &Result{A: s.sides[compare.A], B: s.sides[compare.B], Methods: []Row{}, Doubts: []string{}}
 	all := &method{rounds: map[roundKey]*sums{}, by: map[sqltrace.Fingerprint]*[2]use{}}
 	both := r.A.Passes > 0 && r.B.Passes > 0

@@ -80,7 +80,7 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 	top := cmp.Or(c.Top, 50)
 	p := htmlPage{R: r, Doubts: r.doubts(), Title: cmp.Or(r.Load.Name, "Replay")}
 	p.Word, p.Sentence = r.Headline()
-	if p.Word == "~" || p.Word == "faster" || p.Word == "slower" {
+	if !r.compared() || p.Word == "~" || p.Word == "faster" || p.Word == "slower" {
 		p.Word = "" // the sentence says it; colour is for the figures
 	}
 	p.about()
