@@ -9,6 +9,7 @@ package observe
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -180,8 +181,8 @@ func (s *Study) settle(whole bool) {
 		}
 		return
 	}
-	for name, m := range seen.methods {
-		s.join(s.method(s.methods, name), m, p.arm)
+	for _, name := range slices.SortedFunc(maps.Keys(seen.methods), otherLast) {
+		s.join(s.method(s.methods, name), seen.methods[name], p.arm)
 	}
 	s.sides[p.arm].add(&seen.side)
 	s.tails[p.arm].merge(&seen.tails)
@@ -262,6 +263,19 @@ func (s *Study) method(in map[string]*method, name string) *method {
 }
 
 const other = "other"
+
+// otherLast orders methods so that the rest makes no room scarce for those with a name.
+func otherLast(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == other:
+		return 1
+	case b == other:
+		return -1
+	}
+	return cmp.Compare(a, b)
+}
 
 // Trace implements analyzer.Sink.
 func (s *Study) Trace(t *analyzer.Trace) error {
