@@ -94,8 +94,11 @@ type Part struct {
 type Statement struct {
 	Fingerprint string `json:"fingerprint"`
 	Text        string `json:"text"`
-	A           Use    `json:"a"`
-	B           Use    `json:"b"`
+	// Name and About are what the statement is called everywhere.
+	Name  string `json:"name,omitempty"`
+	About string `json:"about,omitempty"`
+	A     Use    `json:"a"`
+	B     Use    `json:"b"`
 
 	shape sqltrace.Fingerprint
 }
@@ -218,6 +221,8 @@ func (s *Study) row(name string, m *method, both bool, top int) Row {
 	for i := range row.Statements {
 		st := &row.Statements[i]
 		st.Text = s.dict.Shape(st.shape).Text
+		name := sqltrace.NameOf(st.Text)
+		st.Name, st.About = name.Subject, name.About()
 	}
 	return row
 }

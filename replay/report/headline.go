@@ -186,7 +186,11 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 	}
 	if failed > 0 && (failed < sent || sent == 1) {
 		out += "; " + figures.Plural(failed, "call") + " failed"
-		if anew < failed && judged > 0 {
+		switch {
+		case judged == 0 || anew == failed:
+		case anew == 0:
+			out += ", as when recorded"
+		default:
 			out += fmt.Sprintf(" (%s not when recorded)", figures.Thousands(anew))
 		}
 	}
@@ -197,11 +201,14 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 		}
 	}
 	out += r.durations() + "."
-	for _, why := range []replay.Left{replay.LeftOut, replay.LeftExcluded} { // as it was meant
-		delete(left, why)
+	more := int64(0)
+	for why, n := range left {
+		if why != replay.LeftOut && why != replay.LeftExcluded { // which is as it was meant
+			more += n
+		}
 	}
-	if len(left) > 0 {
-		out += " Not sent: " + reasons(left) + "."
+	if more > 0 {
+		out += fmt.Sprintf(" %s more not sent.", figures.Plural(more, "call"))
 	}
 	if why := r.invalid(); why != "" {
 		return "invalid", out + " The durations do not count: " + why + ". " + soThatItCounts + "."
