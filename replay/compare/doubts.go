@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"math"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // doubts lists what could make the result wrong, the gravest first.
@@ -19,7 +21,7 @@ func (s *Study) doubts(c *Comparison) []string {
 		say("%s not compared: errors differ, or one side has no calls of it.", methods(n))
 	}
 	if c.Rounds < s.cfg.MinRounds {
-		say("%d of the %d rounds that a verdict needs: run more.", c.Rounds, s.cfg.MinRounds)
+		say("%d of the %d rounds that a verdict needs: run %d or more (--rounds).", c.Rounds, s.cfg.MinRounds, s.cfg.MinRounds+1)
 	}
 	first, second := 0, 0
 	for _, p := range s.passes {
@@ -48,10 +50,10 @@ func (s *Study) doubts(c *Comparison) []string {
 			100*float64(c.Unpaired)/float64(max(all, 1)))
 	}
 	if n := len(s.sessions); n < minSessions {
-		say("%d sessions: intervals of quantiles, which resample sessions, need %d.", n, minSessions)
+		say("%s: intervals of quantiles, which resample sessions, need %d.", figures.Plural(int64(n), "session"), minSessions)
 	}
 	if small := s.smallest(s.overall); small < s.cfg.MinTail {
-		say("%d calls in a pass: p99 needs %d.", small, s.cfg.MinTail)
+		say("%s that both arms answered in a pass: p99 needs %s.", figures.Plural(small, "call"), figures.Thousands(s.cfg.MinTail))
 	}
 	return out
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // Threshold is a bound that a run must keep, as p95(res.partner.*) > +5%: what stands there must not be so.
@@ -199,7 +201,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		case !t.beyond(e.Delta):
 			return Kept, ""
 		case len(e.PerRound) < 4 || e.Adjusted >= alpha:
-			return Undecided, fmt.Sprintf("%+.1f %%, which may be chance (p = %.2g, %d rounds)", 100*e.Delta, e.Adjusted, len(e.PerRound))
+			return Undecided, fmt.Sprintf("%+.1f %%, which may be chance (p = %.2g, %s)", 100*e.Delta, e.Adjusted, figures.Plural(len(e.PerRound), "round"))
 		}
 		return Broken, fmt.Sprintf("%+.1f %% (p = %.2g)", 100*e.Delta, e.Adjusted)
 	}

@@ -30,7 +30,7 @@ type Config struct {
 	// MaxStatements told apart, those of each method counted by themselves; further ones take part in sums alone.
 	// Defaults to 50,000.
 	MaxStatements int
-	// MaxRounds is the number of figures that are kept by round, one for each method, round and arm. What exceeds it has
+	// MaxRounds is the number of amounts that are kept by round, one for each method, round and arm. What exceeds it has
 	// no interval. Defaults to 100,000.
 	MaxRounds int
 	// Top is the number of statements listed of all calls, and TopOfMethod of each method. Default to 20 and 3.
@@ -59,7 +59,7 @@ type Study struct {
 	tails      [2]tails
 	current    *stage // of the pass that is being sent, until it is known whether it is sent to its end
 	statements int    // told apart, over all methods
-	rounds     int    // figures kept by round
+	rounds     int    // amounts kept by round
 	beyond     int64
 }
 
@@ -102,10 +102,10 @@ const (
 	quantities
 )
 
-// figures are a call's, or the sums of calls'; times in seconds.
-type figures [quantities]float64
+// amounts are a call's, or the sums of calls'; times in seconds.
+type amounts [quantities]float64
 
-func (f *figures) add(o *figures) {
+func (f *amounts) add(o *amounts) {
 	for i, x := range o {
 		f[i] += x
 	}
@@ -114,7 +114,7 @@ func (f *figures) add(o *figures) {
 // sums are those of calls that did not fail.
 type sums struct {
 	calls int64
-	figures
+	amounts
 }
 
 type roundKey struct {
@@ -300,7 +300,7 @@ func (s *Study) Trace(t *analyzer.Trace) error {
 	if t.Time.Lock > 0 {
 		n.Locked++
 	}
-	f := figures{
+	f := amounts{
 		duration: c.End.Sub(c.Start).Seconds(), inSQL: t.Time.SQL.Seconds(), inLocks: t.Time.Lock.Seconds(), inRetries: t.Time.Retry.Seconds(),
 		inWait: t.Time.Wait.Seconds(), inApplication: t.Time.Application.Seconds(), inTransfer: t.Time.Transfer.Seconds(), inUnknown: t.Time.Unknown.Seconds(),
 		statements: float64(len(t.Spans)),

@@ -6,7 +6,7 @@ import { LABEL } from '../lib/parts.js';
 import { Legend, PartsBar } from './bar.js';
 import { html } from './html.js';
 import { MethodName, StatementName } from './name.js';
-import { Count, Dur } from './num.js';
+import { Count, Dur, Mean } from './num.js';
 
 /** @typedef {import('../lib/types.js').Observed} Observed @typedef {import('../lib/types.js').SeenRow} SeenRow @typedef {import('../lib/types.js').SeenPart} SeenPart @typedef {import('../lib/types.js').SeenStatement} SeenStatement */
 
@@ -14,11 +14,14 @@ import { Count, Dur } from './num.js';
 const NAMES = { ...LABEL, duration: 'At the server', statements: 'Statements', rows: 'Rows' };
 const MOST = 30; // methods
 
-/** @param {{x: number, seconds: boolean}} props */
-const Figure = ({ x, seconds }) => (seconds ? html`<${Dur} s=${x} />` : html`<${Count} n=${Number(x.toPrecision(3))} />`);
+/** Three digits of a number, whole from a hundred on. @param {number} x */
+const digits = (x) => (x >= 100 ? Math.round(x) : Number(x.toPrecision(3)));
+
+/** @param {{p: SeenPart, of: 'a'|'b', seconds: boolean}} props */
+const Figure = ({ p, of, seconds }) => (seconds ? html`<${Dur} s=${p[of]} />` : p.name === 'statements' ? html`<${Mean} x=${p[of]} />` : html`<${Count} n=${digits(p[of])} />`);
 
 /** @param {number} x @param {boolean} seconds */
-const signed = (x, seconds) => `${x < 0 ? '−' : '+'}${(seconds ? duration(Math.abs(x)) : count(Number(Math.abs(x).toPrecision(3)))).filter(Boolean).join('\u00a0')}`;
+const signed = (x, seconds) => `${x < 0 ? '−' : '+'}${(seconds ? duration(Math.abs(x)) : count(digits(Math.abs(x)))).filter(Boolean).join('\u00a0')}`;
 
 /** A difference with its interval; ~ where rounds do not agree on one. @param {{p: SeenPart, seconds: boolean}} props */
 function Delta({ p, seconds }) {
@@ -30,8 +33,8 @@ function Delta({ p, seconds }) {
 /** A and B in one cell, B in the colour of what is claimed. @param {{p: SeenPart, seconds: boolean, both: boolean}} props */
 function Pair({ p, seconds, both }) {
   if (!p.a && !p.b) return html`<span class="faint">·</span>`;
-  if (!both) return html`<${Figure} x=${p.a} seconds=${seconds} />`;
-  return html`<span class="from"><${Figure} x=${p.a} seconds=${seconds} /></span><span class="faint"> → </span><span class=${!p.shown ? '' : p.delta > 0 ? 'harm' : 'verdict-good'}><${Figure} x=${p.b} seconds=${seconds} /></span>`;
+  if (!both) return html`<${Figure} p=${p} of="a" seconds=${seconds} />`;
+  return html`<span class="from"><${Figure} p=${p} of="a" seconds=${seconds} /></span><span class="faint"> → </span><span class=${!p.shown ? '' : p.delta > 0 ? 'harm' : 'verdict-good'}><${Figure} p=${p} of="b" seconds=${seconds} /></span>`;
 }
 
 /** A's bar above B's. @param {{row: SeenRow, most: number, both: boolean}} props */
@@ -51,11 +54,11 @@ export function Seen({ seen: o, both }) {
   const methods = o.methods.slice(0, MOST);
   const scale = longest(methods, both);
   const slowest = Math.max(1e-12, ...all.statements.map((s) => Math.max(s.a.seconds, both ? s.b.seconds : 0)));
-  return html`<section class="panel seen" aria-label="Where the time of a call goes"><div class="panel-head"><h2>${both ? 'Why: where the time of a call goes' : 'Where the time of a call goes'}</h2><${Legend} parts=${timeOf(all, both ? 'b' : 'a')} brief /></div>
+  return html`<section class="panel seen" aria-label="Where the time of a call goes"><div class="panel-head"><h2>${both ? 'Why: where the time of a call goes' : 'Where the time of a call goes'}</h2>${both ? html`<${Legend} />` : html`<${Legend} parts=${timeOf(all, 'a')} brief />`}</div>
       ${o.sentence && html`<p class="callout">${o.sentence}</p>`}
-      <div class="arms wide-arms">${arms.map((arm) => html`<div class="arm"><b>${both ? arm.toUpperCase() : ''}</b><${PartsBar} parts=${timeOf(all, arm)} width=${part(all, 'duration')[arm] / most} title=${both ? arm.toUpperCase() : 'A call'} total=${part(all, 'duration')[arm]} /><${Dur} s=${part(all, 'duration')[arm]} /></div>`)}</div>
+      <div class="arms wide-arms">${arms.map((arm) => html`<div class=${both ? 'arm' : 'arm lone'}>${both && html`<b>${arm.toUpperCase()}</b>`}<${PartsBar} parts=${timeOf(all, arm)} width=${part(all, 'duration')[arm] / most} title=${both ? arm.toUpperCase() : 'A call'} total=${part(all, 'duration')[arm]} /><${Dur} s=${part(all, 'duration')[arm]} /></div>`)}</div>
       <div class="scroll"><table class="plain parts"><thead><tr><th scope="col">On average of a call</th><th scope="col" class="num">${both ? 'A' : ''}</th>${both && html`<th scope="col" class="num">B</th><th scope="col" class="num">Change</th>`}</tr></thead>
-      <tbody>${table(all).map((p) => html`<tr key=${p.name}><td><i class=${p.name in LABEL ? `chip p-${p.name}` : 'chip'} />${p.name === 'duration' ? html`<b>${NAMES[p.name]}</b>` : NAMES[p.name]}</td><td class="num"><${Figure} x=${p.a} seconds=${p.seconds} /></td>${both && html`<td class="num"><${Figure} x=${p.b} seconds=${p.seconds} /></td><td class="num"><${Delta} p=${p} seconds=${p.seconds} /></td>`}</tr>`)}</tbody></table></div>
+      <tbody>${table(all).map((p) => html`<tr key=${p.name}><td><i class=${p.name in LABEL ? `chip p-${p.name}` : 'chip'} />${p.name === 'duration' ? html`<b>${NAMES[p.name]}</b>` : NAMES[p.name]}</td><td class="num"><${Figure} p=${p} of="a" seconds=${p.seconds} /></td>${both && html`<td class="num"><${Figure} p=${p} of="b" seconds=${p.seconds} /></td><td class="num"><${Delta} p=${p} seconds=${p.seconds} /></td>`}</tr>`)}</tbody></table></div>
       <${Sight} name=${both ? 'A' : ''} side=${o.a} calls=${all.a} />${both && html`<${Sight} name="B" side=${o.b} calls=${all.b} />`}
     </section>
     ${methods.length > 1 && html`<section class="panel seen" aria-label="Why, by method"><div class="panel-head"><h2>${both ? 'Why, by method' : 'By method'}</h2><span class="dim">on average of a call${both && ', A to B; what differs most first'}${o.methods.length > MOST && ` · ${MOST} of ${o.methods.length}`}</span></div>
