@@ -27,38 +27,45 @@ func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 		if err == nil && x.result != nil && !r.cfg.KeepIDs {
 			res.Answer = r.rewriter.Back(r.ctx, s.client, c, x.result)
 		}
-		res.Match = r.match(c, &res)
+		res.Match, res.Unjudged = r.match(c, &res)
 	}
 	r.tally.add(&res, r.cfg.Sink)
 }
 
-// match compares a result with what was recorded of the call.
-func (r *Runner) match(c *load.Call, res *Result) Match {
+// Why an answer is not compared with the recorded one.
+const (
+	noOutcome   = "the recording has no answer"
+	noContent   = "what it said was not recorded"
+	otherValues = "it was asked with aliases in the place of values"
+)
+
+// match compares a result with what was recorded of the call, or says why it cannot be.
+func (r *Runner) match(c *load.Call, res *Result) (Match, string) {
 	if c.Status == 0 {
-		return Unknown
+		return Unknown, noOutcome
 	}
 	was, is := c.Error != "" || c.Status >= http.StatusBadRequest, res.Error != ""
 	switch {
 	case is && !was:
-		return Failed
+		return Failed, ""
 	case was && !is:
-		return Recovered
+		return Recovered, ""
 	case was && sameError(c, res):
-		return Same
+		return Same, ""
 	case was:
-		return Different
+		return Different, ""
 	case c.Transport == "http" && redirects(c.Status) != redirects(res.Status):
-		return Different
+		return Different, ""
 	case c.Digest == "":
-		return Unknown
+		return Unknown, noContent
 	case load.Digest(r.header.Pepper, res.Answer) == c.Digest:
-		return Same
+		return Same, ""
 	case len(res.Was) > 0 && len(r.cfg.Answers.Diff(c.Model, res.Was, res.Answer)) == 0:
-		return Same
+		return Same, ""
 	case hasAliases(c): // another question has another answer
-		return Unknown
+		return Unknown, otherValues
 	}
-	return Different
+	return Different, ""
 }
 
 // redirects tells whether a status sends to another page; that nothing changed (304) is an answer as any.

@@ -97,6 +97,8 @@ type Config struct {
 	MaxGap time.Duration
 	// Timeout is the limit of one request. Defaults to 120 s.
 	Timeout time.Duration
+	// Grace is how long what is under way is waited for once the run is stopped. Defaults to 5 s.
+	Grace time.Duration
 	// Logins is the number of log-ins at once. Defaults to 8.
 	Logins int
 	// HTTP makes the requests. Defaults to a pool of connections of its own.
@@ -127,6 +129,7 @@ func (c Config) withDefaults() Config {
 	c.MaxIDs = cmp.Or(c.MaxIDs, 1_000_000)
 	c.MaxGap = cmp.Or(c.MaxGap, 5*time.Minute)
 	c.Timeout = cmp.Or(c.Timeout, 120*time.Second)
+	c.Grace = cmp.Or(c.Grace, 5*time.Second)
 	c.Logins = cmp.Or(c.Logins, 8)
 	return c
 }
@@ -159,7 +162,8 @@ func (c Config) Validate() error {
 	}
 	for name, n := range map[string]int64{
 		"MaxInFlight": int64(c.MaxInFlight), "PerSession": int64(c.PerSession), "MaxQueued": int64(c.MaxQueued), "MaxQueuedBytes": c.MaxQueuedBytes,
-		"MaxSessions": int64(c.MaxSessions), "MaxIDs": int64(c.MaxIDs), "MaxGap": int64(c.MaxGap), "Timeout": int64(c.Timeout), "Logins": int64(c.Logins),
+		"MaxSessions": int64(c.MaxSessions), "MaxIDs": int64(c.MaxIDs), "MaxGap": int64(c.MaxGap), "Timeout": int64(c.Timeout), "Grace": int64(c.Grace),
+		"Logins": int64(c.Logins),
 	} {
 		if n < 0 {
 			bad("%s %d: want nothing negative", name, n)

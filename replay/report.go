@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // Bounds of what histograms count, in microseconds, at three digits.
@@ -16,6 +18,9 @@ const (
 	digits     = 3
 	maxReasons = 1000 // methods and errors told apart
 )
+
+// DroppedNote is the note of a run that dropped calls.
+const DroppedNote = "calls were dropped, because more were under way or waiting than is allowed: the server was not asked all"
 
 // worstLateness is the part of the median above which the generator's lateness makes a run worthless.
 const worstLateness = 0.05
@@ -30,6 +35,8 @@ type Report struct {
 	Retried int64 `json:"retried,omitempty"`
 	// Matches are the sent calls by how their answers compare with the recorded ones.
 	Matches map[string]int64 `json:"matches"`
+	// Unjudged are those that there was nothing to compare with, by why.
+	Unjudged map[string]int64 `json:"unjudged,omitempty"`
 	// Left are the calls that were not sent, by why.
 	Left map[Left]int64 `json:"left"`
 	// Failures are the errors by their names, Differing the methods whose answers differ, Unsent the calls not sent by
@@ -43,7 +50,8 @@ type Report struct {
 	LoggedOut  int           `json:"logged_out,omitempty"`
 	LoginError string        `json:"login_error,omitempty"`
 	LogIns     int64         `json:"log_ins,omitempty"` // made again, because a session had expired
-	// Latency, Service, First, Wait and Late as in Result; Late is the generator's own.
+	// Latency, Service, First, Wait and Late as in Result, without what the cache answered. The first three are of calls that
+	// succeeded, Wait and Late of all; Late is the generator's own.
 	Latency Durations `json:"latency"`
 	Service Durations `json:"service"`
 	First   Durations `json:"first"`
@@ -97,6 +105,7 @@ func (t *tally) init() {
 	t.notes = map[string]bool{}
 	t.rep = Report{
 		Matches: map[string]int64{}, Left: map[Left]int64{}, Failures: map[string]int64{}, Differing: map[string]int64{}, Unsent: map[string]int64{},
+		Unjudged: map[string]int64{},
 	}
 }
 
@@ -125,9 +134,11 @@ func (t *tally) add(res *Result, sink func(*Result)) {
 	if res.Cached {
 		t.rep.Cached++
 	} else {
+		count(t.late, res.Late)
+	}
+	if !res.Cached && res.Error == "" {
 		count(t.latency, res.Latency)
 		count(t.service, res.Service)
-		count(t.late, res.Late)
 		if res.First > 0 {
 			count(t.first, res.First)
 		}
@@ -136,6 +147,9 @@ func (t *tally) add(res *Result, sink func(*Result)) {
 		count(t.wait, res.Wait)
 	}
 	t.rep.Matches[res.Match.String()]++
+	if res.Match == Unknown && res.Unjudged != "" {
+		increment(t.rep.Unjudged, res.Unjudged)
+	}
 	if res.Match != Same && res.Match != Unknown {
 		increment(t.rep.Differing, res.Name+" ("+res.Match.String()+")")
 	}
@@ -184,6 +198,18 @@ func (t *tally) note(sentence string) {
 	}
 }
 
+// brief is a duration with three digits.
+func brief(d time.Duration) string {
+	unit, name := time.Microsecond, "µs"
+	switch {
+	case d >= time.Second:
+		unit, name = time.Second, "s"
+	case d >= time.Millisecond:
+		unit, name = time.Millisecond, "ms"
+	}
+	return fmt.Sprintf("%.3g %s", float64(d)/float64(unit), name)
+}
+
 func at(h *hdrhistogram.Histogram, percent float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percent)) * time.Microsecond
 }
@@ -219,13 +245,13 @@ func (t *tally) report(r *Runner, took, cpu time.Duration) Report {
 	}
 	rep.Invalid = t.invalid(r, &rep)
 	if t.dropped > 0 {
-		rep.Notes = append(rep.Notes, fmt.Sprintf("%d calls were dropped, because more were under way or waiting than is allowed", t.dropped))
+		rep.Notes = append(rep.Notes, DroppedNote)
 	}
 	if rep.Cut > 0 {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("%s without calls was left out", rep.Cut.Round(time.Second)))
 	}
 	if rep.LoggedOut > 0 {
-		rep.Notes = append(rep.Notes, fmt.Sprintf("%d sessions could not log in: %s", rep.LoggedOut, rep.LoginError))
+		rep.Notes = append(rep.Notes, fmt.Sprintf("%s could not log in: %s", figures.Plural(int64(rep.LoggedOut), "session"), rep.LoginError))
 	}
 	slices.SortFunc(rep.Notes, strings.Compare)
 	return rep
@@ -235,9 +261,8 @@ func (t *tally) invalid(r *Runner, rep *Report) string {
 	switch late := rep.Late.P99; {
 	case rep.Sent == 0:
 		return "no call was sent"
-	case r.openLoop() && float64(late) > worstLateness*float64(rep.Service.P50):
-		return fmt.Sprintf("the generator was late by %s (p99), more than %.0f %% of the median %s: send less, or from a faster machine",
-			late, worstLateness*100, rep.Service.P50)
+	case r.openLoop() && rep.Service.Calls > 0 && float64(late) > worstLateness*float64(rep.Service.P50):
+		return fmt.Sprintf("perfd sent calls late by %s (p99), more than %.0f %% of the median of %s that the server took", brief(late), worstLateness*100, brief(rep.Service.P50))
 	}
 	return ""
 }

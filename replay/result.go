@@ -49,6 +49,8 @@ type Result struct {
 	Retried bool
 	Bytes   int64 // of the answer
 	Match   Match
+	// Unjudged says why Match is Unknown; empty if it is not, or answers were not to be compared.
+	Unjudged string
 	// Answer is the result, with the recorded ids in place of the target's. It is valid until Sink returns.
 	Answer json.RawMessage
 	// Was is the recorded result, if the load holds answers.

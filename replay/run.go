@@ -21,7 +21,6 @@ import (
 const (
 	ahead = 1024                   // calls that are made ready before they are due
 	lead  = 100 * time.Millisecond // between the last of the first log-ins and the first call
-	grace = 5 * time.Second        // for calls under way when the run is stopped
 )
 
 // Runner sends one load once.
@@ -86,7 +85,8 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 		r.discard(first)
 		return Report{}, err
 	}
-	over := errors.Is(err, io.EOF)
+	whole := errors.Is(err, io.EOF) // the load was read to its end
+	over := whole
 	if err := r.prepare(ctx, first); err != nil {
 		r.discard(first)
 		return Report{}, err
@@ -106,6 +106,7 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 			it, err := r.read(src)
 			switch {
 			case errors.Is(err, io.EOF):
+				whole = true
 				return
 			case err != nil:
 				failure = err
@@ -118,7 +119,7 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 	r.clock(ctx, ready)
 	r.finish(ctx)
 	rep := r.tally.report(r, time.Since(r.begun), use())
-	rep.Stopped = ctx.Err() != nil
+	rep.Stopped = ctx.Err() != nil && (!whole || rep.Left[LeftStopped] > 0)
 	return rep, failure
 }
 
@@ -270,7 +271,7 @@ func (r *Runner) finish(ctx context.Context) {
 	for _, s := range r.sessions {
 		s.abandon()
 	}
-	late := time.NewTimer(grace)
+	late := time.NewTimer(r.cfg.Grace)
 	defer late.Stop()
 	select {
 	case <-done:

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -137,7 +136,7 @@ func TestCapsDropLoudly(t *testing.T) {
 	if rep.Sent != 10 && rep.Sent != 11 || rep.Left[replay.LeftInFlight] == 0 || rep.Sent+rep.Left[replay.LeftInFlight]+rep.Left[replay.LeftQueue] != 51 {
 		t.Errorf("%+v", rep)
 	}
-	if !slices.ContainsFunc(rep.Notes, func(s string) bool { return strings.Contains(s, "dropped") }) {
+	if !slices.Contains(rep.Notes, replay.DroppedNote) {
 		t.Errorf("notes %q do not tell of it", rep.Notes)
 	}
 }

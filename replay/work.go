@@ -20,8 +20,10 @@ func (s *session) logIn(first *load.Call) {
 		go func() {
 			defer close(s.loggedIn) // last: the clock may start then
 			if s.client, s.failure = s.begin(way); s.failure != nil {
-				s.r.tally.failedLogIn(s.failure)
-				s.failed.Store(true)
+				if s.r.ctx.Err() == nil { // else whoever ended the run did not let it log in
+					s.r.tally.failedLogIn(s.failure)
+					s.failed.Store(true)
+				}
 				s.abandon()
 				return
 			}
@@ -160,6 +162,12 @@ func (s *session) send(it *item) (next *item, after func()) {
 	}
 	<-r.slots
 	end := x.end
+	if err != nil && r.ctx.Err() != nil { // it was cut off when the run was ended, which is no fault of the server
+		next = s.landed(it, end)
+		r.gone(it)
+		r.leave(it, LeftStopped)
+		return next, nil
+	}
 	if len(it.call.Minted) > 0 && !r.cfg.KeepIDs {
 		if err == nil {
 			r.ids.Resolve(it.call.Minted, load.Mints(&it.call, x.result))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/bench"
 )
@@ -20,7 +21,7 @@ func watchReplay(t terminal) func(bench.Pass, *replay.Runner) func() {
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSpinnerType(14))
 		return redraw(bar, 200*time.Millisecond, func() {
 			l := r.Live()
-			text := fmt.Sprintf("%s: %d sent, %d errors, p50 %s, p95 %s, late %s, %d waiting", passName(p), l.Sent, l.Errors, brief(l.P50), brief(l.P95),
+			text := fmt.Sprintf("%s: %d sent, %s, p50 %s, p95 %s, late %s, %d waiting", passName(p), l.Sent, figures.Plural(l.Errors, "error"), brief(l.P50), brief(l.P95),
 				brief(l.LateP99), l.Waiting)
 			if l.Dropped > 0 {
 				text += fmt.Sprintf(", %d DROPPED", l.Dropped)

@@ -19,10 +19,10 @@ import (
 	"github.com/perfd/perfd/sqltrace/statements"
 )
 
-// Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to seventeen times the few
+// Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to nine times the few
 // MiB that are live, but not beyond the limit where a cache holds more.
 const (
-	replayGC     = 1600
+	replayGC     = 800
 	replayMemory = 512 << 20
 )
 
@@ -98,10 +98,10 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 			done.Doubts = append(done.Doubts, "Not all that was seen of the target is known: "+failed.Error()+".")
 		}
 	}
-	if err != nil {
+	if err != nil && !out.Measured() {
 		return replayError(err)
 	}
-	done.Comparison, done.Passes, done.Answers, done.Stopped = out.Comparison, out.Passes, out.Answers, out.Stopped
+	done.Comparison, done.Passes, done.Answers, done.Stopped, done.Failed = out.Comparison, out.Passes, out.Answers, out.Stopped, out.Failed
 	done.Doubts = append(done.Doubts, out.Doubts...)
 	if o.dsn != "" {
 		done.Statements = statements.Changes(&sums[0], &sums[1], changesTold)
@@ -118,12 +118,14 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	if err := o.tell(t, &done); err != nil {
 		return err
 	}
-	if o.store != "" {
+	if o.store != "" && out.Measured() {
 		if err := keepReplay(ctx, o.store, &done); err != nil {
 			return err
 		}
 	}
 	switch {
+	case err != nil: // what came before it is told
+		return replayError(err)
 	case done.Stopped:
 		return context.Canceled
 	case broken:

@@ -85,7 +85,7 @@ func (r *replayTap) around(ctx context.Context, p bench.Pass, send func(context.
 	before := r.tap.links().Drops
 	r.study.Begin(p.Arm, p.Round, time.Now())
 	err := send(ctx)
-	r.study.End(time.Now(), r.tap.links().Drops-before)
+	r.study.End(time.Now(), r.tap.links().Drops-before, err == nil)
 	return err
 }
 

@@ -66,7 +66,7 @@ func (w *watchedStore) around(ctx context.Context, p bench.Pass, send func(conte
 	w.study.Begin(p.Arm, p.Round, now)
 	err := send(ctx)
 	w.to = time.Now()
-	w.study.End(w.to, 0)
+	w.study.End(w.to, 0, err == nil)
 	return err
 }
 

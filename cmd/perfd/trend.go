@@ -74,7 +74,7 @@ func readPast(ctx context.Context, name string) ([]*report.Past, error) {
 		return nil, fmt.Errorf("read report: %w", err)
 	}
 	defer f.Close()
-	p, err := report.Read(f, filepath.Base(name))
+	p, err := report.Read(f, filepath.ToSlash(name))
 	if err != nil {
 		return nil, hinted{err, "give files that perfd replay --json wrote, or the store of its --store"}
 	}
@@ -100,7 +100,7 @@ func storedPast(ctx context.Context, name string) ([]*report.Past, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // it says what it was about
 		}
-		p, err := report.Read(bytes.NewReader(kept.Document), fmt.Sprintf("%s:%d", filepath.Base(name), b.ID))
+		p, err := report.Read(bytes.NewReader(kept.Document), fmt.Sprintf("%s:%d", filepath.ToSlash(name), b.ID))
 		if err != nil {
 			return nil, err //nolint:wrapcheck // it says what it was about
 		}

@@ -119,7 +119,7 @@ func TestTrend(t *testing.T) {
 		}
 		runs = append(runs, name)
 	}
-	if out, errOut, code := commandLine(t, append([]string{"trend"}, runs...)...); code != exitOK || !strings.Contains(out, "2026-03-07 00:00  res.partner.read") {
+	if out, errOut, code := commandLine(t, append([]string{"trend"}, runs...)...); code != exitOK || !strings.Contains(out, "slower since 2026-03-07 00:00:00") {
 		t.Errorf("%d\n%s\n%s", code, out, errOut)
 	}
 	var turns []struct{ Method string }

@@ -4,6 +4,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/perfd/perfd/replay"
@@ -40,7 +41,8 @@ type Config struct {
 	// Answers tunes what counts as a difference between answers. Defaults to its own defaults.
 	Answers answer.Config
 	// Around sends a pass by calling send, once, and does what is to be done right before and right after. Those that warm
-	// up come by it too. Defaults to calling send.
+	// up come by it too. If send returns an error, the pass counts for nothing, and the error is to be returned as it is.
+	// Defaults to calling send.
 	Around func(ctx context.Context, p Pass, send func(context.Context) error) error
 }
 
@@ -65,6 +67,21 @@ type Outcome struct {
 	Doubts []string `json:"doubts,omitempty"`
 	// Stopped says that not all passes were run to their end. What was compared are the rounds that were.
 	Stopped bool `json:"stopped,omitempty"`
+	// Failed says what ended the passes, if that was an error.
+	Failed string `json:"failed,omitempty"`
+}
+
+// ErrStopped is of a pass that was not sent to its end.
+var ErrStopped = errors.New("the pass was not sent to its end")
+
+// Measured reports whether anything was sent that counts.
+func (o *Outcome) Measured() bool {
+	for _, p := range o.Passes {
+		if p.Round > 0 && p.Report.Sent > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Order is how passes of A and B follow one another: A B, B A, A B. In few rounds, where no A follows upon another, one
@@ -105,7 +122,7 @@ func (c *Config) passes() []Pass {
 	return append([]Pass{{Arm: compare.A}, {Arm: compare.B}}, Order(c.Rounds)...)
 }
 
-// Run runs the passes. If ctx ends, the outcome is of what was run until then.
+// Run runs the passes. If ctx ends, or there is an error, the outcome is of what was run until then.
 func Run(ctx context.Context, c Config) (Outcome, error) {
 	if c.Rounds == 0 {
 		c.Rounds = 5
@@ -118,36 +135,57 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 		run.room = 64 << 20
 	}
 	var out Outcome
+	var failure error
 	passes := c.passes()
-	invalid := 0
 	for i := range passes {
 		p := &passes[i]
 		p.Number, p.Of = i+1, len(passes)
 		err := run.pass(ctx, p)
-		if err != nil && ctx.Err() == nil {
-			return out, fmt.Errorf("pass %d of %d (%s): %w", p.Number, p.Of, p.Arm, err)
-		}
-		if err != nil { // which comes of that
-			out.Stopped = true
-			break
-		}
-		out.Passes = append(out.Passes, *p)
-		if p.Report.Invalid != "" {
-			invalid++
-			if invalid == 1 {
-				out.Doubts = append(out.Doubts, fmt.Sprintf("pass %d (%s) is not valid: %s", p.Number, p.Arm, p.Report.Invalid))
+		if err == nil {
+			out.Passes = append(out.Passes, *p)
+			if ctx.Err() == nil {
+				continue
 			}
-		}
-		if ctx.Err() != nil {
-			out.Stopped = true
+			out.Stopped = i+1 < len(passes) || p.Report.Stopped
 			break
 		}
-	}
-	if invalid > 1 {
-		out.Doubts = append(out.Doubts, fmt.Sprintf("%d of %d passes are not valid", invalid, len(out.Passes)))
+		if out.Stopped = true; !errors.Is(err, ErrStopped) && ctx.Err() == nil {
+			failure = fmt.Errorf("pass %d of %d (%s): %w", p.Number, p.Of, p.Arm, err)
+			out.Failed = failure.Error()
+		}
+		if p.Report.Sent > 0 {
+			p.Report.Stopped = true
+			out.Passes = append(out.Passes, *p)
+		}
+		break
 	}
 	out.Comparison, out.Answers = run.study.Result(), run.ledger.Result()
-	return out, nil
+	out.doubts(&c, len(passes))
+	return out, failure
+}
+
+// doubts says what became of passes that were not as they should be.
+func (o *Outcome) doubts(c *Config, of int) {
+	say := func(format string, a ...any) { o.Doubts = append(o.Doubts, fmt.Sprintf(format, a...)) }
+	if o.Stopped && c.B != nil {
+		what := "Only rounds of which both arms were sent to their end are compared"
+		if n := o.Comparison.Rounds; n == 0 {
+			what += ", and there is none"
+		}
+		if k := len(o.Passes); k > 0 && o.Passes[k-1].Report.Stopped {
+			what += fmt.Sprintf("; pass %d of %d (%s) was not, and is left out", o.Passes[k-1].Number, of, o.Passes[k-1].Arm)
+		}
+		say("%s.", what)
+	}
+	late := 0
+	for _, p := range o.Passes {
+		if p.Report.Invalid != "" {
+			late++
+		}
+	}
+	if late > 0 && late < len(o.Passes) {
+		say("%d of %d passes are not valid.", late, len(o.Passes))
+	}
 }
 
 // runs is the passes of a benchmark.
@@ -161,6 +199,9 @@ type runs struct {
 	noisy  bool // those of another one were compared with them
 	done   bool // those of B were
 }
+
+// alone tells whether there is but one pass, of which what was sent is told even if it was stopped.
+func (c *runs) alone() bool { return c.B == nil && c.Rounds == 1 }
 
 // answers is what looks at a pass's answers; nil if nothing is to be learned of them.
 func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
@@ -200,7 +241,7 @@ func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
 }
 
 // pass runs one pass.
-func (c *runs) pass(ctx context.Context, p *Pass) error {
+func (c *runs) pass(ctx context.Context, p *Pass) (err error) {
 	arm := c.A
 	if p.Arm == compare.B {
 		arm = *c.B
@@ -219,7 +260,13 @@ func (c *runs) pass(ctx context.Context, p *Pass) error {
 	var samples *compare.Pass
 	if p.Round > 0 {
 		samples = c.study.Begin(p.Arm, p.Round)
-		defer samples.End()
+		defer func() {
+			if err == nil || c.alone() {
+				samples.End()
+			} else {
+				samples.Drop()
+			}
+		}()
 		also, look := conf.Sink, c.answers(p.Arm)
 		conf.Sink = func(r *replay.Result) {
 			samples.Add(Sample(r))
@@ -241,7 +288,9 @@ func (c *runs) pass(ctx context.Context, p *Pass) error {
 		}
 	}
 	send := func(ctx context.Context) (err error) {
-		p.Report, err = runner.Run(ctx, src)
+		if p.Report, err = runner.Run(ctx, src); err == nil && p.Report.Stopped && !c.alone() {
+			err = ErrStopped
+		}
 		return err //nolint:wrapcheck // it says what it was about
 	}
 	if c.Around == nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,32 +128,121 @@ func TestArmsTakeTurns(t *testing.T) {
 	}
 }
 
-// TestStoppedBetweenPasses keeps what was run.
-func TestStoppedBetweenPasses(t *testing.T) {
-	c, _ := config(t, 5)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c.Watch = func(p bench.Pass, _ *replay.Runner) func() {
-		if p.Number == 6 {
-			cancel()
-		}
-		return nil
-	}
-	out, err := bench.Run(ctx, c)
-	if err != nil || !out.Stopped || len(out.Passes) < 5 || len(out.Passes) > 6 || out.Comparison.Rounds < 1 {
-		t.Errorf("%v, stopped %v, %d passes", err, out.Stopped, len(out.Passes))
+// TestStoppedAnywhere ends a benchmark in each of its passes, before the first answer and after some: what is compared are
+// the rounds of which both arms were sent to their end, and their calls alone.
+func TestStoppedAnywhere(t *testing.T) {
+	for _, x := range []struct{ pass, after, rounds int }{{1, 5, 0}, {3, 5, 0}, {4, 0, 0}, {4, 5, 0}, {5, 0, 1}, {6, 5, 1}, {7, 5, 2}, {10, 20, 3}} {
+		t.Run(fmt.Sprintf("pass %d after %d", x.pass, x.after), func(t *testing.T) {
+			t.Parallel()
+			c, _ := config(t, 4)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			number, answered := 0, 0
+			c.Watch = func(p bench.Pass, _ *replay.Runner) func() {
+				if number, answered = p.Number, 0; number == x.pass && x.after == 0 {
+					cancel()
+				}
+				return nil
+			}
+			sink := func(*replay.Result) {
+				if answered++; number == x.pass && answered == x.after {
+					cancel()
+				}
+			}
+			c.A.Replay.Sink, c.B.Replay.Sink = sink, sink
+			var inTheMiddle []error
+			c.Around = func(ctx context.Context, _ bench.Pass, send func(context.Context) error) error {
+				err := send(ctx)
+				if err != nil {
+					inTheMiddle = append(inTheMiddle, err)
+				}
+				return err
+			}
+			out, err := bench.Run(ctx, c)
+			all := &out.Comparison.Overall
+			if err != nil || !out.Stopped || out.Failed != "" || out.Comparison.Rounds != x.rounds || len(inTheMiddle) != 1 {
+				t.Fatalf("%v, stopped %v, %d rounds, %v", err, out.Stopped, out.Comparison.Rounds, inTheMiddle)
+			}
+			if n := int64(24 * x.rounds); x.rounds > 0 && (all.A.Calls != n || all.B.Calls != n || all.A.Errors+all.B.Errors > 0) {
+				t.Errorf("%d calls of A, %d of B, want %d: %+v", all.A.Calls, all.B.Calls, n, all)
+			}
+			if x.rounds == 0 && all.B.Calls > 0 {
+				t.Errorf("%d calls of a pass that was stopped", all.B.Calls)
+			}
+			if doubts := strings.Join(out.Doubts, " "); !strings.Contains(doubts, "Only rounds of which both arms were sent to their end") {
+				t.Errorf("doubts %q", doubts)
+			}
+			if last := out.Passes[len(out.Passes)-1]; x.after > 0 && (!last.Report.Stopped || last.Number != x.pass || last.Report.Sent == 24) {
+				t.Errorf("the last pass: %+v", last)
+			}
+		})
 	}
 }
 
-// TestWhatGoesWrongBefore is told with the pass.
-func TestWhatGoesWrongBefore(t *testing.T) {
-	c, _ := config(t, 2)
-	bad := errors.New("no snapshot")
-	c.B.Before = func(context.Context) error { return bad }
-	if _, err := bench.Run(t.Context(), c); !errors.Is(err, bad) || !strings.Contains(err.Error(), "pass 2 of 7 (B)") {
-		t.Errorf("%v", err)
+// TestEndedAfterTheLastCall is no benchmark that was stopped: all was sent.
+func TestEndedAfterTheLastCall(t *testing.T) {
+	c, _ := config(t, 1)
+	c.B = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	c.A.Replay.Sink = func(*replay.Result) {
+		if n++; n == 24 {
+			cancel()
+		}
+	}
+	out, err := bench.Run(ctx, c)
+	if err != nil || out.Stopped || out.Passes[0].Report.Stopped || out.Comparison.Overall.A.Calls != 24 {
+		t.Errorf("%v, %+v", err, out)
 	}
 }
+
+// TestWhatGoesWrongBefore is told with the pass, and what was measured before is not lost.
+func TestWhatGoesWrongBefore(t *testing.T) {
+	for number, rounds := range map[int]int{2: 0, 5: 1, 8: 2, 9: 3} {
+		c, _ := config(t, 4)
+		bad := errors.New("no snapshot")
+		n := 0
+		before := func(context.Context) error {
+			if n++; n == number {
+				return bad
+			}
+			return nil
+		}
+		c.A.Before, c.B.Before = before, before
+		out, err := bench.Run(t.Context(), c)
+		if !errors.Is(err, bad) || !strings.Contains(err.Error(), fmt.Sprintf("pass %d of 10", number)) || out.Failed != err.Error() {
+			t.Errorf("%v, failed %q", err, out.Failed)
+		}
+		if len(out.Passes) != number-1 || out.Comparison == nil || out.Comparison.Rounds != rounds || out.Measured() != (number > 3) {
+			t.Errorf("in pass %d: %d passes, %+v", number, len(out.Passes), out.Comparison)
+		}
+	}
+}
+
+// TestTheTargetDies in the middle of a pass: calls fail, the next log-in does too, and the rounds before are told.
+func TestTheTargetDies(t *testing.T) {
+	c, _ := config(t, 4)
+	var answered atomic.Int64
+	c.B.Replay.HTTP = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if answered.Load() > 24*3+10 {
+			return nil, errors.New("connection refused")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	c.B.Replay.Sink = func(*replay.Result) { answered.Add(1) }
+	out, err := bench.Run(t.Context(), c)
+	if err == nil || out.Failed == "" || !strings.Contains(out.Failed, "pass 9 of 10 (B)") || out.Comparison.Rounds != 3 {
+		t.Errorf("%v: %d rounds, %d passes", err, out.Comparison.Rounds, len(out.Passes))
+	}
+	if all := &out.Comparison.Overall; all.Verdict != compare.NotCompared || !strings.Contains(all.Reason, "errors differ") || all.B.Errors == 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestOrder holds for any number of rounds: each arm runs once a round, neither is always first, and somewhere A follows
 // upon A, for the noise.

@@ -15,11 +15,10 @@ const minSessions = 5
 // quantiles returns the side's quantiles with the interval of 95 % that drawing its sessions anew gives. Calls of one
 // session are alike; drawing calls would make the interval too narrow.
 func (s *side) quantiles(c Config, stream uint64, qs ...float64) []Quantile {
-	var all histogram
+	all := s.hists.sum()
 	var hists []*histogram
 	for _, h := range s.hists {
 		if h != nil {
-			all.merge(h)
 			hists = append(hists, h)
 		}
 	}

@@ -58,7 +58,7 @@ type Config struct {
 	// MaxMethods told apart; the calls of the rest are of the method "other". Defaults to 1,000.
 	MaxMethods int
 	// MaxCalls whose durations are held at once to be paired, over all passes that wait for their partner. Those above
-	// it take part in quantiles alone, and are counted. Defaults to 16 million, which are 64 MB.
+	// it are not compared, and are counted. Defaults to 16 million, which are 64 MB.
 	MaxCalls int
 }
 
@@ -81,7 +81,9 @@ type Study struct {
 	overall  *method
 	sessions map[string]int // to their group, as long as there are groups
 	passes   []*Pass
-	held     int // calls held by all passes
+	held     int  // calls held by all passes
+	two      bool // a pass of B began
+	alone    bool // no round has both arms, and what ran is counted by itself
 	lines    [2]line
 }
 
@@ -93,17 +95,20 @@ func New(c Config) *Study {
 }
 
 // Begin begins a pass of an arm in a round, counted from 1. Passes begin in the order in which they are run; that of A
-// and that of B of one round are compared, and two passes of A with none of B between them tell the noise. A warm-up
-// is not told at all.
+// and that of B of one round are compared, by the calls that both answered, and two passes of A with none of B between them
+// tell the noise. A warm-up is not told at all.
 func (s *Study) Begin(arm Arm, round int) *Pass {
 	p := &Pass{study: s, info: PassInfo{Arm: arm, Round: round}, order: len(s.passes), cells: map[*method]*cell{}}
 	if n := len(s.passes); n > 0 && arm != B && s.passes[n-1].info.Arm != B {
 		p.noise = s.passes[n-1]
 	}
+	s.two = s.two || arm == B
 	if arm != Again {
 		for _, o := range slices.Backward(s.passes) {
-			if o.info.Round == round && o.info.Arm != arm && o.info.Arm != Again && o.partner == nil {
+			if o.info.Round == round && o.info.Arm != arm && o.info.Arm != Again && o.partner == nil && !o.dropped {
 				p.partner, o.partner = o, p
+				p.both = &pair{methods: map[*method]*shared{}}
+				o.both = p.both
 				break
 			}
 		}
@@ -119,7 +124,7 @@ func (s *Study) release() {
 		last := i == len(s.passes)-1
 		waiting := p.info.Arm != Again && (p.partner == nil || !p.partner.ended)
 		before := i == len(s.passes)-2 && s.passes[i+1].noise == p && !s.passes[i+1].ended
-		if p.ended && !last && !waiting && !before {
+		if p.dropped || p.ended && !last && !waiting && !before {
 			s.held -= p.calls.free()
 		}
 	}

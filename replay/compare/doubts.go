@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"math"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // doubts lists what could make the result wrong, the gravest first.
@@ -19,11 +21,11 @@ func (s *Study) doubts(c *Comparison) []string {
 		say("%s not compared: errors differ, or one side has no calls of it.", methods(n))
 	}
 	if c.Rounds < s.cfg.MinRounds {
-		say("%d of the %d rounds that a verdict needs: run more.", c.Rounds, s.cfg.MinRounds)
+		say("%d of the %d rounds that a verdict needs: run %d or more (--rounds).", c.Rounds, s.cfg.MinRounds, s.cfg.MinRounds+1)
 	}
 	first, second := 0, 0
 	for _, p := range s.passes {
-		if p.info.Arm == B && p.partner != nil {
+		if p.info.Arm == B && p.counts() {
 			if p.order < p.partner.order {
 				first++
 			} else {
@@ -48,10 +50,10 @@ func (s *Study) doubts(c *Comparison) []string {
 			100*float64(c.Unpaired)/float64(max(all, 1)))
 	}
 	if n := len(s.sessions); n < minSessions {
-		say("%d sessions: intervals of quantiles, which resample sessions, need %d.", n, minSessions)
+		say("%s: intervals of quantiles, which resample sessions, need %d.", figures.Plural(int64(n), "session"), minSessions)
 	}
 	if small := s.smallest(s.overall); small < s.cfg.MinTail {
-		say("%d calls in a pass: p99 needs %d.", small, s.cfg.MinTail)
+		say("%s that both arms answered in a pass: p99 needs %s.", figures.Plural(small, "call"), figures.Thousands(s.cfg.MinTail))
 	}
 	return out
 }
@@ -63,13 +65,13 @@ func (s *Study) drift() float64 {
 	level := [2]float64{}
 	counts := [2]float64{}
 	for _, p := range s.passes {
-		if p.info.P50 > 0 && p.info.Arm != Again {
+		if p.info.P50 > 0 && p.info.Arm != Again && !p.dropped {
 			level[p.info.Arm] += math.Log(p.info.P50)
 			counts[p.info.Arm]++
 		}
 	}
 	for _, p := range s.passes {
-		if p.info.P50 > 0 && p.info.Arm != Again {
+		if p.info.P50 > 0 && p.info.Arm != Again && !p.dropped {
 			xs = append(xs, float64(p.order))
 			ys = append(ys, math.Log(p.info.P50)-level[p.info.Arm]/counts[p.info.Arm])
 		}

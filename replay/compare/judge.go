@@ -16,11 +16,22 @@ func (s *Study) Result() *Comparison {
 	}
 	c := &Comparison{Alpha: s.cfg.Alpha, Methods: []Row{}, Doubts: []string{}}
 	for _, p := range s.passes {
-		c.Passes = append(c.Passes, p.info)
-		if p.info.Arm == A && p.partner != nil {
+		if !p.dropped {
+			c.Passes = append(c.Passes, p.info)
+		}
+		if p.info.Arm == A && p.counts() {
 			c.Rounds++
 		}
 	}
+	if c.Rounds == 0 { // there is nothing to be compared, and what ran is told as it is
+		for _, p := range s.passes {
+			if p.info.Arm != Again && !p.dropped && !s.alone {
+				s.count(nil, p)
+			}
+		}
+		s.alone = true
+	}
+	alike(&s.lines[A], &s.lines[B])
 	c.Overall = s.row(s.overall)
 	for _, name := range slices.Sorted(maps.Keys(s.methods)) {
 		c.Methods = append(c.Methods, s.row(s.methods[name]))
@@ -37,13 +48,7 @@ func (s *Study) Result() *Comparison {
 	})
 	c.GeoMean = geomean(c.Methods)
 	for arm := range c.Distribution {
-		var all histogram
-		for _, h := range s.overall.side[arm].hists {
-			if h != nil {
-				all.merge(h)
-			}
-		}
-		c.Distribution[arm] = all.bins(200)
+		c.Distribution[arm] = s.overall.side[arm].hists.sum().bins(200)
 		c.Timeline[arm] = s.lines[arm].result()
 	}
 	c.Unpaired = s.unpaired()
@@ -127,6 +132,7 @@ func (s *Study) row(m *method) Row {
 				to.P99 = q[2]
 				to.P99Once = x.once()
 			}
+			s.own(to, x)
 		}
 		if x.hit >= s.cfg.MinTail {
 			to.HitP99 = x.hits.quantile(0.99)
@@ -134,13 +140,13 @@ func (s *Study) row(m *method) Row {
 	}
 	rounds := slices.Sorted(maps.Keys(m.rounds))
 	r.Typical = s.cfg.effect(means(m.rounds, rounds), s.second(rounds), values(m.noise))
-	r.P50 = s.paired(m, rounds, func(c *cell) float64 { return c.p50 })
+	r.P50 = s.paired(m, rounds, func(c *marks) float64 { return c.p50 })
 	r.P95, r.P99 = Effect{P: 1, Adjusted: 1, Verdict: Unchanged}, Effect{P: 1, Adjusted: 1, Verdict: Unchanged}
 	if tail >= s.cfg.MinTail/10 {
-		r.P95 = s.paired(m, rounds, func(c *cell) float64 { return c.p95 })
+		r.P95 = s.paired(m, rounds, func(c *marks) float64 { return c.p95 })
 	}
 	if tail >= s.cfg.MinTail {
-		r.P99 = s.paired(m, rounds, func(c *cell) float64 { return c.p99 })
+		r.P99 = s.paired(m, rounds, func(c *marks) float64 { return c.p99 })
 	}
 	if reason := s.cfg.uncomparable(&m.side[A], &m.side[B]); reason != "" {
 		r.Verdict, r.Reason = NotCompared, reason
@@ -148,15 +154,38 @@ func (s *Study) row(m *method) Row {
 	return r
 }
 
+// own tells of all that an arm answered, if that is not what is compared.
+func (s *Study) own(to *Side, x *side) {
+	all, compared := marksOf(&x.own), int64(x.hists.sum().n)
+	if all.n == compared {
+		return
+	}
+	to.Own = &Own{P50: all.p50}
+	passes := int64(0)
+	for _, p := range s.passes {
+		if p.counts() && p.info.Arm == A {
+			passes++
+		}
+	}
+	if each := all.n / max(passes, 1); each >= s.cfg.MinTail/10 {
+		if to.Own.P95 = all.p95; each >= s.cfg.MinTail {
+			to.Own.P99 = all.p99
+		}
+	}
+	if compared == 0 {
+		to.P50.Seconds = all.p50
+	}
+}
+
 // minTailEffect is the least change of a quantile that is called one by default: quantiles of a tail jump.
 const minTailEffect = 0.05
 
-// smallest is the number of calls in the pass of A or B that had fewest of them.
+// smallest is the number of calls that are compared in the pass of A or B that had fewest of them.
 func (s *Study) smallest(m *method) int64 {
 	least := int64(math.MaxInt64)
-	for _, d := range m.distinct {
+	for _, d := range m.marks {
 		for _, c := range d {
-			if c != nil {
+			if c.n > 0 {
 				least = min(least, c.n)
 			}
 		}
@@ -167,8 +196,8 @@ func (s *Study) smallest(m *method) int64 {
 	return least
 }
 
-// paired compares a quantile of the rounds' passes.
-func (s *Study) paired(m *method, rounds []int, of func(*cell) float64) Effect {
+// paired compares a quantile of the rounds' passes, of the calls that both answered.
+func (s *Study) paired(m *method, rounds []int, of func(*marks) float64) Effect {
 	var logs []float64
 	var used []int
 	c := s.cfg
@@ -176,15 +205,15 @@ func (s *Study) paired(m *method, rounds []int, of func(*cell) float64) Effect {
 		c.MinEffect = minTailEffect
 	}
 	for _, r := range rounds {
-		if d := m.distinct[r]; d[A] != nil && d[B] != nil && d[A].n > 0 && d[B].n > 0 {
-			logs = append(logs, math.Log(of(d[B])/of(d[A])))
+		if d := m.marks[r]; d[A].n > 0 && d[B].n > 0 {
+			logs = append(logs, math.Log(of(&d[B])/of(&d[A])))
 			used = append(used, r)
 		}
 	}
 	var noise []float64
-	for _, p := range m.again {
-		if p.first.n > 0 && p.second.n > 0 {
-			noise = append(noise, math.Log(of(p.second)/of(p.first)))
+	for i := range m.again {
+		if p := &m.again[i]; p.first.n > 0 && p.second.n > 0 {
+			noise = append(noise, math.Log(of(&p.second)/of(&p.first)))
 		}
 	}
 	return c.effect(logs, s.second(used), noise)
@@ -194,7 +223,7 @@ func (s *Study) paired(m *method, rounds []int, of func(*cell) float64) Effect {
 func (s *Study) second(rounds []int) []float64 {
 	order := map[int]float64{}
 	for _, p := range s.passes {
-		if p.info.Arm == B && p.partner != nil {
+		if p.info.Arm == B && p.counts() {
 			order[p.info.Round] = 1
 			if p.order < p.partner.order {
 				order[p.info.Round] = -1
@@ -214,11 +243,7 @@ func (s *side) once() float64 {
 		return 0
 	}
 	var all histogram
-	for _, h := range s.hists {
-		if h != nil {
-			all.merge(h)
-		}
-	}
+	all.merge(&s.own)
 	for i, c := range s.retried.counts {
 		all.counts[s.retried.base+i-all.base] -= c
 	}
@@ -259,7 +284,7 @@ func (s *Study) blocked() bool {
 	first, last := [2]int{math.MaxInt, math.MaxInt}, [2]int{-1, -1}
 	rounds := 0
 	for _, p := range s.passes {
-		if arm := p.info.Arm; p.partner != nil {
+		if arm := p.info.Arm; p.counts() {
 			first[arm], last[arm] = min(first[arm], p.order), max(last[arm], p.order)
 			rounds++
 		}
@@ -294,6 +319,9 @@ func values(of map[int]*mean) []float64 { return means(of, slices.Sorted(maps.Ke
 
 // unpaired is the number of answered calls of A and B whose partner was not there.
 func (s *Study) unpaired() int64 {
+	if s.overall.side[B].count == 0 {
+		return 0
+	}
 	n := s.overall.side[A].calls + s.overall.side[B].calls
 	for _, m := range s.overall.rounds {
 		n -= 2 * m.n

@@ -65,20 +65,30 @@ type Row struct {
 
 // Side is one arm's part of a row, over all rounds.
 type Side struct {
-	Calls   int64    `json:"calls"` // that did not fail and were not answered by the cache
-	Errors  int64    `json:"errors"`
-	Retried int64    `json:"retried"`
-	Mean    float64  `json:"mean"`  // seconds
-	Total   float64  `json:"total"` // seconds
-	P50     Quantile `json:"p50"`
-	P95     Quantile `json:"p95"` // zero below a tenth of Config.MinTail calls in a pass
-	P99     Quantile `json:"p99"` // zero below Config.MinTail calls in a pass
-	// P99Once is p99 of the calls that were not tried more than once; zero if none was.
+	Calls   int64   `json:"calls"` // that did not fail and were not answered by the cache
+	Errors  int64   `json:"errors"`
+	Retried int64   `json:"retried"`
+	Mean    float64 `json:"mean"`  // seconds
+	Total   float64 `json:"total"` // seconds
+	// P50, P95 and P99 are of the calls that are compared, those that both arms answered; of one arm, of all answered ones.
+	P50 Quantile `json:"p50"`
+	P95 Quantile `json:"p95"` // zero below a tenth of Config.MinTail calls in a pass
+	P99 Quantile `json:"p99"` // zero below Config.MinTail calls in a pass
+	// Own are the quantiles of all that this arm answered; nil if those are the calls that are compared.
+	Own *Own `json:"own,omitempty"`
+	// P99Once is p99 of all answered calls that were not tried more than once; zero if none was.
 	P99Once float64 `json:"p99_once,omitempty"`
 	// Hits are the calls that the client's cache answered, and their quantiles.
 	Hits   int64   `json:"hits,omitempty"`
 	HitP50 float64 `json:"hit_p50,omitempty"`
 	HitP99 float64 `json:"hit_p99,omitempty"`
+}
+
+// Own are quantiles in seconds, of an arm by itself; 0 where too few calls in a pass tell them.
+type Own struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
 }
 
 // Quantile is one in seconds, with its interval when sessions are resampled; without it both are 0.

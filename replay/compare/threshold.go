@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // Threshold is a bound that a run must keep, as p95(res.partner.*) > +5%: what stands there must not be so.
@@ -199,7 +201,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		case !t.beyond(e.Delta):
 			return Kept, ""
 		case len(e.PerRound) < 4 || e.Adjusted >= alpha:
-			return Undecided, fmt.Sprintf("%+.1f %%, which may be chance (p = %.2g, %d rounds)", 100*e.Delta, e.Adjusted, len(e.PerRound))
+			return Undecided, fmt.Sprintf("%+.1f %%, which may be chance (p = %.2g, %s)", 100*e.Delta, e.Adjusted, figures.Plural(len(e.PerRound), "round"))
 		}
 		return Broken, fmt.Sprintf("%+.1f %% (p = %.2g)", 100*e.Delta, e.Adjusted)
 	}
@@ -218,7 +220,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 	case "hits":
 		x = float64(side.Hits) / all
 	default:
-		x = map[string]float64{"mean": side.Mean, "p50": side.P50.Seconds, "p95": side.P95.Seconds, "p99": side.P99.Seconds}[t.stat]
+		x = side.bound(t.stat)
 		if x == 0 && side.Calls == 0 {
 			return Unmeasured, "no call was answered without an error"
 		}
@@ -233,6 +235,15 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		return Broken, fmt.Sprintf("%.2f %%", 100*x)
 	}
 	return Broken, time.Duration(x * float64(time.Second)).Round(10 * time.Microsecond).String()
+}
+
+// bound is what a threshold of an arm by itself is held to: all that it answered, compared or not.
+func (s *Side) bound(stat string) float64 {
+	own := Own{s.P50.Seconds, s.P95.Seconds, s.P99.Seconds}
+	if s.Own != nil {
+		own = *s.Own
+	}
+	return map[string]float64{"mean": s.Mean, "p50": own.P50, "p95": own.P95, "p99": own.P99}[stat]
 }
 
 func (t Threshold) beyond(x float64) bool {

@@ -67,13 +67,28 @@ func (l *line) result() []Slot {
 	return out
 }
 
-// timeline takes a call of A or B; both have slots of the same width.
-func (s *Study) timeline(arm Arm, x Sample) {
-	if arm == Again {
+// merge adds the slots of a pass, which it may make wider.
+func (l *line) merge(o *line) {
+	if o.width == 0 {
 		return
 	}
-	a, b := &s.lines[A], &s.lines[B]
-	s.lines[arm].add(x)
+	if l.width == 0 {
+		l.width = o.width
+	}
+	alike(l, o)
+	for i := range o.slots {
+		if i == len(l.slots) {
+			l.slots = append(l.slots, slot{})
+		}
+		to := &l.slots[i]
+		to.calls += o.slots[i].calls
+		to.errors += o.slots[i].errors
+		to.hist.merge(&o.slots[i].hist)
+	}
+}
+
+// alike gives two timelines slots of the same width.
+func alike(a, b *line) {
 	for a.width > 0 && b.width > 0 && a.width != b.width {
 		if a.width < b.width {
 			a.halve()

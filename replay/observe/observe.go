@@ -9,6 +9,7 @@ package observe
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type Config struct {
 	// MaxStatements told apart, those of each method counted by themselves; further ones take part in sums alone.
 	// Defaults to 50,000.
 	MaxStatements int
-	// MaxRounds is the number of figures that are kept by round, one for each method, round and arm. What exceeds it has
+	// MaxRounds is the number of amounts that are kept by round, one for each method, round and arm. What exceeds it has
 	// no interval. Defaults to 100,000.
 	MaxRounds int
 	// Top is the number of statements listed of all calls, and TopOfMethod of each method. Default to 20 and 3.
@@ -56,8 +57,9 @@ type Study struct {
 	methods    map[string]*method
 	sides      [2]Side
 	tails      [2]tails
-	statements int // told apart, over all methods
-	rounds     int // figures kept by round
+	current    *stage // of the pass that is being sent, until it is known whether it is sent to its end
+	statements int    // told apart, over all methods
+	rounds     int    // amounts kept by round
 	beyond     int64
 }
 
@@ -66,6 +68,14 @@ type pass struct {
 	arm      compare.Arm
 	round    int
 	from, to time.Time // to is zero while it is being sent
+	dropped  bool
+}
+
+// stage is what is known of one pass.
+type stage struct {
+	methods map[string]*method
+	side    Side
+	tails   tails
 }
 
 var _ analyzer.Sink = (*Study)(nil)
@@ -92,10 +102,10 @@ const (
 	quantities
 )
 
-// figures are a call's, or the sums of calls'; times in seconds.
-type figures [quantities]float64
+// amounts are a call's, or the sums of calls'; times in seconds.
+type amounts [quantities]float64
 
-func (f *figures) add(o *figures) {
+func (f *amounts) add(o *amounts) {
 	for i, x := range o {
 		f[i] += x
 	}
@@ -104,7 +114,7 @@ func (f *figures) add(o *figures) {
 // sums are those of calls that did not fail.
 type sums struct {
 	calls int64
-	figures
+	amounts
 }
 
 type roundKey struct {
@@ -138,22 +148,63 @@ func (s *Study) Begin(arm compare.Arm, round int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.passes = append(s.passes, pass{arm: arm, round: round, from: now})
-	if arm != compare.Again {
-		s.sides[arm].Passes++
-	}
+	s.current = &stage{methods: map[string]*method{}, side: Side{Passes: 1}, tails: newTails()}
 }
 
-// End says that it no longer is, and how many packets the tap lost meanwhile.
-func (s *Study) End(now time.Time, lost int64) {
+// End says that it no longer is, how many packets the tap lost meanwhile, and whether it was sent to its end: else its calls
+// are others than those of other passes, and it is forgotten.
+func (s *Study) End(now time.Time, lost int64, whole bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.passes) == 0 {
+	if s.current == nil {
 		return
 	}
-	p := &s.passes[len(s.passes)-1]
-	if p.to = now; p.arm != compare.Again {
-		s.sides[p.arm].Lost += lost
+	s.passes[len(s.passes)-1].to = now
+	s.current.side.Lost += lost
+	s.settle(whole)
+}
+
+// settle adds what is known of the pass that was being sent, or forgets it.
+func (s *Study) settle(whole bool) {
+	if s.current == nil {
+		return
 	}
+	p, seen := &s.passes[len(s.passes)-1], s.current
+	p.dropped, s.current = !whole, nil
+	if p.arm == compare.Again {
+		return
+	}
+	if !whole {
+		for _, m := range seen.methods {
+			s.statements -= len(m.by)
+			s.rounds -= len(m.rounds)
+		}
+		return
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(seen.methods), otherLast) {
+		s.join(s.method(s.methods, name), seen.methods[name], p.arm)
+	}
+	s.sides[p.arm].add(&seen.side)
+	s.tails[p.arm].merge(&seen.tails)
+}
+
+// join adds what a pass showed of a method, whose statements are told apart once.
+func (s *Study) join(to, m *method, arm compare.Arm) {
+	for f := range m.by {
+		if to.by[f] != nil {
+			s.statements--
+		}
+	}
+	to.sent[arm] += m.sent[arm]
+	to.merge(m)
+}
+
+// of is where what is seen in a pass is added: its own place while it is being sent.
+func (s *Study) of(p *pass) (*Side, map[string]*method, *tails) {
+	if s.current != nil && p == &s.passes[len(s.passes)-1] {
+		return &s.current.side, s.current.methods, &s.current.tails
+	}
+	return &s.sides[p.arm], s.methods, &s.tails[p.arm]
 }
 
 // Sent says that the pass that is being sent sent a call, by replay.Result.Name. What a cache answered is not told.
@@ -163,15 +214,16 @@ func (s *Study) Sent(name string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.passes) == 0 {
+	if s.current == nil {
 		return
 	}
 	p := &s.passes[len(s.passes)-1]
-	if p.arm == compare.Again || !p.to.IsZero() {
+	if p.arm == compare.Again {
 		return
 	}
-	s.sides[p.arm].Sent++
-	s.method(name).sent[p.arm]++
+	side, methods, _ := s.of(p)
+	side.Sent++
+	s.method(methods, name).sent[p.arm]++
 }
 
 // nameOf is what the replay calls a call that was seen.
@@ -188,29 +240,42 @@ func (s *Study) at(t time.Time) *pass {
 	if !exact {
 		i--
 	}
-	if i < 0 || s.passes[i].arm == compare.Again || !s.passes[i].to.IsZero() && t.After(s.passes[i].to) {
+	if i < 0 || s.passes[i].arm == compare.Again || s.passes[i].dropped || !s.passes[i].to.IsZero() && t.After(s.passes[i].to) {
 		return nil
 	}
 	return &s.passes[i]
 }
 
 // method returns what is known of a method.
-func (s *Study) method(name string) *method {
-	m := s.methods[name]
+func (s *Study) method(in map[string]*method, name string) *method {
+	m := in[name]
 	if m == nil {
-		if len(s.methods) >= s.cfg.MaxMethods {
+		if len(in) >= s.cfg.MaxMethods {
 			name = other
-			if m = s.methods[name]; m != nil {
+			if m = in[name]; m != nil {
 				return m
 			}
 		}
 		m = &method{rounds: map[roundKey]*sums{}, by: map[sqltrace.Fingerprint]*[2]use{}}
-		s.methods[name] = m
+		in[name] = m
 	}
 	return m
 }
 
 const other = "other"
+
+// otherLast orders methods so that the rest makes no room scarce for those with a name.
+func otherLast(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == other:
+		return 1
+	case b == other:
+		return -1
+	}
+	return cmp.Compare(a, b)
+}
 
 // Trace implements analyzer.Sink.
 func (s *Study) Trace(t *analyzer.Trace) error {
@@ -221,7 +286,8 @@ func (s *Study) Trace(t *analyzer.Trace) error {
 	if p == nil || c.Class == rpclog.Handshake || c.Class == rpclog.Poll {
 		return nil
 	}
-	m := s.method(nameOf(c))
+	_, methods, tails := s.of(p)
+	m := s.method(methods, nameOf(c))
 	n := &m.calls[p.arm]
 	n.Seen++
 	if c.Gaps != 0 {
@@ -234,7 +300,7 @@ func (s *Study) Trace(t *analyzer.Trace) error {
 	if t.Time.Lock > 0 {
 		n.Locked++
 	}
-	f := figures{
+	f := amounts{
 		duration: c.End.Sub(c.Start).Seconds(), inSQL: t.Time.SQL.Seconds(), inLocks: t.Time.Lock.Seconds(), inRetries: t.Time.Retry.Seconds(),
 		inWait: t.Time.Wait.Seconds(), inApplication: t.Time.Application.Seconds(), inTransfer: t.Time.Transfer.Seconds(), inUnknown: t.Time.Unknown.Seconds(),
 		statements: float64(len(t.Spans)),
@@ -259,7 +325,7 @@ func (s *Study) Trace(t *analyzer.Trace) error {
 		n.Retried++
 	}
 	if m.sent[0]+m.sent[1] > 0 { // a trace comes after its answer
-		s.tails[p.arm].add(c.End.Sub(c.Start), !retried && t.Time.Lock == 0)
+		tails.add(c.End.Sub(c.Start), !retried && t.Time.Lock == 0)
 	}
 	m.all[p.arm].calls++
 	m.all[p.arm].add(&f)
@@ -305,7 +371,7 @@ func (s *Study) Background(b *analyzer.Background) error {
 		if p == nil {
 			continue
 		}
-		if side := &s.sides[p.arm]; b.Group == "unattributed" {
+		if side, _, _ := s.of(p); b.Group == "unattributed" {
 			side.Unattributed++
 		} else {
 			side.Elsewhere += st.End.Sub(st.Start).Seconds()

@@ -60,7 +60,7 @@ func bench(t *testing.T, s *Study, rounds, calls int, makeCall func(arm compare.
 				s.Sent(nameOf(x.Call))
 				give(t, s, x)
 			}
-			s.End(now.Add(time.Second), 0)
+			s.End(now.Add(time.Second), 0, true)
 		}
 	}
 }
@@ -137,17 +137,27 @@ func TestCallsBelongToTheirPass(t *testing.T) {
 			from, to time.Time
 		}
 		var spans []span
+		want := [3]int64{}
+		total := [3]float64{}
 		for i := range rapid.IntRange(0, 8).Draw(t, "passes") {
 			now = now.Add(time.Duration(rapid.IntRange(1, 1000).Draw(t, "pause")) * time.Millisecond)
 			p := span{compare.Arm(rapid.IntRange(0, 2).Draw(t, "arm")), now, now.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "takes")) * time.Millisecond)}
 			s.Begin(p.arm, i/2+1, p.from)
 			s.Sent("res.partner.read")
-			s.End(p.to, 0)
+			early := rapid.IntRange(0, 3).Draw(t, "seen while it is sent")
+			x := trace(p.from, "read", 3, 2, 3*time.Millisecond, 0)
+			for range early {
+				give(t, s, x)
+			}
+			whole := rapid.Bool().Draw(t, "whole")
+			s.End(p.to, 0, whole)
 			now, end = p.to, p.to
-			spans = append(spans, p)
+			if whole { // else nothing of it counts
+				spans = append(spans, p)
+				want[p.arm] += int64(early)
+				total[p.arm] += float64(early) * x.Call.End.Sub(x.Call.Start).Seconds()
+			}
 		}
-		want := [3]int64{}
-		total := [3]float64{}
 		for range rapid.IntRange(0, 60).Draw(t, "calls") {
 			at := base.Add(time.Duration(rapid.Int64Range(-1000, int64(end.Sub(base)/time.Millisecond)+2000).Draw(t, "at")) * time.Millisecond)
 			x := trace(at, "read", 3, 2, 3*time.Millisecond, time.Duration(rapid.IntRange(0, 50).Draw(t, "application"))*time.Millisecond)
@@ -194,9 +204,9 @@ func TestWhatTheTapLackedIsSaid(t *testing.T) {
 		look func(*Study)
 	}{
 		"":                               {look: sees(100)},
-		"saw none of the 100 calls":      {},
+		"saw none of 100 calls":      {},
 		"encrypted: name the port":       {of: Sight{EncryptedHTTP: 1}},
-		"saw 50 of the 100 calls":        {look: sees(50)},
+		"saw 50 of 100 calls":        {look: sees(50)},
 		"others called the same methods": {look: sees(150)},
 		"lost 7 packets":                 {lost: 7, look: sees(100)},
 		"12 bytes did not reach":         {of: Sight{LostBytes: 12}, look: sees(100)},
@@ -239,7 +249,7 @@ func TestWhatTheTapLackedIsSaid(t *testing.T) {
 		for range 100 {
 			s.Sent("res.partner.read")
 		}
-		s.End(base.Add(time.Minute), c.lost)
+		s.End(base.Add(time.Minute), c.lost, true)
 		if c.look != nil {
 			c.look(s)
 		}
@@ -330,7 +340,7 @@ func TestTogether(t *testing.T) {
 		for i := range 200 {
 			s.Begin(compare.Arm(i%2), i/2+1, base.Add(time.Duration(i)*time.Second))
 			s.Sent("res.partner.read")
-			s.End(base.Add(time.Duration(i)*time.Second+time.Millisecond), 0)
+			s.End(base.Add(time.Duration(i)*time.Second+time.Millisecond), 0, true)
 		}
 	})
 	both.Go(func() {

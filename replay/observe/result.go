@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/sqltrace"
 )
@@ -44,6 +45,15 @@ type Side struct {
 	Gapped int64 `json:"gapped"`
 	// Tail is of all calls.
 	Tail Tail `json:"tail"`
+}
+
+// add takes the amounts of a pass.
+func (s *Side) add(o *Side) {
+	s.Passes += o.Passes
+	s.Sent += o.Sent
+	s.Unattributed += o.Unattributed
+	s.Elsewhere += o.Elsewhere
+	s.Lost += o.Lost
 }
 
 // Calls are how many of one method were seen in an arm.
@@ -85,8 +95,11 @@ type Part struct {
 type Statement struct {
 	Fingerprint string `json:"fingerprint"`
 	Text        string `json:"text"`
-	A           Use    `json:"a"`
-	B           Use    `json:"b"`
+	// Name and About are what the statement is called everywhere.
+	Name  string `json:"name,omitempty"`
+	About string `json:"about,omitempty"`
+	A     Use    `json:"a"`
+	B     Use    `json:"b"`
 
 	shape sqltrace.Fingerprint
 }
@@ -118,6 +131,7 @@ func (r *Row) Part(name string) Part {
 func (s *Study) Result(of Sight) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle(true)
 	r := &Result{A: s.sides[compare.A], B: s.sides[compare.B], Methods: []Row{}, Doubts: []string{}}
 	all := &method{rounds: map[roundKey]*sums{}, by: map[sqltrace.Fingerprint]*[2]use{}}
 	both := r.A.Passes > 0 && r.B.Passes > 0
@@ -129,7 +143,7 @@ func (s *Study) Result(of Sight) *Result {
 				continue
 			}
 			side.Seen += m.calls[arm].Seen
-			side.Statements += int64(m.all[arm].figures[statements])
+			side.Statements += int64(m.all[arm].amounts[statements])
 			side.Exact += m.calls[arm].Exact
 			side.Gapped += m.calls[arm].Gapped
 		}
@@ -150,7 +164,7 @@ func (s *Study) Result(of Sight) *Result {
 	slices.SortStableFunc(r.Methods, func(x, y Row) int { return cmp.Compare(weight(&y), weight(&x)) })
 	r.doubts(of, both)
 	if s.beyond > 0 {
-		r.Doubts = append(r.Doubts, fmt.Sprintf("%d statements are of more shapes than are told apart.", s.beyond))
+		r.Doubts = append(r.Doubts, figures.Plural(s.beyond, "statement")+" could not be told apart: there are more shapes than are told apart.")
 	}
 	return r
 }
@@ -161,14 +175,14 @@ func (m *method) merge(o *method) {
 		c.Seen, c.Errors, c.Retried, c.Locked = c.Seen+d.Seen, c.Errors+d.Errors, c.Retried+d.Retried, c.Locked+d.Locked
 		c.Gapped, c.Exact = c.Gapped+d.Gapped, c.Exact+d.Exact
 		m.all[arm].calls += o.all[arm].calls
-		m.all[arm].add(&o.all[arm].figures)
+		m.all[arm].add(&o.all[arm].amounts)
 	}
 	for k, x := range o.rounds {
 		if m.rounds[k] == nil {
 			m.rounds[k] = &sums{}
 		}
 		m.rounds[k].calls += x.calls
-		m.rounds[k].add(&x.figures)
+		m.rounds[k].add(&x.amounts)
 	}
 	for f, x := range o.by {
 		if m.by[f] == nil {
@@ -197,9 +211,9 @@ func (s *Study) row(name string, m *method, both bool, top int) Row {
 	row := Row{Method: name, A: m.calls[0], B: m.calls[1], Parts: make([]Part, quantities)}
 	a, b := &m.all[0], &m.all[1]
 	for q := range quantities {
-		p := Part{Name: partNames[q], A: a.per(a.figures[q]), B: b.per(b.figures[q])}
+		p := Part{Name: partNames[q], A: a.per(a.amounts[q]), B: b.per(b.amounts[q])}
 		if both {
-			p.compare(m.pairs(q), alarm(q), a.per(a.figures[scaleOf(q)]))
+			p.compare(m.pairs(q), alarm(q), a.per(a.amounts[scaleOf(q)]))
 		}
 		row.Parts[q] = p
 	}
@@ -208,6 +222,8 @@ func (s *Study) row(name string, m *method, both bool, top int) Row {
 	for i := range row.Statements {
 		st := &row.Statements[i]
 		st.Text = s.dict.Shape(st.shape).Text
+		name := sqltrace.NameOf(st.Text)
+		st.Name, st.About = name.Subject, name.About()
 	}
 	return row
 }
@@ -228,7 +244,7 @@ func (m *method) pairs(q quantity) [][2]float64 {
 	for _, k := range slices.SortedFunc(maps.Keys(m.rounds), func(x, y roundKey) int { return cmp.Compare(x.round, y.round) }) {
 		a, b := m.rounds[k], m.rounds[roundKey{k.round, compare.B}]
 		if k.arm == compare.A && b != nil && a.calls > 0 && b.calls > 0 {
-			out = append(out, [2]float64{a.per(a.figures[q]), b.per(b.figures[q])})
+			out = append(out, [2]float64{a.per(a.amounts[q]), b.per(b.amounts[q])})
 		}
 	}
 	return out

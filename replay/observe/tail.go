@@ -39,6 +39,11 @@ func (t *tails) add(d time.Duration, once bool) {
 	}
 }
 
+func (t *tails) merge(o *tails) {
+	t.all.Merge(o.all)
+	t.once.Merge(o.once)
+}
+
 func (t *tails) result() Tail {
 	at := func(h *hdrhistogram.Histogram, percent float64, least int64) float64 {
 		if h.TotalCount() < least {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/figures"
@@ -16,10 +17,12 @@ import (
 
 // Past is a report that was kept, as far as later ones are compared with it.
 type Past struct {
-	Name    string // of the file
+	Name    string // of the file, with its folders, or of the store and the report's number
 	Made    time.Time
 	Load    string
 	Verdict string
+	// Partial says that the replay was ended before its load was, so that its figures are of other calls.
+	Partial bool
 	// Overall and Methods are of the arm that was tried: B, or A if there was one.
 	Overall compare.Side
 	Methods map[string]compare.Side
@@ -52,11 +55,20 @@ func Read(in io.Reader, name string) (*Past, error) {
 		}
 		return r.B
 	}
-	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Verdict: d.Verdict, Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
+	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Verdict: d.Verdict, Partial: d.Stopped && d.partial(), Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
 	for _, m := range d.Comparison.Methods {
 		p.Methods[m.Method] = of(m)
 	}
 	return p, nil
+}
+
+// partial reports whether what was measured is less than the load: of two arms whole rounds alone are.
+func (d *document) partial() bool { return d.B == "" || d.Comparison.Rounds == 0 }
+
+// whole are the runs that were not ended early, in the order in which they were made.
+func whole(runs []*Past) []*Past {
+	inOrder(runs)
+	return slices.DeleteFunc(slices.Clone(runs), func(p *Past) bool { return p.Partial })
 }
 
 // Turn is a point from which runs are slower or faster than those before.
@@ -69,9 +81,9 @@ type Turn struct {
 }
 
 // Turns finds where the runs' quantiles changed their level, of all calls and of each method, the latest first. Runs are
-// put in the order in which they were made.
+// put in the order in which they were made; those that were ended early take no part.
 func Turns(runs []*Past, c compare.TrendConfig) []Turn {
-	inOrder(runs)
+	runs = whole(runs)
 	names := map[string]bool{}
 	for _, r := range runs {
 		for m := range r.Methods {
@@ -117,9 +129,14 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 	if len(loads) > 1 {
 		p.list("!", []string{fmt.Sprintf("The runs are of %d loads, which are not to be compared: %s.", len(loads), join(slices.Sorted(maps.Keys(loads))))}, 1)
 	}
-	if len(runs) < minHistory {
+	n := len(whole(runs))
+	if ended := len(runs) - n; ended > 0 {
+		p.list("!", []string{figures.Plural(int64(ended), "run") + " ended early, whose figures are of other calls, and take no part."}, 1)
+	}
+	if n < minHistory {
 		p.list("!", []string{fmt.Sprintf("A change of level takes %d runs to be found.", minHistory)}, 1)
 	}
+	names := shortNames(runs)
 	p.title("WHERE THE LEVEL CHANGED")
 	if len(turns) == 0 {
 		p.line("  nowhere, as far as these runs show")
@@ -129,14 +146,19 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 		if t.Delta < 0 {
 			word = compare.Faster
 		}
-		p.linef("  %s  %-34s %s %8s  %s to %s, %s", day(t.Made), figures.Middle(figures.Clean(t.Method), 34), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word)
+		p.linef("  %-28s %s %8s  %s to %s, %s since %s", figures.Middle(figures.Clean(t.Method), 28), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word, second(t.Made))
 	}
 	if len(turns) > 20 {
 		p.linef("  … and %d more", len(turns)-20)
 	}
-	p.title(fmt.Sprintf("%-18s %-40s %9s %9s %7s  %s", "RUNS", "", "p50", "p95", "errors", "verdict"))
-	for _, r := range runs[max(0, len(runs)-30):] {
-		p.linef("%-18s %-40s %9s %9s %7s  %s", day(r.Made), figures.Middle(figures.Clean(r.Name), 40), known(r.Overall.P50), known(r.Overall.P95), figures.Thousands(r.Overall.Errors), figures.Clean(figures.Cut(r.Verdict, 12)))
+	p.title(fmt.Sprintf("%-20s %-38s %9s %9s %7s  %s", "RUNS", "", "p50", "p95", "errors", "verdict"))
+	first := max(0, len(runs)-30)
+	for i, r := range runs[first:] {
+		verdict := r.Verdict
+		if r.Partial {
+			verdict = "ended early"
+		}
+		p.linef("%-20s %-38s %9s %9s %7s  %s", second(r.Made), names[first+i], known(r.Overall.P50), known(r.Overall.P95), figures.Thousands(r.Overall.Errors), figures.Clean(figures.Cut(verdict, 12)))
 	}
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write history: %w", err)
@@ -145,6 +167,29 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// second is when a run was made: several fit into a minute.
+func second(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// nameWidth is the room for a run's name.
+const nameWidth = 38
+
+// shortNames are the runs' names without the folders that all share, each told apart from the others.
+func shortNames(runs []*Past) []string {
+	folder := func(name string) string { return name[:strings.LastIndexByte(name, '/')+1] }
+	shared := folder(runs[0].Name)
+	for _, r := range runs {
+		for !strings.HasPrefix(r.Name, shared) {
+			shared = folder(strings.TrimSuffix(shared, "/"))
+		}
+	}
+	labels, texts := make([]string, len(runs)), make([]string, len(runs))
+	for i, r := range runs {
+		texts[i] = figures.Clean(r.Name[len(shared):])
+		labels[i] = figures.Middle(texts[i], nameWidth)
+	}
+	return figures.Distinct(labels, texts, nameWidth)
+}
 
 func join(parts []string) string {
 	out := ""

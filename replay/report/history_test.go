@@ -73,6 +73,55 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// TestRunsHaveNames: two runs of one minute, in folders of their own, are told apart, and one that was ended early takes no part.
+func TestRunsHaveNames(t *testing.T) {
+	runs := past(t, 4)
+	made := runs[0].Made
+	for i, name := range []string{"/runs/monday/a.json", "/runs/tuesday/a.json", "/runs/tuesday/" + strings.Repeat("long-", 20) + "one.json", "/runs/tuesday/" + strings.Repeat("long-", 20) + "two.json"} {
+		runs[i].Name, runs[i].Made = name, made.Add(time.Duration(i)*7*time.Second)
+	}
+	runs[3].Partial = true
+	var out bytes.Buffer
+	if err := History(&out, runs, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(out.String(), "RUNS")
+	seen := map[string]bool{}
+	for _, line := range strings.Split(strings.TrimSpace(rows), "\n")[1:] {
+		if name := line[:58]; seen[name] || seen[name[20:]] {
+			t.Errorf("two runs are called %q", name)
+		} else {
+			seen[name], seen[name[20:]] = true, true
+		}
+	}
+	for _, want := range []string{"2026-03-01 02:00:07  tuesday/a.json ", "2026-03-01 02:00:00  monday/a.json ", "1 run ended early", "ended early"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if got := whole(runs); len(got) != 3 {
+		t.Errorf("%d runs take part", len(got))
+	}
+}
+
+// TestAnEndedReportIsPartial: of one arm the rest of the load is missing; of two, whole rounds are compared.
+func TestAnEndedReportIsPartial(t *testing.T) {
+	for _, c := range []struct {
+		b    string
+		want bool
+	}{{"", true}, {"http://b", false}} {
+		r := full()
+		r.B, r.Stopped = c.b, true
+		var out bytes.Buffer
+		if err := JSON(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := Read(&out, "x.json"); err != nil || p.Partial != c.want {
+			t.Errorf("with B %q: partial %v, %v", c.b, p.Partial, err)
+		}
+	}
+}
+
 func TestFewRunsAndOtherLoads(t *testing.T) {
 	runs := past(t, 2)
 	runs[1].Load = "night.load"

@@ -34,7 +34,6 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"join":      func(parts []string) string { return strings.Join(parts, " · ") },
 		"thousands": figures.Thousands[int64],
-		"share":     share,
 		"figure":    func(seconds float64) template.HTML { return lighter(figure(seconds)) },
 		"duration":  func(d time.Duration) template.HTML { return lighter(analyzer.Figure(d)) },
 		"unit":      lighter,
@@ -55,7 +54,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 type htmlPage struct {
 	R                              *Report
 	Title, Word, Sentence, Cached  string
-	Tried                          string
+	Tried, Alike                   string
 	About, Doubts                  []string
 	Distribution, Rounds, Timeline template.HTML
 	Scale                          template.HTML
@@ -80,8 +79,11 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 	top := cmp.Or(c.Top, 50)
 	p := htmlPage{R: r, Doubts: r.doubts(), Title: cmp.Or(r.Load.Name, "Replay")}
 	p.Word, p.Sentence = r.Headline()
-	if p.Word == "~" || p.Word == "faster" || p.Word == "slower" {
+	if !r.compared() || p.Word == "~" || p.Word == "faster" || p.Word == "slower" {
 		p.Word = "" // the sentence says it; colour is for the figures
+	}
+	if r.Answers != nil {
+		p.Alike = alikeWords(r.Answers, r.B != "")
 	}
 	p.about()
 	p.Seen, p.Tried = r.seen(top), tried(r)

@@ -30,6 +30,7 @@ type document struct {
 	Mode       string              `json:"mode,omitempty"`
 	Load       loadDocument        `json:"load"`
 	Stopped    bool                `json:"stopped,omitempty"`
+	Failed     string              `json:"failed,omitempty"`
 	Comparison *compare.Comparison `json:"comparison,omitempty"`
 	Thresholds []compare.Outcome   `json:"thresholds,omitempty"`
 	Answers    *answer.Result      `json:"answers,omitempty"`
@@ -62,6 +63,7 @@ type passDocument struct {
 	Cached    int64                 `json:"cached"`
 	Retried   int64                 `json:"retried"`
 	Matches   map[string]int64      `json:"matches,omitempty"`
+	Unjudged  map[string]int64      `json:"unjudged,omitempty"`
 	Left      map[replay.Left]int64 `json:"left,omitempty"`
 	Failures  map[string]int64      `json:"failures,omitempty"`
 	Differing map[string]int64      `json:"differing,omitempty"`
@@ -88,7 +90,7 @@ func durationsOf(d replay.Durations) durations { return durations{d.P50, d.P95, 
 // JSON writes the report as one JSON object. docs/replay.md describes it.
 func JSON(w io.Writer, r *Report) error {
 	d := document{
-		Version: FormatVersion, Perfd: r.Version, Doubts: r.doubts(), A: r.A, B: r.B, Mode: r.Mode, Stopped: r.Stopped, Comparison: r.Comparison,
+		Version: FormatVersion, Perfd: r.Version, Doubts: r.doubts(), A: r.A, B: r.B, Mode: r.Mode, Stopped: r.Stopped, Failed: r.Failed, Comparison: r.Comparison,
 		Thresholds: r.Thresholds, Answers: r.Answers, Statements: r.Statements, WhatIf: r.WhatIf,
 		Load: loadDocument{r.Load.Name, r.Load.Header.Product, r.Load.Header.Database, r.Load.Header.Start, r.Load.Header.Lacks},
 	}
@@ -105,7 +107,7 @@ func JSON(w io.Writer, r *Report) error {
 	for _, p := range r.Passes {
 		x := &p.Report
 		d.Passes = append(d.Passes, passDocument{
-			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Retried: x.Retried, Matches: x.Matches, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
+			Arm: p.Arm.String(), Round: p.Round, Sent: x.Sent, Errors: x.Errors, Cached: x.Cached, Retried: x.Retried, Matches: x.Matches, Unjudged: x.Unjudged, Left: x.Left, Failures: x.Failures, Differing: x.Differing, Mapped: x.Mapped,
 			Duration: x.Duration, Latency: durationsOf(x.Latency), Service: durationsOf(x.Service), Wait: durationsOf(x.Wait), Late: durationsOf(x.Late),
 			CPU: x.CPU, Invalid: x.Invalid, Stopped: x.Stopped,
 		})

@@ -50,7 +50,7 @@ func observed(t *testing.T, arms int, sql [2]time.Duration) *observe.Result {
 					t.Fatal(err)
 				}
 			}
-			s.End(now.Add(time.Second), 3)
+			s.End(now.Add(time.Second), 3, true)
 		}
 	}
 	return s.Result(observe.Sight{})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
+	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
@@ -41,8 +42,9 @@ type Report struct {
 	WhatIf     *whatif.Answers
 	// Doubts are sentences beside those of Comparison.
 	Doubts []string
-	// Stopped says that the replay was ended early.
+	// Stopped says that the replay was ended early, and Failed what ended it if that was an error.
 	Stopped bool
+	Failed  string
 }
 
 // Load is what was replayed.
@@ -51,84 +53,8 @@ type Load struct {
 	Header load.Header
 }
 
-// compared reports whether there were two arms.
-func (r *Report) compared() bool { return r.Comparison != nil && r.B != "" }
-
-// Headline says in one or two sentences what came of the replay, and in a word: faster, slower, ~, not compared, invalid,
-// or empty if there was nothing to compare.
-func (r *Report) Headline() (word, sentence string) {
-	if why := r.invalid(); why != "" {
-		return "invalid", "This replay says nothing: " + why + "."
-	}
-	if !r.compared() {
-		return "", r.oneArm()
-	}
-	o := &r.Comparison.Overall
-	t := &o.Typical
-	switch o.Verdict {
-	case compare.NotCompared:
-		return string(o.Verdict), "A and B are not compared: " + o.Reason + "."
-	case compare.Faster, compare.Slower:
-		sentence = fmt.Sprintf("B is %s: the typical call takes %s (%s to %s, p %s)",
-			o.Verdict, moreOrLess(t.Delta), exact(t.Low), exact(t.High), probability(t.Adjusted))
-		if tail := r.tail(); tail != "" {
-			sentence += ", " + tail
-		}
-	default:
-		switch {
-		case o.Tail != compare.Unchanged:
-			sentence = "The typical call shows no change, but the slowest do: " + r.tail()
-			return string(o.Tail), sentence + r.methodsSay() + "."
-		case len(t.PerRound) == 0:
-			sentence = "No call was answered by both A and B"
-		case o.Reason != "":
-			sentence = fmt.Sprintf("No change shown: the typical call differs by %s, %s", signed(t.Delta), o.Reason)
-		default:
-			sentence = fmt.Sprintf("No change shown: the typical call differs by %s (%s to %s)", signed(t.Delta), exact(t.Low), exact(t.High))
-		}
-	}
-	return string(o.Verdict), sentence + r.methodsSay() + "."
-}
-
-// invalid is why a pass is worthless.
-func (r *Report) invalid() string {
-	for _, p := range r.Passes {
-		if p.Report.Invalid != "" {
-			return p.Report.Invalid
-		}
-	}
-	return ""
-}
-
-// tail words what changed in the slowest calls.
-func (r *Report) tail() string {
-	o := &r.Comparison.Overall
-	switch {
-	case o.P99.Verdict == compare.Faster || o.P99.Verdict == compare.Slower:
-		return "p99 " + moreOrLess(o.P99.Delta)
-	case o.P95.Verdict == compare.Faster || o.P95.Verdict == compare.Slower:
-		return "p95 " + moreOrLess(o.P95.Delta)
-	}
-	return ""
-}
-
-// methodsSay counts the methods with a verdict of their own.
-func (r *Report) methodsSay() string {
-	n := map[compare.Verdict]int{}
-	for _, m := range r.Comparison.Methods {
-		n[overall(m)]++
-	}
-	var parts []string
-	for _, v := range []compare.Verdict{compare.Slower, compare.Faster, compare.NotCompared} {
-		if n[v] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(". Of %s, %s", figures.Plural(int64(len(r.Comparison.Methods)), "method"), strings.Join(parts, ", "))
-}
+// compared reports whether there were two arms, and a round of both.
+func (r *Report) compared() bool { return r.Comparison != nil && r.B != "" && r.Comparison.Rounds > 0 }
 
 // overall is a row's verdict, or that of its tail if that alone has one.
 func overall(m compare.Row) compare.Verdict {
@@ -138,45 +64,22 @@ func overall(m compare.Row) compare.Verdict {
 	return m.Verdict
 }
 
-func (r *Report) oneArm() string {
-	var sent, failed, same, judged int64
-	for _, p := range r.Passes {
-		sent += p.Report.Sent
-		failed += p.Report.Errors
-		for name, n := range p.Report.Matches {
-			if name != "unknown" {
-				judged += n
-			}
-			if name == "same" {
-				same += n
-			}
-		}
-	}
-	out := figures.Plural(sent, "call") + " sent"
-	if r.Comparison != nil && r.Comparison.Overall.A.Calls > 0 {
-		a := &r.Comparison.Overall.A
-		out += ": p50 " + figure(a.P50.Seconds)
-		if a.P95.Seconds > 0 {
-			out += ", p95 " + figure(a.P95.Seconds)
-		}
-		if a.P99.Seconds > 0 {
-			out += ", p99 " + figure(a.P99.Seconds)
-		}
-	}
-	out += "; " + figures.Plural(failed, "error")
-	if judged > 0 {
-		out += fmt.Sprintf("; %s of %s as recorded", share(same, judged), figures.Plural(judged, "answer"))
-	}
-	return out + "."
-}
-
 // doubts are all that could make the result wrong, the gravest first.
 func (r *Report) doubts() []string {
 	var out []string
-	if r.Stopped {
+	switch {
+	case r.Failed != "":
+		out = append(out, "The replay could not go on: "+strings.TrimSuffix(r.Failed, ".")+". What is told is of what came before.")
+	case r.Stopped:
 		out = append(out, "The replay was ended early: what is told of is right, but not all.")
 	}
 	out = append(out, r.Doubts...)
+	if r.compared() {
+		if a, b := &r.Comparison.Overall.A, &r.Comparison.Overall.B; a.Errors+b.Errors > 0 {
+			out = append(out, fmt.Sprintf("Of A %s of %s failed, of B %s of %s: durations are of the others.", figures.Thousands(a.Errors),
+				figures.Plural(a.Calls+a.Errors+a.Hits, "call"), figures.Thousands(b.Errors), figures.Plural(b.Calls+b.Errors+b.Hits, "call")))
+		}
+	}
 	if r.Comparison != nil {
 		out = append(out, r.Comparison.Doubts...)
 	}
@@ -196,6 +99,9 @@ func (r *Report) doubts() []string {
 	}
 	for _, p := range r.Passes {
 		for _, n := range p.Report.Notes {
+			if n == replay.DroppedNote {
+				continue // they are counted
+			}
 			n = strings.TrimSuffix(upper(n), ".") + "."
 			if !slices.Contains(out, n) {
 				out = append(out, n)

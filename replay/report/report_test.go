@@ -154,8 +154,8 @@ func TestHeadline(t *testing.T) {
 		want   string
 	}{
 		{"faster", func(*Report) {}, "faster", "B is faster: the typical call takes"},
-		{"invalid", func(r *Report) { r.Passes[0].Report.Invalid = "the generator was late" }, "invalid", "This replay says nothing: the generator was late."},
-		{"one arm", func(r *Report) { r.B = "" }, "", "7,000 calls sent: p50"},
+		{"invalid", func(r *Report) { r.Passes[0].Report.Invalid = "perfd sent calls late by 3 ms" }, "invalid", "No verdict: perfd sent calls late by 3 ms. Run perfd on another machine"},
+		{"one arm", func(r *Report) { r.B = "" }, "", "7,000 calls answered; nothing recorded to compare with; p50"},
 		{"not compared", func(r *Report) {
 			r.Comparison.Overall.Verdict, r.Comparison.Overall.Reason = compare.NotCompared, "errors differ"
 		}, "not compared", "A and B are not compared: errors differ."},
@@ -167,7 +167,14 @@ func TestHeadline(t *testing.T) {
 			o := &r.Comparison.Overall
 			o.Verdict, o.Tail, o.Typical.Delta, o.Typical.Low, o.Typical.High = compare.Unchanged, compare.Unchanged, 0.004, -0.012, 0.02
 		}, "~", "No change shown: the typical call differs by +0.4 % (−1.2 % to +2.0 %)"},
-		{"nothing at all", func(r *Report) { *r = Report{} }, "", "0 calls sent; 0 errors."},
+		{"few rounds", func(r *Report) {
+			o := &r.Comparison.Overall
+			o.Verdict, o.Tail, o.Typical.Delta, o.Reason = compare.Unchanged, compare.Unchanged, 0.03, "2 of 4 rounds"
+		}, "~", "No verdict after 2 of 4 rounds that it takes at least: so far the typical call differs by +3.0 %. Give --rounds 5, or more. B answers 10 of 7,000 calls otherwise than A."},
+		{"ended before a round was whole", func(r *Report) {
+			r.Comparison.Rounds, r.Stopped, r.Passes[0].Report.Matches = 0, true, map[string]int64{"same": 6990, "different": 10}
+		}, "", "6,990 of 7,000 calls answered as recorded; p50"},
+		{"nothing at all", func(r *Report) { *r = Report{} }, "", "No call was sent."},
 	} {
 		r := full()
 		c.change(r)

@@ -33,6 +33,9 @@ type page struct {
 func Text(w io.Writer, r *Report, c TextConfig) error {
 	p := &page{color: c.Color}
 	word, sentence := r.Headline()
+	if !r.compared() {
+		word = "" // what it says of answers holds in any case
+	}
 	for i, line := range figures.Wrap(sentence, columns) {
 		if i > 0 {
 			line = "  " + line
@@ -45,7 +48,7 @@ func Text(w io.Writer, r *Report, c TextConfig) error {
 	top := cmp.Or(c.Top, 20)
 	if r.compared() {
 		p.comparison(r.Comparison, top)
-	} else if r.Comparison != nil {
+	} else if r.Comparison != nil && r.Comparison.Overall.A.Calls+r.Comparison.Overall.A.Errors > 0 {
 		p.oneArm(r.Comparison, top)
 	}
 	p.run(r)
@@ -114,7 +117,7 @@ func (p *page) about(r *Report) {
 	if r.Mode != "" {
 		parts = append(parts, figures.Clean(r.Mode))
 	}
-	if c := r.Comparison; c != nil && c.Rounds > 0 {
+	if c := r.Comparison; r.compared() {
 		calls := c.Overall.A.Calls + c.Overall.A.Errors + c.Overall.A.Hits
 		parts = append(parts, fmt.Sprintf("%s of %s", figures.Plural(int64(c.Rounds), "round"), figures.Plural(calls/int64(c.Rounds), "call")))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/observe"
+	"github.com/perfd/perfd/sqltrace"
 )
 
 // partWords are the parts of a call, in the words of people.
@@ -266,11 +267,21 @@ func (p *page) observedStatements(o *observe.Result, compared bool) {
 	} else {
 		p.title(fmt.Sprintf("WHY: STATEMENTS, A CALL%*s %9s %9s %10s %10s", columns-65, "", "A times", "B times", "A time", "B time"))
 	}
-	for _, s := range list[:min(len(list), maxStatements)] {
+	list = list[:min(len(list), maxStatements)]
+	room := columns - 24
+	if compared {
+		room = columns - 44
+	}
+	names, texts := make([]string, len(list)), make([]string, len(list))
+	for i, s := range list {
+		names[i], texts[i] = figures.Cut(figures.Clean(sqltrace.NameOf(s.Text).Fit(room)), room), s.Text
+	}
+	names = figures.Distinct(names, texts, room)
+	for i, s := range list {
 		if !compared {
-			p.linef("  %-*s %9s %10s", columns-24, brief(s.Text, columns-24), count(s.A.Calls), figure(s.A.Seconds))
+			p.linef("  %-*s %9s %10s", room, names[i], count(s.A.Calls), figure(s.A.Seconds))
 			continue
 		}
-		p.linef("  %-*s %9s %9s %10s %10s", columns-44, brief(s.Text, columns-44), count(s.A.Calls), count(s.B.Calls), figure(s.A.Seconds), figure(s.B.Seconds))
+		p.linef("  %-*s %9s %9s %10s %10s", room, names[i], count(s.A.Calls), count(s.B.Calls), figure(s.A.Seconds), figure(s.B.Seconds))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/compare"
+	"github.com/perfd/perfd/replay/compare/answer"
 	"github.com/perfd/perfd/replay/whatif"
 	"github.com/perfd/perfd/sqltrace"
 )
@@ -51,7 +52,7 @@ func (p *page) answers(r *Report) {
 		return
 	}
 	p.title("ANSWERS")
-	p.linef("  %s of %s are alike, apart from what A answers differently by itself", share(a.Alike, a.Compared), figures.Plural(a.Compared, "answer"))
+	p.line("  " + alikeWords(a, r.B != ""))
 	shown := 0
 	for _, x := range a.Places {
 		if x.Cancelled {
@@ -66,6 +67,15 @@ func (p *page) answers(r *Report) {
 	if a.Beyond > 0 {
 		p.linef("  %s in places beyond what is counted apart", figures.Plural(a.Beyond, "difference"))
 	}
+}
+
+// alikeWords says how many answers are alike.
+func alikeWords(a *answer.Result, both bool) string {
+	of := fmt.Sprintf("%s of %s", figures.Thousands(a.Alike), figures.Plural(a.Compared, "answer"))
+	if !both {
+		return of + " have the recorded content"
+	}
+	return of + " of B are those of A, apart from what A answers differently by itself"
 }
 
 // statements tells what changed in the database.

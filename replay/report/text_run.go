@@ -1,10 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -18,9 +15,14 @@ func (p *page) run(r *Report) {
 	if len(r.Passes) == 0 {
 		return
 	}
-	last := &r.Passes[len(r.Passes)-1].Report
+	pass := &r.Passes[len(r.Passes)-1]
+	last := &pass.Report
 	if !r.compared() {
-		p.title(fmt.Sprintf("%-45s %8s %8s %9s %9s %9s", "DURATIONS", "calls", "p50", "p95", "p99", "max"))
+		name := "DURATIONS"
+		if r.B != "" {
+			name = fmt.Sprintf("DURATIONS OF PASS %d, %s", pass.Number, pass.Arm)
+		}
+		p.title(fmt.Sprintf("%-45s %8s %8s %9s %9s %9s", name, "calls", "p50", "p95", "p99", "max"))
 		for _, row := range []struct {
 			name string
 			replay.Durations
@@ -33,11 +35,42 @@ func (p *page) run(r *Report) {
 					analyzer.Figure(row.P99), analyzer.Figure(row.Max))
 			}
 		}
+		if last.Errors > 0 && last.Errors < last.Sent {
+			p.linef("  calls that failed stand in none of them but in how late they were sent")
+		}
 		p.most("ANSWERS THAT ARE NOT AS RECORDED", last.Differing)
+		p.most("ANSWERS THAT CANNOT BE COMPARED", last.Unjudged)
 	}
-	p.most("ERRORS", last.Failures)
-	if last.LoginError != "" {
-		p.list("!", []string{fmt.Sprintf("%s could not log in: %s", figures.Plural(int64(last.LoggedOut), "session"), last.LoginError)}, 1)
+	p.errors(r)
+}
+
+// errors lists what failed, of two arms beside each other.
+func (p *page) errors(r *Report) {
+	var sums [2]map[string]int64
+	all := map[string]int64{}
+	for arm := range sums {
+		sums[arm] = map[string]int64{}
+	}
+	for _, x := range r.counted() {
+		if x.Arm != compare.Again {
+			add(sums[x.Arm], x.Report.Failures)
+			add(all, x.Report.Failures)
+		}
+	}
+	if !r.compared() {
+		p.most("ERRORS", all)
+		return
+	}
+	if len(all) == 0 {
+		return
+	}
+	p.title(fmt.Sprintf("%8s  %8s  %s", "A", "B", "ERRORS, OVER ALL PASSES"))
+	names := most(all)
+	for _, name := range names[:min(len(names), maxPlaces)] {
+		p.linef("%8s  %8s  %s", figures.Thousands(sums[0][name]), figures.Thousands(sums[1][name]), figures.Cut(figures.Clean(name), columns-20))
+	}
+	if len(names) > maxPlaces {
+		p.linef("  … and %d more", len(names)-maxPlaces)
 	}
 }
 
@@ -47,9 +80,7 @@ func (p *page) most(title string, counts map[string]int64) {
 		return
 	}
 	p.title(title)
-	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
+	names := most(counts)
 	for i, name := range names {
 		if i == maxPlaces {
 			p.linef("  … and %d more", len(names)-i)
@@ -66,11 +97,11 @@ func (p *page) generator(r *Report) {
 	}
 	var late, wait time.Duration
 	var cpu float64
-	left := map[string]int64{}
+	left := map[replay.Left]int64{}
 	for _, x := range r.Passes {
 		late, wait, cpu = max(late, x.Report.Late.P99), max(wait, x.Report.Wait.P99), max(cpu, x.Report.CPU)
 		for why, n := range x.Report.Left {
-			left[string(why)] = max(left[string(why)], n)
+			left[why] = max(left[why], n)
 		}
 	}
 	p.title("HOW IT WAS SENT")
@@ -81,8 +112,8 @@ func (p *page) generator(r *Report) {
 	if said := tried(r); said != "" {
 		p.list("·", []string{said}, 1)
 	}
-	for _, why := range slices.Sorted(maps.Keys(left)) {
-		p.linef("  %s not sent: %s", figures.Plural(left[why], "call"), why)
+	for _, why := range most(left) {
+		p.linef("  not sent: %s %s", figures.Plural(left[why], "call"), leftWords(why))
 	}
 }
 
@@ -98,7 +129,11 @@ func tried(r *Report) string {
 	arm := func(name string, s *compare.Side) string {
 		out := figures.Plural(s.Retried, "call") + name
 		if s.P99Once > 0 {
-			out += fmt.Sprintf(" (p99 %s, without them %s)", figure(s.P99.Seconds), figure(s.P99Once))
+			p99 := s.P99.Seconds
+			if s.Own != nil {
+				p99 = s.Own.P99
+			}
+			out += fmt.Sprintf(" (p99 %s, without them %s)", figure(p99), figure(s.P99Once))
 		}
 		return out
 	}

@@ -68,6 +68,13 @@
  * @typedef {{id: number, made: number, load: string, a: string, b: string, verdict: string, sentence: string, p50: number, p95: number}} Benchmark
  * @typedef {{delta: number, low: number, high: number, adjusted: number, per_round: number[]|null, verdict: string}} ReplayEffect
  * @typedef {{calls: number, errors: number, p50: {seconds: number}, p95: {seconds: number}, p99: {seconds: number}}} ReplaySide
+ * @typedef {{name: string, a: number, b: number, delta: number, low: number, high: number, shown: boolean}} SeenPart
+ * @typedef {{seen: number, errors: number, retried: number, locked: number}} SeenCalls
+ * @typedef {{sent: number, seen: number, others: number, statements: number, exact: number}} SeenSide
+ * @typedef {{calls: number, seconds: number, rows: number}} SeenUse
+ * @typedef {{fingerprint: string, text: string, name?: string, about?: string, a: SeenUse, b: SeenUse}} SeenStatement
+ * @typedef {{method: string, a: SeenCalls, b: SeenCalls, parts: SeenPart[], statements: SeenStatement[]}} SeenRow
+ * @typedef {{sentence?: string, a: SeenSide, b: SeenSide, overall: SeenRow, methods: SeenRow[], doubts: string[]}} Observed
  * @typedef {{method: string, a: ReplaySide, b: ReplaySide, typical: ReplayEffect, p95: ReplayEffect, p99: ReplayEffect, verdict: string, reason?: string}} ReplayRow
  */
 

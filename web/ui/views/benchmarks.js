@@ -9,13 +9,14 @@ import { PageHead, useTitle } from '../widgets/frame.js';
 import { html } from '../widgets/html.js';
 import { Icon } from '../widgets/icons.js';
 import { Count, Dur } from '../widgets/num.js';
+import { Seen } from '../widgets/observed.js';
 
 /** @typedef {import('../lib/types.js').Benchmark} Benchmark @typedef {import('../lib/types.js').ReplayRow} ReplayRow @typedef {import('../lib/types.js').ReplayEffect} ReplayEffect */
 
 const COMMAND = 'perfd replay day.load --target http://staging:8069 --store runs.perfd';
 
 /** @param {number} t */
-const when = (t) => `${day(t)} ${new Date(t * 1000).toISOString().slice(11, 16)}`;
+const when = (t) => `${day(t)} ${new Date(t * 1000).toISOString().slice(11, 19)}`;
 
 /** @param {{word: string}} props */
 const Verdict = ({ word }) => html`<span class=${word === 'slower' || word === 'invalid' ? 'harm' : word === 'faster' ? 'verdict-good' : 'dim'}>${word || '–'}</span>`;
@@ -75,6 +76,7 @@ export function BenchmarkPage({ arg }) {
     <p class="subtitle">${when(b.made)} UTC · ${b.load}${report.mode && ` · ${report.mode}`} · <span class="n dim">${both ? `A ${b.a} · B ${b.b}` : b.a}</span></p>
     ${thresholds.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Thresholds</h2></div>${thresholds.map((t) => html`<p><span class=${t.state === 'broken' ? 'harm' : 'dim'}>${t.state}</span> <code>${t.threshold}</code> <span class="dim">${(t.reasons ?? []).join('; ')}</span></p>`)}</section>`}
     ${doubts.length > 0 && html`<section class="panel"><div class="panel-head"><h2>What could make this wrong</h2></div>${doubts.map((d) => html`<p>${d}</p>`)}</section>`}
+    <${Seen} seen=${report.observed} both=${both} />
     ${rows.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Methods</h2><span class="dim">${both ? 'A to B; ~ is no change shown' : ''}</span></div><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="wide">Method</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Errors</th><th scope="col" class="num">${both ? 'A p50' : 'p50'}</th>
       ${both ? html`<th scope="col" class="num">B p50</th><th scope="col" class="num">Typical</th><th scope="col" class="num">p95</th><th scope="col" class="num">p99</th><th scope="col">Why not</th>` : html`<th scope="col" class="num">p95</th><th scope="col" class="num">p99</th>`}</tr></thead>
       <tbody>${rows.map((r, i) => html`<tr key=${i}><td class="wide cut" title=${r.method}>${i === 0 ? html`<b>${r.method}</b>` : r.method}</td><td class="num"><${Count} n=${r.a.calls} /></td><td class="num"><${Count} n=${both ? r.b.errors : r.a.errors} /></td><td class="num"><${Dur} s=${r.a.p50.seconds} /></td>
