@@ -30,8 +30,11 @@ type memory struct {
 func (m *memory) Header() load.Header { return m.header }
 
 func (m *memory) Session(id string) (load.Session, bool) {
-	if id == "visitor" {
+	switch id {
+	case "visitor":
 		return load.Session{ID: id, Transport: "http", Anonymous: true}, true
+	case "rpc":
+		return load.Session{ID: id, Login: id, Transport: "jsonrpc", Anonymous: true}, true
 	}
 	return load.Session{ID: id, Login: "login of " + id, Transport: "jsonrpc"}, true
 }

@@ -131,16 +131,17 @@ func (s *k6Session) sign(of load.Session) {
 		kinds[s.Calls[i].Kind] = true
 	}
 	s.Login, s.UID = of.Login, of.UID
-	visitor := of.Anonymous && of.Login == "" && of.UID == 0 && of.Transport == "http"
+	cookie := kinds[ofWeb] || kinds[ofPage] || kinds[ofForm] || kinds[ofJSON]
 	switch {
 	case kinds[ofTryton]:
 		s.Sign = "tryton"
-	case !visitor && (kinds[ofWeb] || kinds[ofPage] || kinds[ofForm] || kinds[ofJSON]):
+	case cookie && of.Anonymous && of.Login == "" && of.UID == 0: // a visitor
+	case cookie, kinds[ofKeyed] && !of.Anonymous:
 		s.Sign = "web"
+	case kinds[ofXML] && of.Transport == "xmlrpc", kinds[ofXML] && !kinds[ofKeyed]:
+		s.Sign = "xmlrpc"
 	case kinds[ofKeyed]:
 		s.Sign = "jsonrpc"
-	case kinds[ofXML]:
-		s.Sign = "xmlrpc"
 	case kinds[ofJSON2]:
 		s.Sign = "json2"
 	}
