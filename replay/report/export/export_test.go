@@ -95,7 +95,7 @@ func calls() *memory {
 	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile, form)
 }
 
-var wantLeft = map[string]int64{leftWrite: 2, leftDangerous: 1, leftArguments: 1, leftPath: 3}
+var wantLeft = map[string]int64{LeftWrite: 2, LeftDangerous: 1, LeftArguments: 1, LeftPath: 3}
 
 func TestHAR(t *testing.T) {
 	var out bytes.Buffer
@@ -163,7 +163,7 @@ func TestK6(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if done.Calls != 6 || done.Sessions != 3 || done.Left[leftWrite] != 0 || done.Left[leftForm] != 0 || done.Left[leftDangerous] != 1 {
+	if done.Calls != 6 || done.Sessions != 3 || done.Left[LeftWrite] != 0 || done.Left[LeftForm] != 0 || done.Left[LeftDangerous] != 1 {
 		t.Errorf("%+v", done)
 	}
 	script := out.String()
@@ -226,7 +226,7 @@ func TestForms(t *testing.T) {
 	list[3].Path, list[0].Path, list[1].Path = "/xmlrpc/2/common", "/xmlrpc/2/object", "/xmlrpc/object"
 	var out bytes.Buffer
 	done, err := HAR(&out, odoo(list...), "http://server", Config{})
-	if err != nil || done.Calls != 8 || done.Left[leftForm] != 1 || done.Left[leftExcluded] != 1 || done.Left[leftArguments] != 2 {
+	if err != nil || done.Calls != 8 || done.Left[LeftForm] != 1 || done.Left[LeftExcluded] != 1 || done.Left[LeftArguments] != 2 {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	var har struct {
@@ -311,7 +311,7 @@ func TestPlainRoutes(t *testing.T) {
 	}
 	var out bytes.Buffer
 	done, err := HAR(&out, odoo(list...), "http://server", Config{Writes: true})
-	if err != nil || done.Calls != 4 || done.Left[leftArguments] != 3 || done.Left[leftExcluded] != 1 {
+	if err != nil || done.Calls != 4 || done.Left[LeftArguments] != 3 || done.Left[LeftExcluded] != 1 {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	for _, want := range []string{
@@ -325,7 +325,7 @@ func TestPlainRoutes(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if done, err := HAR(&out, odoo(list...), "http://server", Config{}); err != nil || done.Calls != 1 || done.Left[leftWrite] != 6 {
+	if done, err := HAR(&out, odoo(list...), "http://server", Config{}); err != nil || done.Calls != 1 || done.Left[LeftWrite] != 6 {
 		t.Errorf("without writes %+v, %v", done, err)
 	}
 	out.Reset()
@@ -336,6 +336,31 @@ func TestPlainRoutes(t *testing.T) {
 	if len(got) != 4 || got[0].Kind != ofForm || fmt.Sprint(got[0].Fields) != "[[name Bob & Co] [db ] [csrf_token ]]" || !got[1].Multipart || fmt.Sprint(got[1].Fields) != `[[data {"ids":[1]}] [token perfd-replay] [ufile  map[name:a b.png size:7 type:image/png]]]` ||
 		got[2].Kind != ofJSON || got[2].Body != string(hook.Params) || got[2].Query != "state=done" || got[3].Path != file.Path {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestMadeRecords: what is done to a record that the load makes is left out, since nothing tells its id at the target.
+func TestMadeRecords(t *testing.T) {
+	create := read(`[{"name":"x"}]`)
+	create.Method, create.Minted = "create", []load.Minted{{Model: "res.partner", IDs: []int64{77}}}
+	opened := read(`[[5]]`)
+	opened.Method, opened.Minted = "get_formview_action", []load.Minted{{Model: "res.partner", IDs: []int64{8}}}
+	other := read(`[[77]]`)
+	other.Model = "res.users"
+	key := load.Call{Verb: "POST", Transport: "json2", Path: "/json/2/res.partner/read", Model: "res.partner", Method: "read", Kwargs: json.RawMessage(`{"ids":[77]}`)}
+	tryton := load.Call{Transport: "tryton", Verb: "POST", Service: "model", Model: "party.party", Method: "create", Args: json.RawMessage(`[[{}],{}]`), Minted: []load.Minted{{Model: "party.party", IDs: []int64{3}}}}
+	after := tryton
+	after.Method, after.Args, after.Minted = "read", json.RawMessage(`[[3],["name"],{}]`), nil
+	for _, tt := range []struct {
+		m          *memory
+		sent, left int
+	}{
+		{odoo(read(`[[77]]`), create, read(`[[1]]`), read(`[[1,77]]`), read(`[77]`), other, opened, read(`[[8]]`), key), 6, 3},
+		{&memory{header: load.Header{Product: "tryton", Database: "prod"}, calls: []load.Call{tryton, after}}, 1, 1},
+	} {
+		if done, err := K6(io.Discard, tt.m, Config{Writes: true}); err != nil || done.Calls != tt.sent || done.Left[LeftMade] != int64(tt.left) {
+			t.Errorf("%+v, %v", done, err)
+		}
 	}
 }
 
@@ -412,11 +437,11 @@ func TestBounds(t *testing.T) {
 	for _, c := range []Config{{MaxCalls: 2}, {MaxBytes: 250}} {
 		var out bytes.Buffer
 		done, err := HAR(&out, odoo(read(`[[1]]`), read(`[[2]]`), read(`[[3]]`)), "", c)
-		if err != nil || done.Calls != 2 || done.Left[leftBound] != 1 || !json.Valid(out.Bytes()) {
+		if err != nil || done.Calls != 2 || done.Left[LeftBound] != 1 || !json.Valid(out.Bytes()) {
 			t.Errorf("%+v: %+v, %v", c, done, err)
 		}
 	}
-	if done, err := K6(io.Discard, odoo(read(`[[1]]`), calls().calls[4], read(`[[1]]`)), Config{maxSessions: 1}); err != nil || done.Sessions != 1 || done.Calls != 2 || done.Left[leftBound] != 1 {
+	if done, err := K6(io.Discard, odoo(read(`[[1]]`), calls().calls[4], read(`[[1]]`)), Config{maxSessions: 1}); err != nil || done.Sessions != 1 || done.Calls != 2 || done.Left[LeftBound] != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
 }

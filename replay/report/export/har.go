@@ -21,9 +21,13 @@ import (
 func HAR(w io.Writer, from Source, base string, c Config) (Done, error) {
 	c.MaxCalls, c.MaxBytes = cmp.Or(c.MaxCalls, 1_000_000), cmp.Or(c.MaxBytes, 1<<30)
 	var done Done
-	u, err := url.Parse(cmp.Or(base, "http://localhost:8069"))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+	base = cmp.Or(base, "http://localhost:8069")
+	if !IsServer(base) {
 		return done, fmt.Errorf("write HAR: %q is no address of a server", base)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return done, fmt.Errorf("write HAR: %w", err)
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	h := from.Header()
@@ -57,6 +61,12 @@ func HAR(w io.Writer, from Source, base string, c Config) (Done, error) {
 		return done, fmt.Errorf("write HAR: %w", err)
 	}
 	return done, nil
+}
+
+// IsServer tells whether a text is the address of a server, without anybody's password.
+func IsServer(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 // The form of an entry; http://www.softwareishard.com/blog/har-12-spec.

@@ -4,17 +4,16 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/perfd/perfd/client/xmlrpc"
 	"github.com/perfd/perfd/jsontree"
@@ -59,15 +58,16 @@ type Done struct {
 	CutOff error
 }
 
-// Why calls are left out.
+// Why calls are left out, as Done.Left has it.
 const (
-	leftWrite     = "writes"
-	leftDangerous = "reaches beyond the database"
-	leftExcluded  = "bus, sessions and files"
-	leftArguments = "arguments not kept, or secrets taken out of them"
-	leftForm      = "of a form that cannot be exported"
-	leftPath      = "a path that is none"
-	leftBound     = "beyond the bounds of the export"
+	LeftWrite     = "writes"
+	LeftDangerous = "reaches beyond the database"
+	LeftExcluded  = "bus, sessions and files"
+	LeftArguments = "arguments not kept, or secrets taken out of them"
+	LeftForm      = "of a form that cannot be exported"
+	LeftPath      = "a path that is none"
+	LeftMade      = "of records that the load makes, whose ids at the target perfd replay alone knows"
+	LeftBound     = "beyond the bounds of the export"
 )
 
 // request is a call as it goes over the wire, but for who the user is.
@@ -115,12 +115,9 @@ func (r *request) size() int64 {
 func each(from Source, c Config, done *Done, f func(*load.Call, *request) error) error {
 	done.Left = map[string]int64{}
 	h := from.Header()
-	database := c.Database
-	if database == "" {
-		database = h.Database
-	}
+	database := cmp.Or(c.Database, h.Database)
 	var size int64
-	sessions := map[string]bool{}
+	sessions, made := map[string]bool{}, made{}
 	for {
 		call, err := from.Next()
 		if errors.Is(err, io.EOF) {
@@ -134,8 +131,12 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 			return fmt.Errorf("read load: %w", err)
 		}
 		r, why := c.request(h.Product, database, &call)
+		if why == "" && made.names(&call) {
+			why = LeftMade
+		}
+		made.note(&call)
 		if why == "" && (done.Calls >= c.MaxCalls || size+r.size() > c.MaxBytes || c.maxSessions > 0 && len(sessions) >= c.maxSessions && !sessions[call.Session]) {
-			why = leftBound
+			why = LeftBound
 		}
 		if why != "" {
 			done.Left[why]++
@@ -158,26 +159,26 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 	case safety.Read, safety.Effective:
 	case safety.Write:
 		if !c.Writes {
-			return nil, leftWrite
+			return nil, LeftWrite
 		}
 	case safety.Dangerous:
-		return nil, leftDangerous
+		return nil, LeftDangerous
 	default:
-		return nil, leftExcluded
+		return nil, LeftExcluded
 	}
 	if strings.Contains(call.Lacks, "arguments") || strings.Contains(call.Lacks, "request") {
-		return nil, leftArguments
+		return nil, LeftArguments
 	}
 	for _, raw := range [][]byte{call.Args, call.Kwargs, call.Params} {
 		if bytes.Contains(raw, quoted(load.Hidden)) {
-			return nil, leftArguments
+			return nil, LeftArguments
 		}
 	}
 	r := &request{Verb: http.MethodPost, Path: call.Path, Kind: ofWeb}
 	switch call.Transport {
 	case "tryton":
 		if call.Args == nil {
-			return nil, leftArguments
+			return nil, LeftArguments
 		}
 		name := call.Service + "." + call.Model + "." + call.Method
 		if call.Model == "" {
@@ -188,7 +189,7 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 	case "json2":
 		r.Kind = ofJSON2
 		if r.Body = first(call.Params, call.Kwargs); r.Body == nil {
-			return nil, leftArguments
+			return nil, LeftArguments
 		}
 	case "jsonrpc":
 		if why := r.jsonRPC(call); why != "" {
@@ -203,11 +204,11 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 			return nil, why
 		}
 	default:
-		return nil, leftForm
+		return nil, LeftForm
 	}
 	var ok bool
 	if r.Path, ok = escaped(r.Path); !ok {
-		return nil, leftPath
+		return nil, LeftPath
 	}
 	return r, ""
 }
@@ -220,7 +221,7 @@ func (r *request) jsonRPC(call *load.Call) string {
 		params = message(member{"service", []byte(`"common"`)}, member{"method", quoted(call.Method)}, member{"args", first(call.Args, []byte("[]"))})
 	case call.Path == "/jsonrpc":
 		if call.Service != "object" || call.Args == nil {
-			return leftForm
+			return LeftForm
 		}
 		r.Kind, r.Form = ofKeyed, formOf(call)
 		args := bytes.TrimSpace(call.Args)
@@ -234,9 +235,9 @@ func (r *request) jsonRPC(call *load.Call) string {
 		}
 		return ""
 	case params == nil && call.Args == nil:
-		return leftArguments
+		return LeftArguments
 	case call.Model != "" && call.Method != "" && !strings.HasPrefix(call.Path, "/web/dataset/"):
-		return leftPath // its tier is that of the method, which another route does not run
+		return LeftPath // its tier is that of the method, which another route does not run
 	case params == nil:
 		params = message(member{"model", quoted(call.Model)}, member{"method", quoted(call.Method)}, member{"args", call.Args},
 			member{"kwargs", first(call.Kwargs, []byte("{}"))})
@@ -258,16 +259,16 @@ func (r *request) xmlRPC(call *load.Call) string {
 	var args []any
 	var kwargs map[string]any
 	if err := errors.Join(decode(call.Args, &args), decode(call.Kwargs, &kwargs)); err != nil {
-		return leftForm
+		return LeftForm
 	}
 	method, params := call.Method, args
 	switch {
 	case call.Service == "common":
 		r.Kind = ofVersion
 	case call.Service != "object":
-		return leftForm
+		return LeftForm
 	case call.Args == nil:
-		return leftArguments
+		return LeftArguments
 	default:
 		r.Kind, r.Form = ofXML, formOf(call)
 		method, params = r.Form, []any{call.Model, call.Method}
@@ -282,7 +283,7 @@ func (r *request) xmlRPC(call *load.Call) string {
 	}
 	body, err := xmlrpc.AppendCall(nil, method, params...)
 	if err != nil {
-		return leftForm // a text that XML cannot carry
+		return LeftForm // a text that XML cannot carry
 	}
 	if r.Body = body; !strings.HasPrefix(r.Path, "/xmlrpc/") {
 		r.Path = "/xmlrpc/2/object"
@@ -302,12 +303,12 @@ func decode(text json.RawMessage, into any) error {
 // plain is a page or a file, a form, or a JSON body as webhooks have it. The database is that of the session.
 func (r *request) plain(call *load.Call) string {
 	if !load.PlainSendable(call) {
-		return leftArguments
+		return LeftArguments
 	}
 	query, err1 := load.ParseFields(call.Query)
 	fields, err2 := load.ParseFields(call.Fields)
 	if errors.Join(err1, err2) != nil {
-		return leftArguments
+		return LeftArguments
 	}
 	query = slices.DeleteFunc(query, func(f load.Field) bool { return f.Name == load.DatabaseField })
 	r.Verb, r.Query = call.Verb, load.EncodeFields(query)
@@ -363,31 +364,6 @@ func first(a, b []byte) []byte {
 		return a
 	}
 	return b
-}
-
-// maxPath of a request, in bytes.
-const maxPath = 2000
-
-// escaped is a path as it stands in a request, if it names something on a server and nothing else: it begins with one slash,
-// does not climb, and has no query and nothing that does not print.
-func escaped(p string) (string, bool) {
-	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || len(p) > maxPath {
-		return "", false
-	}
-	plain, err := url.PathUnescape(p)
-	if err != nil {
-		return "", false
-	}
-	for _, r := range plain {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar || strings.ContainsRune(`\?#%`, r) {
-			return "", false
-		}
-	}
-	if clean := path.Clean(plain); clean != plain && clean+"/" != plain || strings.HasPrefix(plain, "//") {
-		return "", false
-	}
-	u := url.URL{Path: plain, RawPath: p}
-	return u.EscapedPath(), true
 }
 
 // name is a call's, for tags and comments.
