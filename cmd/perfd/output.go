@@ -66,6 +66,9 @@ func (o *output) private() error {
 	return nil
 }
 
+// terminal tells whether it goes to standard output.
+func (o *output) terminal() bool { return o != nil && o.path == "" }
+
 // commit completes the report and gives it its name.
 func (o *output) commit() error {
 	if o.file == nil {
