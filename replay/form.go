@@ -18,84 +18,20 @@ import (
 	"github.com/perfd/perfd/replay/load"
 )
 
-// Fields of forms that are not sent as they were recorded.
-const (
-	csrfField     = "csrf_token" // is of the session: each has its own
-	downloadField = "token"      // of downloads: what the server gives back as a cookie, and does not look at
-	downloadToken = "perfd-replay"
-	databaseField = "db" // changes the session's database, in queries too
-	sessionField  = "session_id"
-)
-
-// downloads are the routes whose forms have a downloadField.
-var downloads = []string{"/web/export", "/web/pivot", "/report/download", "/account_reports", "/web/report"}
-
 // loginPage is a page with a token that is good for the session, whoever is logged in or nobody.
 const loginPage = "/web/login"
-
-// maxFiles bounds the bytes of the files in a form, and maxQuery those of a query.
-const (
-	maxFiles = 16 << 20
-	maxQuery = 64 << 10
-)
 
 var errNoToken = errors.New("no page of the server has a csrf_token for the form")
 
 // csrfOf finds the token in a page: in the script that begins Odoo's web client, or in a form.
 var csrfOf = regexp.MustCompile(`csrf_token["']?\s*[:=]\s*["']([0-9A-Za-z_-]{8,256})["']|name=["']csrf_token["'][^<>]{0,200}?value=["']([0-9A-Za-z_-]{8,256})["']|value=["']([0-9A-Za-z_-]{8,256})["'][^<>]{0,200}?name=["']csrf_token["']`)
 
-// plainSendable tells whether a request without an envelope has all that it takes.
-func plainSendable(c *load.Call) bool {
-	if c.Path == "" || strings.Contains(c.Path, ":token") || lacks(c, "query") || bytes.Contains(c.Query, hidden) || len(c.Query) > maxQuery {
-		return false
-	}
-	query, err := load.ParseFields(c.Query)
-	if err != nil || names(query, sessionField) {
-		return false
-	}
-	switch c.Verb {
-	case http.MethodGet:
-		return len(c.Fields) == 0
-	case http.MethodPost:
-	default:
-		return false
-	}
-	fields, err := load.ParseFields(c.Fields)
-	if err != nil || len(c.Fields) == 0 || c.Form != load.FormURLEncoded && c.Form != load.FormMultipart || names(fields, sessionField) {
-		return false
-	}
-	return formSendable(fields, c.Path)
-}
-
-// formSendable tells whether nothing was taken out of a form that its session has not of its own.
-func formSendable(fields []load.Field, route string) bool {
-	var files int64
-	for i := range fields {
-		f := &fields[i]
-		if f.File != nil {
-			files += f.File.Size
-		}
-		switch {
-		case f.Name == load.Hidden, files > maxFiles:
-			return false
-		case f.Name == csrfField, f.Name == downloadField && within(route, downloads...):
-		case strings.Contains(f.Text(), load.Hidden):
-			return false
-		}
-	}
-	return true
-}
-
-func names(fields []load.Field, name string) bool {
-	return slices.ContainsFunc(fields, func(f load.Field) bool { return f.Name == name })
-}
-
 // lacks tells whether a call lacks something.
 func lacks(c *load.Call, what string) bool {
 	return slices.Contains(strings.Split(c.Lacks, ", "), what)
 }
 
-// plain is a request of a plain route: a page, or a form with a token of its session.
+// plain is a request of a plain route: a page, a form with a token of its session, or a JSON body as webhooks have it.
 func (r *Runner) plain(m client.Message, c *load.Call, token string) (client.Message, error) {
 	m.Verb, m.Page, m.Public = http.MethodGet, true, true
 	query, err := r.fields(c.Query, "")
@@ -105,7 +41,11 @@ func (r *Runner) plain(m client.Message, c *load.Call, token string) (client.Mes
 	if len(query) > 0 {
 		m.Path += "?" + load.EncodeFields(query)
 	}
-	if c.Verb != http.MethodPost {
+	switch {
+	case len(c.Params) > 0:
+		m.Verb, m.Kind, m.Body = c.Verb, jsonKind, c.Params
+		return m, nil
+	case c.Verb != http.MethodPost:
 		return m, nil
 	}
 	fields, err := r.fields(c.Fields, token)
@@ -127,12 +67,12 @@ func (r *Runner) fields(raw json.RawMessage, token string) ([]load.Field, error)
 	}
 	for i := range fields {
 		switch f := &fields[i]; {
-		case f.Name == databaseField:
+		case f.Name == load.DatabaseField:
 			f.Value = jsontree.Of(r.cfg.Database)
-		case f.Name == csrfField:
+		case f.Name == load.CSRFField:
 			f.Value = jsontree.Of(token)
-		case f.Name == downloadField && f.Secret():
-			f.Value = jsontree.Of(downloadToken)
+		case f.Name == load.DownloadField && f.Secret():
+			f.Value = jsontree.Of(load.DownloadToken)
 		}
 	}
 	return fields, nil
@@ -172,7 +112,7 @@ func (s *session) tokenFor(it *item, c *load.Call) (string, error) {
 	if c.Transport != "http" || c.Verb != http.MethodPost {
 		return "", nil
 	}
-	if fields, err := load.ParseFields(c.Fields); err != nil || !names(fields, csrfField) {
+	if fields, err := load.ParseFields(c.Fields); err != nil || !load.HasField(fields, load.CSRFField) {
 		return "", nil //nolint:nilerr // whoever writes the form tells
 	}
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func sendable(c *load.Call) bool {
 	case strings.Contains(c.Lacks, "arguments") || strings.Contains(c.Lacks, "request"):
 		return false
 	case c.Transport == "http":
-		return plainSendable(c)
+		return load.PlainSendable(c)
 	case bytes.Contains(c.Args, hidden) || bytes.Contains(c.Kwargs, hidden) || bytes.Contains(c.Params, hidden):
 		return false
 	case !slices.Contains(knownForms, c.Form):

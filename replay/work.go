@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,12 @@ func (s *session) begin(way client.Transport) (*client.Client, error) {
 		return nil, &Refusal{
 			Message: fmt.Sprintf("nobody knows as whom to replay session %s", s.info.ID),
 			Hint:    "name a user for it in the file of --users, or one for all as " + Anyone,
+		}
+	}
+	if c.Password == "" {
+		return nil, &Refusal{
+			Message: fmt.Sprintf("there is no password for %s, as whom session %s is to be replayed", cmp.Or(login, "the key"), s.info.ID),
+			Hint:    "set ODOO_PASSWORD, give --password-file, or put passwords into the file of --users",
 		}
 	}
 	k, err := client.New(c)

@@ -44,35 +44,88 @@ const benchmarkVersion = `ALTER TABLE benchmarks ADD COLUMN version INTEGER NOT 
 // KeepBenchmark adds a benchmark to the store at path, also while others write or read it, and makes a store if there is
 // none. Of a thousand and more the oldest go.
 func KeepBenchmark(ctx context.Context, path string, b Benchmark) (id int64, err error) {
-	const op = "open store"
-	if len(b.Document) > maxDocument || !json.Valid(b.Document) {
-		return 0, &Error{Op: op, Path: path, Hint: "report this", Err: fmt.Errorf("a report of %d bytes is too long, or no JSON", len(b.Document))}
+	k, err := OpenKeeper(ctx, path)
+	if err != nil {
+		return 0, err
 	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	return k.Keep(ctx, b)
+}
+
+// Keeper is a store that will get a benchmark. That it can be written is known before there is one.
+type Keeper struct {
+	path  string
+	db    *sql.DB
+	held  string
+	empty bool // it was made here, and nothing is in it yet
+}
+
+// OpenKeeper opens the store at path for benchmarks, also while others write or read it, and makes one if there is none.
+func OpenKeeper(ctx context.Context, path string) (_ *Keeper, err error) {
+	const op = "open store"
+	k := &Keeper{path: path}
 	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular() {
 		if err := emptyStore(path, err == nil); err != nil {
-			return 0, err
+			return nil, err
 		}
+		k.empty = true
 	}
 	from, err := versionAt(path)
 	if err != nil {
-		return 0, explain(op, path, err)
+		return nil, notKept(op, path, err)
 	}
-	db, err := sql.Open("sqlite", dsn(path, "rw"))
+	if k.db, err = sql.Open("sqlite", dsn(path, "rw")); err != nil {
+		return nil, explain(op, path, err)
+	}
+	k.held = hold(path)
+	if err = migrate(k.db, from); err == nil {
+		err = prepareBenchmarks(ctx, k.db)
+	}
 	if err != nil {
-		return 0, explain(op, path, err)
+		return nil, errors.Join(explain(op, path, err), k.Close())
 	}
-	held := hold(path)
-	defer func() {
-		err = errors.Join(err, db.Close())
-		release(held)
-	}()
-	if err := migrate(db, from); err != nil {
-		return 0, explain(op, path, err)
+	return k, nil
+}
+
+// notKept says what to do about a file that is no store: nobody has asked for a capture.
+func notKept(op, path string, err error) error {
+	if errors.Is(err, errForeign) {
+		return &Error{Op: op, Path: path, Hint: "name a perfd store, or a file that is not there yet", Err: err}
 	}
-	if id, err = keepBenchmark(ctx, db, &b); err != nil {
-		return 0, explain("write store", path, err)
+	return explain(op, path, err)
+}
+
+// Keep adds a benchmark. Of a thousand and more the oldest go.
+func (k *Keeper) Keep(ctx context.Context, b Benchmark) (id int64, err error) {
+	if len(b.Document) > maxDocument || !json.Valid(b.Document) {
+		return 0, &Error{Op: "write store", Path: k.path, Hint: "report this", Err: fmt.Errorf("a report of %d bytes is too long, or no JSON", len(b.Document))}
 	}
+	if id, err = keepBenchmark(ctx, k.db, &b); err != nil {
+		return 0, explain("write store", k.path, err)
+	}
+	k.empty = false
 	return id, nil
+}
+
+// Close closes the store, and removes it if it was made for a benchmark that did not come. It may be called again.
+func (k *Keeper) Close() error {
+	if k.db == nil {
+		return nil
+	}
+	err := k.db.Close()
+	k.db = nil
+	release(k.held)
+	if k.empty {
+		for _, suffix := range [...]string{"", "-wal", "-shm"} {
+			if gone := os.Remove(k.path + suffix); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
 }
 
 // emptyStore makes a store that holds no calls and is complete.
@@ -94,22 +147,35 @@ type noShapes struct{}
 
 func (noShapes) Shape(f sqltrace.Fingerprint) sqltrace.Shape { return sqltrace.Shape{Fingerprint: f} }
 
+// prepareBenchmarks makes the table, or what it lacks. It fails where nothing can be written.
+func prepareBenchmarks(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit there is nothing to roll back
+	if _, err := tx.ExecContext(ctx, benchmarkTable); err != nil {
+		return err
+	}
+	columns, err := benchmarkColumns(ctx, tx)
+	if err == nil && !columns["version"] {
+		_, err = tx.ExecContext(ctx, benchmarkVersion)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "DELETE FROM benchmarks WHERE id < 0") // none, but it takes the right to write
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
 func keepBenchmark(ctx context.Context, db *sql.DB, b *Benchmark) (int64, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit there is nothing to roll back
-	if _, err := tx.ExecContext(ctx, benchmarkTable); err != nil {
-		return 0, err
-	}
-	if columns, err := benchmarkColumns(ctx, tx); err != nil {
-		return 0, err
-	} else if !columns["version"] {
-		if _, err := tx.ExecContext(ctx, benchmarkVersion); err != nil {
-			return 0, err
-		}
-	}
 	r, err := tx.ExecContext(ctx, "INSERT INTO benchmarks (made, load, a, b, verdict, sentence, p50, p95, document, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		b.Made.UnixNano(), b.Load, b.A, b.B, b.Verdict, b.Sentence, int64(b.P50), int64(b.P95), string(b.Document), max(b.Version, 1))
 	if err != nil {

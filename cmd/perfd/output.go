@@ -66,6 +66,9 @@ func (o *output) private() error {
 	return nil
 }
 
+// terminal tells whether it goes to standard output.
+func (o *output) terminal() bool { return o != nil && o.path == "" }
+
 // commit completes the report and gives it its name.
 func (o *output) commit() error {
 	if o.file == nil {
@@ -137,4 +140,27 @@ func located(path string) string {
 		dir = real
 	}
 	return filepath.Join(dir, name)
+}
+
+// flagged is a file that a flag names; empty if it is not given.
+type flagged struct{ flag, file string }
+
+// apart refuses outputs that would take the place of what is read, or of each other.
+func apart(inputs []string, outputs ...flagged) error {
+	for i, o := range outputs {
+		if o.file == "" {
+			continue
+		}
+		for _, in := range inputs {
+			if in != "" && o.file != "-" && same(o.file, in) {
+				return usagef("%s would overwrite the input %s: name another file", o.flag, in)
+			}
+		}
+		for _, other := range outputs[:i] {
+			if other.file == o.file || other.file != "" && other.file != "-" && o.file != "-" && same(o.file, other.file) {
+				return usagef("%s and %s cannot both go to %s", other.flag, o.flag, o.file)
+			}
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -41,8 +42,11 @@ type replayOptions struct {
 	maxInFlight, maxQueued           int
 	timeout, maxGap                  time.Duration
 
-	thresholds []compare.Threshold
-	closers    []func()
+	roundsGiven bool
+	thresholds  []compare.Threshold
+	closers     []func()
+	whole       int64 // calls before the load is cut off,
+	cut         error // which is why; nil if it is not
 }
 
 const replayHelp = `Replay sends the calls of a load file, which perfd record made, to a server: in the sessions, in the order and at the
@@ -73,12 +77,14 @@ func replayCommand(t terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay LOAD",
 		Short: "Send recorded calls to a server again, and compare",
-		Long:  replayHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage\n  4    a threshold of --fail-if was not kept\n  130  interrupted; the report covers what was sent",
+		Long: replayHelp + "Exit status:\n  0    done\n  1    failure, also if no call was sent\n  2    wrong usage\n" +
+			"  3    the load is cut off; what could be read was replayed\n  4    a threshold of --fail-if was not kept\n  130  interrupted; the report covers what was sent",
 		Example: "  perfd replay day.load --target http://staging:8069 --database staging\n" +
 			"  perfd replay day.load --target http://a:8069 --target-b http://b:8069 --database copy --rounds 10 --html ab.html\n" +
 			"  perfd replay day.load --target http://a:8000 --database copy --target-is copy --allow-writes \\\n" +
 			"      --before-a 'make restore' --before-b 'make restore index' --fail-if 'p95(res.partner.*) > +5%'",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.roundsGiven = cmd.Flags().Changed("rounds")
 			if err := o.validate(args); err != nil {
 				return err
 			}
@@ -104,7 +110,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.methods, "methods", nil, "`patterns` of methods, as res.partner.*, to replay (default: all)")
 	f.BoolVar(&o.shift, "shift-dates", false, "move the dates in searches by the days since the recording")
 	f.BoolVar(&o.keepIDs, "keep-ids", false, "send recorded ids as they are")
-	f.IntVar(&o.rounds, "rounds", 5, "`number` of passes of each arm")
+	f.IntVar(&o.rounds, "rounds", 5, "`number` of passes of each arm; of one arm alone 1, unless it is given")
 	f.BoolVar(&o.cold, "cold", false, "no pass to warm up first")
 	f.StringVar(&o.cache, "cache", "off", "let the second arm use the caching client: off, memory, redis or tiered")
 	f.StringVar(&o.redis, "redis", "", "`address` of a Redis, for --cache redis and tiered (default: $REDIS_URL)")
@@ -162,8 +168,6 @@ func (o *replayOptions) validate(args []string) error {
 		return usagef("--cache must be off, memory, redis or tiered, not %q", o.cache)
 	case o.beforeA != "" && !o.arms():
 		return hinted{usagef("--before-a is of the first of two arms, and there is one"), "give --before-b, --target-b or --cache too"}
-	case o.jsonFile != "" && o.jsonFile == o.htmlFile:
-		return usagef("--json and --html cannot both go to %s", o.jsonFile)
 	case len(o.tap) > 0 && o.watched != "":
 		return usagef("--tap and --watched are two ways to the same")
 	case len(o.tap) == 0 && len(o.rpcPorts)+len(o.pgPorts) > 0:
@@ -174,6 +178,9 @@ func (o *replayOptions) validate(args []string) error {
 		return usagef("--speed must be above 0, not %v", o.speed)
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
+	}
+	if err := apart([]string{o.file, o.users, o.passwordFile}, flagged{"--json", o.jsonFile}, flagged{"--html", o.htmlFile}, flagged{"--store", o.store}); err != nil {
+		return err
 	}
 	c := o.settings()
 	if err := c.Validate().Err(); err != nil {
@@ -281,21 +288,32 @@ func (o *replayOptions) loader() (*cache.Loader, func(context.Context) error, er
 	return l, all.Clear, nil
 }
 
-// open begins the load anew.
+// open begins the load anew. Of one that is cut off what is whole is replayed: whoever has it at night has no other.
 func (o *replayOptions) open() (replay.Source, func(), error) {
-	f, err := os.Open(o.file)
+	r, done, err := openLoad(o.file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read load: %w", err)
+		return nil, nil, err
 	}
-	r, err := load.NewReader(f, o.file, load.ReaderConfig{})
-	if err != nil {
-		_ = f.Close()        // nothing was written
-		return nil, nil, err //nolint:wrapcheck // it says what it was about
+	return &wholePart{r, o, 0}, done, nil
+}
+
+// wholePart is a load up to where it is cut off.
+type wholePart struct {
+	*load.Reader
+	o     *replayOptions
+	calls int64
+}
+
+func (w *wholePart) Next() (load.Call, error) {
+	c, err := w.Reader.Next()
+	switch {
+	case err == nil:
+		w.calls++
+	case errors.Is(err, load.ErrCutOff):
+		w.o.cut, w.o.whole = loadError(err), w.calls
+		err = io.EOF
 	}
-	return r, func() {
-		r.Close()
-		_ = f.Close()
-	}, nil
+	return c, err //nolint:wrapcheck // it says what it was about
 }
 
 // replayError adds what a person can do about an error.

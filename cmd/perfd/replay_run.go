@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
@@ -42,7 +42,7 @@ func (e thresholdError) Error() string {
 func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	src, closeSource, err := o.open()
 	if err != nil {
-		return replayError(err)
+		return err
 	}
 	header := src.Header()
 	closeSource()
@@ -60,11 +60,19 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 			return err
 		}
 		done.B = o.armB()
-	} else {
+	} else if !o.roundsGiven {
 		c.Rounds = 1
 	}
+	outputs, err := o.openOutputs(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer outputs.discard()
 	var sums [2]statements.Sums
 	if o.dsn != "" {
+		if err := o.countable(ctx); err != nil {
+			return err
+		}
 		c.Around = around(c.Around, func(ctx context.Context, p bench.Pass, send func(context.Context) error) error {
 			return o.count(ctx, p, &sums, send)
 		})
@@ -115,13 +123,11 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		broken = broken || !out.State.Holds()
 		done.Thresholds = append(done.Thresholds, out)
 	}
-	if err := o.tell(t, &done); err != nil {
-		return err
+	if o.cut != nil {
+		done.Doubts = append(done.Doubts, fmt.Sprintf("The load file is cut off: what came after its first %s is not in this replay.", figures.Plural(o.whole, "call")))
 	}
-	if o.store != "" && out.Measured() {
-		if err := keepReplay(ctx, o.store, &done); err != nil {
-			return err
-		}
+	if err := outputs.tell(ctx, t, &done, out.Measured()); err != nil {
+		return err
 	}
 	switch {
 	case err != nil: // what came before it is told
@@ -131,7 +137,38 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	case broken:
 		return thresholdError{done.Thresholds}
 	}
-	return nil
+	if err := nothingSent(out.Passes); err != nil {
+		return err
+	}
+	return o.cut
+}
+
+// nothingSent is the error of a replay that sent no call, and what to do for that there be some.
+func nothingSent(passes []bench.Pass) error {
+	left := map[replay.Left]int64{}
+	for i := range passes {
+		if r := &passes[i].Report; r.Sent > 0 || r.Cached > 0 {
+			return nil
+		} else {
+			for why, n := range r.Left {
+				left[why] += n
+			}
+		}
+	}
+	if len(passes) == 0 {
+		return nil
+	}
+	err, most := errors.New("no call was sent"), int64(0)
+	hint := "perfd record --show says what is in the load"
+	for why, advice := range map[replay.Left]string{
+		replay.LeftOut: "check --sessions and --methods", replay.LeftWrite: "give --allow-writes", replay.LeftArguments: "record with --keep-args",
+		replay.LeftDangerous: "name methods with --allow-dangerous", replay.LeftLogin: "check --users and the passwords",
+	} {
+		if n := left[why]; n > most || n == most && n > 0 && advice < hint {
+			most, hint = n, advice
+		}
+	}
+	return hinted{err, hint}
 }
 
 // second is the second arm: the first with what differs.
@@ -233,10 +270,8 @@ func (o *replayOptions) count(ctx context.Context, p bench.Pass, sums *[2]statem
 		}
 	}
 	before, err := statements.Take(ctx, dsn, false)
-	if errors.Is(err, statements.ErrMissing) {
-		return hinted{err, "CREATE EXTENSION pg_stat_statements, or leave out --database-url"}
-	} else if err != nil {
-		return err
+	if err != nil {
+		return countError(err)
 	}
 	if err := send(ctx); err != nil {
 		return err
@@ -247,6 +282,26 @@ func (o *replayOptions) count(ctx context.Context, p bench.Pass, sums *[2]statem
 	}
 	sums[i].Add(before, after)
 	return nil
+}
+
+// countable makes sure, before anything is sent, that the databases tell what they do.
+func (o *replayOptions) countable(ctx context.Context) error {
+	for _, dsn := range []string{o.dsn, o.dsnB} {
+		if dsn == "" {
+			continue
+		}
+		if _, err := statements.Take(ctx, dsn, false); err != nil {
+			return countError(err)
+		}
+	}
+	return nil
+}
+
+func countError(err error) error {
+	if errors.Is(err, statements.ErrMissing) {
+		return hinted{err, "CREATE EXTENSION pg_stat_statements, or leave out --database-url"}
+	}
+	return hinted{err, "check --database-url, or leave it out"}
 }
 
 const changesTold = 20 // statements
@@ -260,34 +315,4 @@ func (o *replayOptions) pace() string {
 		return o.mode
 	}
 	return fmt.Sprintf("%s, %g times the speed", o.mode, o.speed)
-}
-
-// tell writes what came of a replay to wherever it was asked for.
-func (o *replayOptions) tell(t terminal, done *report.Report) error {
-	for file, write := range map[string]func(io.Writer) error{
-		o.jsonFile: func(w io.Writer) error { return report.JSON(w, done) },
-		o.htmlFile: func(w io.Writer) error { return report.HTML(w, done, report.HTMLConfig{}) },
-	} {
-		if file != "" {
-			if err := writeReplay(file, t, write); err != nil {
-				return err
-			}
-		}
-	}
-	if o.jsonFile == "-" || o.htmlFile == "-" {
-		return nil
-	}
-	return report.Text(t.out, done, report.TextConfig{Color: hasColor(t.out)})
-}
-
-func writeReplay(file string, t terminal, write func(io.Writer) error) error {
-	out, err := openOutput(file, t)
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-	if err := write(out); err != nil {
-		return err
-	}
-	return out.commit()
 }

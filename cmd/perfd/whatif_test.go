@@ -64,11 +64,26 @@ func TestWhatIfAndExport(t *testing.T) {
 		t.Errorf("export --k6: %d %.200s", code, out)
 	}
 	for _, wrong := range [][]string{
-		{"whatif"}, {"whatif", file, "--workers", "0"}, {"whatif", file, "--ttl", "-1s"}, {"export", file}, {"export", file, "--k6", "a", "--har", "b"}, {"export"},
+		{"whatif"}, {"whatif", file, "--workers", "0"}, {"whatif", file, "--ttl", "-1s"}, {"export", file}, {"export", file, "--k6", "a", "--har", "a"}, {"export", file, "--k6", file}, {"export", file, "--har", "-", "--target", "x"}, {"export", file, "--k6", "-", "--max-calls", "-1"}, {"export"},
 	} {
 		if _, errOut, code := commandLine(t, wrong...); code != exitUsage {
 			t.Errorf("%v: %d %s", wrong, code, errOut)
 		}
+	}
+	script := filepath.Join(dir, "odoo.js")
+	if _, errOut, code := commandLine(t, "export", file, "--k6", script, "--har", har); code != exitOK || strings.Count(errOut, " exported to ") != 2 {
+		t.Errorf("both at once: %d %s", code, errOut)
+	}
+	bare := filepath.Join(dir, "bare.load")
+	if _, errOut, code := commandLine(t, "record", bare, "--from", fixtures.Path(t, "odoo18-a")); code != exitOK {
+		t.Fatal(errOut)
+	}
+	none := filepath.Join(dir, "none.js")
+	if _, errOut, code := commandLine(t, "export", bare, "--k6", none); code != exitFailure || !strings.Contains(errOut, "no call of it can be exported") || !strings.Contains(errOut, "--keep-args") {
+		t.Errorf("an export of nothing: %d %s", code, errOut)
+	}
+	if _, err := os.Stat(none); err == nil {
+		t.Error("an export of nothing makes a file")
 	}
 	for _, command := range []string{"whatif", "export", "trend"} {
 		out, _, code := commandLine(t, command, "--help")

@@ -136,7 +136,7 @@ func (w *Writer) line(r record) error {
 }
 
 // flushBytes is after how much a block ends, so that a file that is cut off can be read up to there.
-const flushBytes = 256 << 10
+const flushBytes = 32 << 10
 
 var errLong = errors.New("a line is too long")
 

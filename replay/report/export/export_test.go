@@ -30,6 +30,12 @@ type memory struct {
 func (m *memory) Header() load.Header { return m.header }
 
 func (m *memory) Session(id string) (load.Session, bool) {
+	switch id {
+	case "visitor":
+		return load.Session{ID: id, Transport: "http", Anonymous: true}, true
+	case "rpc":
+		return load.Session{ID: id, Login: id, Transport: "jsonrpc", Anonymous: true}, true
+	}
 	return load.Session{ID: id, Login: "login of " + id, Transport: "jsonrpc"}, true
 }
 
@@ -89,7 +95,7 @@ func calls() *memory {
 	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile, form)
 }
 
-var wantLeft = map[string]int64{leftWrite: 2, leftDangerous: 1, leftArguments: 1, leftPath: 3}
+var wantLeft = map[string]int64{LeftWrite: 2, LeftDangerous: 1, LeftArguments: 1, LeftPath: 3}
 
 func TestHAR(t *testing.T) {
 	var out bytes.Buffer
@@ -157,7 +163,7 @@ func TestK6(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if done.Calls != 5 || done.Sessions != 3 || done.Left[leftWrite] != 0 || done.Left[leftForm] != 1 || done.Left[leftDangerous] != 1 {
+	if done.Calls != 6 || done.Sessions != 3 || done.Left[LeftWrite] != 0 || done.Left[LeftForm] != 0 || done.Left[LeftDangerous] != 1 {
 		t.Errorf("%+v", done)
 	}
 	script := out.String()
@@ -167,7 +173,7 @@ func TestK6(t *testing.T) {
 	}
 	// Before the program there are comments, one string and the sessions, each of which is one line of one string.
 	session := regexp.MustCompile(`^  JSON\.parse\((".*")\),$`)
-	other := regexp.MustCompile(`^(// [^\x00-\x1f\x{2028}\x{2029}]*|const recordedDatabase = "[^"\x{2028}]*(\\"[^"]*)*";|const sessions = \[|\];)$`)
+	other := regexp.MustCompile(`^(// [^\x00-\x1f\x{2028}\x{2029}]*|const recorded = \{ database: "[^"\x{2028}]*(\\"[^"]*)*", calls: \d+, sessions: \d+, lasts: \d+ \};|const data = \(\) => \[|\];)$`)
 	var sessions []k6Session
 	for _, line := range strings.Split(strings.TrimSpace(before), "\n") {
 		m := session.FindStringSubmatch(line)
@@ -187,7 +193,7 @@ func TestK6(t *testing.T) {
 		}
 		sessions = append(sessions, s)
 	}
-	if len(sessions) != 3 || len(sessions[0].Calls) != 3 || sessions[0].Login != "login of s1" || sessions[1].Calls[0].At != 4000 || sessions[1].Calls[0].Kind != "keyed" {
+	if len(sessions) != 3 || len(sessions[0].Calls) != 4 || sessions[0].Login != "login of s1" || sessions[1].Calls[0].At != 4000 || sessions[1].Calls[0].Kind != "keyed" {
 		t.Errorf("%+v", sessions)
 	}
 	for _, harm := range []string{"</script>", "\u2028", "alert(`"} {
@@ -213,14 +219,14 @@ func TestForms(t *testing.T) {
 		call("xmlrpc", "object", "read", "execute_kw", `[[1],["a<b"]]`, `{"limit":5}`), call("xmlrpc", "object", "read", "execute", `[[1],["name"]]`, ""), call("xmlrpc", "object", "read", "", `[[1]]`, ""),
 		call("xmlrpc", "common", "version", "", ``, ""), call("xmlrpc", "object", "read", "", `["\u0001"]`, ""), call("xmlrpc", "report", "read", "", `[]`, ""),
 		call("jsonrpc", "object", "read", "execute", `[[1], ["name"]]`, ""), call("jsonrpc", "object", "read", "execute", `[]`, ""), call("jsonrpc", "common", "version", "", `[]`, ""),
-		{Transport: "http", Verb: "GET", Path: "/web/image", Query: json.RawMessage(`[["model","res.partner"],["data",{"a":"b & c"}],["db","prod"],["session_id","x"]]`)},
+		{Transport: "http", Verb: "GET", Path: "/web/image", Query: json.RawMessage(`[["model","res.partner"],["data",{"a":"b & c"}],["db","prod"]]`)},
 		{Transport: "http", Verb: "GET", Path: "/web/image", Query: json.RawMessage(`[["access_token","(secret)"]]`)},
 		{Transport: "http", Verb: "GET", Path: "/web/image", Lacks: "query"},
 	}
 	list[3].Path, list[0].Path, list[1].Path = "/xmlrpc/2/common", "/xmlrpc/2/object", "/xmlrpc/object"
 	var out bytes.Buffer
 	done, err := HAR(&out, odoo(list...), "http://server", Config{})
-	if err != nil || done.Calls != 8 || done.Left[leftForm] != 1 || done.Left[leftExcluded] != 1 || done.Left[leftArguments] != 2 {
+	if err != nil || done.Calls != 8 || done.Left[LeftForm] != 1 || done.Left[LeftExcluded] != 1 || done.Left[LeftArguments] != 2 {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	var har struct {
@@ -275,13 +281,140 @@ func TestForms(t *testing.T) {
 	if err := errors.Join(json.Unmarshal([]byte(text), &text), json.Unmarshal([]byte(text), &k6)); err != nil || len(k6.Calls) != 8 {
 		t.Fatalf("%v, %d calls", err, len(k6.Calls))
 	}
-	var body string
-	if err := json.Unmarshal(k6.Calls[1].Body, &body); err != nil || k6.Calls[1].Kind != "xml" || k6.Calls[4].Form != "execute" || k6.Calls[3].Kind != "version" ||
+	body := k6.Calls[1].Body
+	if k6.Calls[1].Kind != "xml" || k6.Calls[4].Form != "execute" || k6.Calls[3].Kind != "version" ||
 		k6.Calls[7].Query != "model=res.partner&data=%7B%22a%22%3A%22b+%26+c%22%7D" {
-		t.Errorf("%v, %+v", err, k6.Calls)
+		t.Errorf("%+v", k6.Calls)
 	}
 	if method, params, err := xmlrpc.Call([]byte(body)); err != nil || fmt.Sprint(method, params) != "execute[res.partner read [1] [name]]" {
 		t.Errorf("%s %v, %v", method, params, err)
+	}
+}
+
+// TestPlainRoutes: forms and JSON bodies of plain routes are exported with places for what is the session's own; what had a
+// secret in it, or reaches into another session, is not.
+func TestPlainRoutes(t *testing.T) {
+	plain := func(verb, path, form, fields string) load.Call {
+		return load.Call{Transport: "http", Verb: verb, Path: path, Form: form, Fields: json.RawMessage(fields)}
+	}
+	hook := plain("POST", "/shop/webhook", "", "")
+	hook.Fields, hook.Params, hook.Query = nil, json.RawMessage(`{"order":1.50,"name":"a</script>"}`), json.RawMessage(`[["state","done"]]`)
+	secret, climbs := hook, hook
+	secret.Params, climbs.Path = json.RawMessage(`{"api_key":"(secret)"}`), "/shop/%2e%2e/web/session/logout"
+	file := plain("GET", "/web/content/12/Invoice%20A.pdf", "", "")
+	file.Fields = nil
+	list := []load.Call{
+		plain("POST", "/my/account", load.FormURLEncoded, `[["name","Bob & Co"],["db","prod"],["csrf_token","(secret)"]]`),
+		plain("POST", "/web/export/csv", load.FormMultipart, `[["data",{"ids":[1]}],["token","(secret)"],["ufile","",{"filename":"a b.png","type":"image/png","size":7}]]`),
+		hook, file,
+		plain("POST", "/my/account", load.FormURLEncoded, `[["new_password","(secret)"]]`), plain("POST", "/my/account", load.FormURLEncoded, `[["session_id","x"]]`), secret, climbs,
+	}
+	var out bytes.Buffer
+	done, err := HAR(&out, odoo(list...), "http://server", Config{Writes: true})
+	if err != nil || done.Calls != 4 || done.Left[LeftArguments] != 3 || done.Left[LeftExcluded] != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	for _, want := range []string{
+		`"postData":{"mimeType":"application/x-www-form-urlencoded","params":[{"name":"name","value":"Bob \u0026 Co"},{"name":"db","value":"DATABASE"},{"name":"csrf_token","value":"CSRF_TOKEN"}]}`,
+		`"postData":{"mimeType":"multipart/form-data","params":[{"name":"data","value":"{\"ids\":[1]}"},{"name":"token","value":"perfd-replay"},{"name":"ufile","value":"","fileName":"a b.png","contentType":"image/png"}]}`,
+		`"postData":{"mimeType":"application/json","text":"{\"order\":1.50,\"name\":\"a\u003c/script\u003e\"}"}`, `"url":"http://server/shop/webhook?state=done"`,
+		`"url":"http://server/web/content/12/Invoice%20A.pdf"`,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in %s", want, out.String())
+		}
+	}
+	out.Reset()
+	if done, err := HAR(&out, odoo(list...), "http://server", Config{}); err != nil || done.Calls != 1 || done.Left[LeftWrite] != 6 {
+		t.Errorf("without writes %+v, %v", done, err)
+	}
+	out.Reset()
+	if _, err := K6(&out, odoo(list...), Config{Writes: true}); err != nil {
+		t.Fatal(err)
+	}
+	got := sessionsOf(t, out.String())[0].Calls
+	if len(got) != 4 || got[0].Kind != ofForm || fmt.Sprint(got[0].Fields) != "[[name Bob & Co] [db ] [csrf_token ]]" || !got[1].Multipart || fmt.Sprint(got[1].Fields) != `[[data {"ids":[1]}] [token perfd-replay] [ufile  map[name:a b.png size:7 type:image/png]]]` ||
+		got[2].Kind != ofJSON || got[2].Body != string(hook.Params) || got[2].Query != "state=done" || got[3].Path != file.Path {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestMadeRecords: what is done to a record that the load makes is left out, since nothing tells its id at the target.
+func TestMadeRecords(t *testing.T) {
+	create := read(`[{"name":"x"}]`)
+	create.Method, create.Minted = "create", []load.Minted{{Model: "res.partner", IDs: []int64{77}}}
+	opened := read(`[[5]]`)
+	opened.Method, opened.Minted = "get_formview_action", []load.Minted{{Model: "res.partner", IDs: []int64{8}}}
+	other := read(`[[77]]`)
+	other.Model = "res.users"
+	key := load.Call{Verb: "POST", Transport: "json2", Path: "/json/2/res.partner/read", Model: "res.partner", Method: "read", Kwargs: json.RawMessage(`{"ids":[77]}`)}
+	tryton := load.Call{Transport: "tryton", Verb: "POST", Service: "model", Model: "party.party", Method: "create", Args: json.RawMessage(`[[{}],{}]`), Minted: []load.Minted{{Model: "party.party", IDs: []int64{3}}}}
+	after := tryton
+	after.Method, after.Args, after.Minted = "read", json.RawMessage(`[[3],["name"],{}]`), nil
+	for _, tt := range []struct {
+		m          *memory
+		sent, left int
+	}{
+		{odoo(read(`[[77]]`), create, read(`[[1]]`), read(`[[1,77]]`), read(`[77]`), other, opened, read(`[[8]]`), key), 6, 3},
+		{&memory{header: load.Header{Product: "tryton", Database: "prod"}, calls: []load.Call{tryton, after}}, 1, 1},
+	} {
+		if done, err := K6(io.Discard, tt.m, Config{Writes: true}); err != nil || done.Calls != tt.sent || done.Left[LeftMade] != int64(tt.left) {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+}
+
+// sessionsOf are those of a script.
+func sessionsOf(t *testing.T, script string) (list []k6Session) {
+	t.Helper()
+	for _, line := range strings.Split(script, "\n") {
+		text, ok := strings.CutPrefix(line, "  JSON.parse(")
+		if !ok {
+			continue
+		}
+		var inner string
+		var s k6Session
+		if err := json.Unmarshal([]byte(strings.TrimSuffix(text, "),")), &inner); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if err := json.Unmarshal([]byte(inner), &s); err != nil {
+			t.Fatalf("%v in %s", err, inner)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// TestSessionsLogIn: each session of a script logs in as its calls have it, visitors do not, and what was refused when it was
+// recorded may be again.
+func TestSessionsLogIn(t *testing.T) {
+	of := func(session, transport, path, service string) load.Call {
+		c := read(`[[1]]`)
+		c.Session, c.Transport, c.Path, c.Service = session, transport, path, service
+		return c
+	}
+	web := of("web", "jsonrpc", "/web/dataset/call_kw/res.partner/read", "")
+	web.Error = "odoo.exceptions.AccessError"
+	page := load.Call{Session: "visitor", Transport: "http", Verb: "GET", Path: "/web/image", Status: 303}
+	version := load.Call{Session: "version", Transport: "xmlrpc", Path: "/xmlrpc/2/common", Service: "common", Method: "version", Verb: "POST"}
+	about := of("about", "jsonrpc", "/jsonrpc", "common")
+	about.Model, about.Method = "", "version"
+	var out bytes.Buffer
+	m := odoo(web, page, of("rpc", "jsonrpc", "/jsonrpc", "object"), of("xml", "xmlrpc", "/xmlrpc/2/object", "object"), of("key", "json2", "/json/2/res.partner/read", ""),
+		of("both", "jsonrpc", "/jsonrpc", "object"), of("both", "jsonrpc", "/web/dataset/call_kw/res.partner/read", ""), version, about)
+	m.calls[6].Kwargs, m.calls[4].Kwargs = json.RawMessage(`{}`), json.RawMessage(`{}`)
+	if _, err := K6(&out, m, Config{}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sessionsOf(t, out.String()) {
+		got = append(got, s.ID+"="+s.Sign)
+		if c := s.Calls[0]; c.Refused != (s.ID == "web") || (c.Status == 303) != (s.ID == "visitor") {
+			t.Errorf("%+v", c)
+		}
+	}
+	if want := []string{"web=web", "visitor=", "rpc=jsonrpc", "xml=xmlrpc", "key=json2", "both=web", "version=", "about="}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -304,17 +437,11 @@ func TestBounds(t *testing.T) {
 	for _, c := range []Config{{MaxCalls: 2}, {MaxBytes: 250}} {
 		var out bytes.Buffer
 		done, err := HAR(&out, odoo(read(`[[1]]`), read(`[[2]]`), read(`[[3]]`)), "", c)
-		if err != nil || done.Calls != 2 || done.Left[leftBound] != 1 || !json.Valid(out.Bytes()) {
+		if err != nil || done.Calls != 2 || done.Left[LeftBound] != 1 || !json.Valid(out.Bytes()) {
 			t.Errorf("%+v: %+v, %v", c, done, err)
 		}
 	}
-	var many []load.Call
-	for i := range 3 * maxSessions {
-		c := read(`[[1]]`)
-		c.Session = fmt.Sprint(i)
-		many = append(many, c)
-	}
-	if done, err := K6(io.Discard, odoo(many...), Config{}); err != nil || done.Sessions != maxSessions || done.Calls != 3*maxSessions {
+	if done, err := K6(io.Discard, odoo(read(`[[1]]`), calls().calls[4], read(`[[1]]`)), Config{maxSessions: 1}); err != nil || done.Sessions != 1 || done.Calls != 2 || done.Left[LeftBound] != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
 }

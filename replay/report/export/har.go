@@ -21,16 +21,21 @@ import (
 func HAR(w io.Writer, from Source, base string, c Config) (Done, error) {
 	c.MaxCalls, c.MaxBytes = cmp.Or(c.MaxCalls, 1_000_000), cmp.Or(c.MaxBytes, 1<<30)
 	var done Done
-	u, err := url.Parse(cmp.Or(base, "http://localhost:8069"))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+	base = cmp.Or(base, "http://localhost:8069")
+	if !IsServer(base) {
 		return done, fmt.Errorf("write HAR: %q is no address of a server", base)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return done, fmt.Errorf("write HAR: %w", err)
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	h := from.Header()
 	comment := "Values stand as they were recorded."
 	if h.Redacted {
-		comment = "Values stand as aliases."
+		comment = "Values stand as they were recorded, or as aliases."
 	}
+	comment += " Log-ins are not in it: give requests the cookie or the Authorization of a session of your own. DATABASE, 0 and PASSWORD in bodies are the database, the user's id and the password; CSRF_TOKEN is what the session's pages have."
 	fmt.Fprintf(b, `{"log":{"version":"1.2","creator":{"name":"perfd","version":%s},"comment":%s,"entries":[`, quoted(cmp.Or(c.Version, "0")), quoted(comment))
 	sessions := map[string]bool{}
 	err = each(from, c, &done, func(call *load.Call, r *request) error {
@@ -56,6 +61,12 @@ func HAR(w io.Writer, from Source, base string, c Config) (Done, error) {
 		return done, fmt.Errorf("write HAR: %w", err)
 	}
 	return done, nil
+}
+
+// IsServer tells whether a text is the address of a server, without anybody's password.
+func IsServer(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 // The form of an entry; http://www.softwareishard.com/blog/har-12-spec.
@@ -90,9 +101,18 @@ type header struct {
 	Value string `json:"value"`
 }
 
+// postData is a body: a text, or the fields of a form.
 type postData struct {
-	MimeType string `json:"mimeType"`
-	Text     string `json:"text"`
+	MimeType string  `json:"mimeType"`
+	Params   []param `json:"params,omitempty"`
+	Text     string  `json:"text,omitempty"`
+}
+
+type param struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	File  string `json:"fileName,omitempty"`
+	Type  string `json:"contentType,omitempty"`
 }
 
 type harResponse struct {
@@ -119,7 +139,8 @@ type timings struct {
 }
 
 func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
-	base.Path, base.RawPath, base.RawQuery, base.Fragment = r.Path, "", r.Query, ""
+	base.Path, _ = url.PathUnescape(r.Path) // which was looked at before
+	base.RawPath, base.RawQuery, base.Fragment = r.Path, r.Query, ""
 	first := min(max(c.First, 0), c.Duration)
 	if first == 0 {
 		first = c.Duration
@@ -137,26 +158,59 @@ func entryOf(start time.Time, base url.URL, c *load.Call, r *request) entry {
 			Content: content{Size: max(c.ResponseBytes, 0), MimeType: "application/json"}, HeadersSize: -1, BodySize: c.ResponseBytes,
 		},
 	}
-	if r.Verb == http.MethodGet {
+	if r.Kind == ofPage {
 		e.Response.Content.MimeType = "text/html"
 		return e
 	}
-	body, kind := r.Body, "application/json"
-	switch r.Kind {
-	case "keyed":
+	kind, body := jsonKind, r.Body
+	switch r.Kind { //nolint:exhaustive // all others are JSON as it stands
+	case ofKeyed:
 		body = keyed(c, r)
-	case "xml":
+	case ofXML:
 		body, kind = keyedXML(body), xmlKind
-	case "version":
+	case ofVersion:
 		kind = xmlKind
+	case ofForm:
+		kind, e.Response.Content.MimeType = formKind, "text/html"
+		if r.Multipart {
+			kind = multipartKind
+		}
 	}
 	e.Request.Headers = append(e.Request.Headers, header{"Content-Type", kind})
-	e.Request.Body = &postData{MimeType: kind, Text: string(body)}
-	e.Request.BodySize, e.Response.Content.MimeType = len(body), kind
+	e.Request.Body = &postData{MimeType: kind, Text: string(body), Params: paramsOf(r)}
+	if e.Request.BodySize = len(body); r.Kind == ofForm {
+		e.Request.BodySize = -1
+	} else {
+		e.Response.Content.MimeType = kind
+	}
 	return e
 }
 
-const xmlKind = "text/xml"
+// paramsOf are the fields of a form. Of a file the name and the type are told.
+func paramsOf(r *request) []param {
+	var all []param
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		p := param{Name: f.Name, Value: f.Text()}
+		switch {
+		case f.File != nil:
+			p.Value, p.File, p.Type = "", f.File.Name, f.File.Type
+		case f.Name == load.CSRFField:
+			p.Value = "CSRF_TOKEN"
+		case f.Name == load.DatabaseField:
+			p.Value = "DATABASE"
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+const (
+	jsonKind      = "application/json"
+	xmlKind       = "text/xml"
+	formKind      = "application/x-www-form-urlencoded"
+	multipartKind = "multipart/form-data"
+)
 
 // queryOf is a page's query by its names.
 func queryOf(r *request) []header {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/perfd/perfd/replay/load"
@@ -15,58 +16,60 @@ import (
 //go:embed k6.js.tmpl
 var k6Program string
 
-// maxSessions of a script: k6 has a scenario for each. Calls of further sessions are done by the last one.
-const maxSessions = 500
+// maxSessions of a script: k6 does each in an iteration of its own.
+const maxSessions = 50_000
 
+// k6Session is a session as the script reads it.
 type k6Session struct {
-	Login string   `json:"login"`
+	ID    string `json:"id"`
+	Login string `json:"login,omitempty"`
+	UID   int64  `json:"uid,omitempty"`
+	// Sign is the way in which it logs in: web, jsonrpc, xmlrpc, json2 or tryton; empty for visitors.
+	Sign  string   `json:"sign,omitempty"`
 	Calls []k6Call `json:"calls"`
+
+	end time.Duration // of the calls so far
 }
 
 type k6Call struct {
-	At    float64         `json:"at"` // milliseconds
-	Name  string          `json:"name"`
-	Verb  string          `json:"verb"`
-	Path  string          `json:"path"`
-	Query string          `json:"query,omitempty"` // encoded
-	Kind  string          `json:"kind"`
-	Form  string          `json:"form,omitempty"`
-	Body  json.RawMessage `json:"body,omitempty"`
+	At     float64 `json:"at"`              // milliseconds since the first call of all
+	Pause  float64 `json:"pause,omitempty"` // milliseconds since the answers before it in its session
+	Name   string  `json:"name"`
+	Verb   string  `json:"verb"`
+	Path   string  `json:"path"`            // encoded
+	Query  string  `json:"query,omitempty"` // encoded
+	Kind   kind    `json:"kind"`
+	Form   string  `json:"form,omitempty"`
+	Status int     `json:"status,omitempty"` // that was recorded, if it was not 200
+	// Refused says that the recorded answer was an error.
+	Refused bool `json:"refused,omitempty"`
+	// Body is sent as it stands, but for the user's id and the like in it.
+	Body      string  `json:"body,omitempty"`
+	Fields    [][]any `json:"fields,omitempty"`
+	Multipart bool    `json:"multipart,omitempty"`
 }
 
-// K6 writes a load as a script for k6: a scenario for each session, which signs in and makes its calls when they are due. All
-// that comes from the load stands in strings that the script parses as JSON.
+// K6 writes a load as a script for k6: an iteration for each session, which signs in and makes its calls when they are due.
+// All that comes from the load stands in strings that the script parses as JSON.
 func K6(w io.Writer, from Source, c Config) (Done, error) {
 	c.MaxCalls, c.MaxBytes = cmp.Or(c.MaxCalls, 20_000), cmp.Or(c.MaxBytes, 64<<20)
+	c.maxSessions = cmp.Or(c.maxSessions, maxSessions)
 	var done Done
 	var sessions []*k6Session
-	index := map[string]int{}
-	var begin time.Duration
+	index := map[string]*k6Session{}
+	var begin, end time.Duration
 	err := each(from, c, &done, func(call *load.Call, r *request) error {
-		i, known := index[call.Session]
-		if !known {
-			if len(sessions) < maxSessions {
-				s := &k6Session{}
-				if of, ok := from.Session(call.Session); ok {
-					s.Login = of.Login
-				}
-				sessions = append(sessions, s)
-			}
-			i = len(sessions) - 1
-			if len(index) < 100*maxSessions {
-				index[call.Session] = i
-			}
+		s := index[call.Session]
+		if s == nil {
+			s = &k6Session{ID: call.Session, end: call.At}
+			index[call.Session] = s
+			sessions = append(sessions, s)
 		}
 		if done.Calls == 1 {
 			begin = call.At
 		}
-		body := r.Body
-		if r.Kind == "xml" || r.Kind == "version" {
-			body = quoted(string(body))
-		}
-		sessions[i].Calls = append(sessions[i].Calls, k6Call{
-			At: milliseconds(call.At - begin), Name: name(call), Verb: r.Verb, Path: r.Path, Query: r.Query, Kind: r.Kind, Form: r.Form, Body: body,
-		})
+		s.add(call, r, begin)
+		end = max(end, call.At+call.Duration)
 		return nil
 	})
 	done.Sessions = len(sessions)
@@ -75,13 +78,16 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 	}
 	var out bytes.Buffer
 	h := from.Header()
-	fmt.Fprintf(&out, "// Made by perfd %s of %s: %d calls of %d sessions. Run it with k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT.\n",
+	fmt.Fprintf(&out, "// Made by perfd %s of %s: %d calls of %d sessions. Run it with\n//   k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT\n",
 		quoted(c.Version), quoted(c.Name), done.Calls, done.Sessions)
 	if h.Redacted {
-		out.WriteString("// Values of the recording stand as aliases.\n")
+		out.WriteString("// Values stand as they were recorded, or as aliases.\n")
 	}
-	fmt.Fprintf(&out, "const recordedDatabase = %s;\nconst sessions = [\n", quoted(cmp.Or(c.Database, h.Database)))
+	fmt.Fprintf(&out, "const recorded = { database: %s, calls: %d, sessions: %d, lasts: %.0f };\nconst data = () => [\n",
+		quoted(cmp.Or(c.Database, h.Database)), done.Calls, done.Sessions, milliseconds(max(0, end-begin)))
 	for _, s := range sessions {
+		of, _ := from.Session(s.ID)
+		s.sign(of)
 		text, err := json.Marshal(s)
 		if err != nil {
 			return done, fmt.Errorf("write k6 script: %w", err)
@@ -95,4 +101,48 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 		return done, fmt.Errorf("write k6 script: %w", err)
 	}
 	return done, nil
+}
+
+// add adds a call to its session.
+func (s *k6Session) add(call *load.Call, r *request, begin time.Duration) {
+	c := k6Call{
+		At: milliseconds(call.At - begin), Pause: milliseconds(max(0, call.At-s.end)), Name: name(call), Verb: r.Verb, Path: r.Path, Query: r.Query,
+		Kind: r.Kind, Form: r.Form, Refused: call.Error != "" || call.Status >= http.StatusBadRequest, Body: string(r.Body), Multipart: r.Multipart,
+	}
+	if call.Status != http.StatusOK {
+		c.Status = call.Status
+	}
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		field := []any{f.Name, f.Text()}
+		if f.File != nil {
+			field = append(field, map[string]any{"name": f.File.Name, "type": f.File.Type, "size": f.File.Size})
+		}
+		c.Fields = append(c.Fields, field)
+	}
+	s.end = max(s.end, call.At+call.Duration)
+	s.Calls = append(s.Calls, c)
+}
+
+// sign says how the session logs in.
+func (s *k6Session) sign(of load.Session) {
+	kinds := map[kind]bool{}
+	for i := range s.Calls {
+		kinds[s.Calls[i].Kind] = true
+	}
+	s.Login, s.UID = of.Login, of.UID
+	cookie := kinds[ofWeb] || kinds[ofPage] || kinds[ofForm] || kinds[ofJSON]
+	switch {
+	case kinds[ofTryton]:
+		s.Sign = "tryton"
+	case cookie && of.Anonymous && of.Login == "" && of.UID == 0: // a visitor
+	case cookie, kinds[ofKeyed] && !of.Anonymous:
+		s.Sign = "web"
+	case kinds[ofXML] && of.Transport == "xmlrpc", kinds[ofXML] && !kinds[ofKeyed]:
+		s.Sign = "xmlrpc"
+	case kinds[ofKeyed]:
+		s.Sign = "jsonrpc"
+	case kinds[ofJSON2]:
+		s.Sign = "json2"
+	}
 }

@@ -4,18 +4,19 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/perfd/perfd/client/xmlrpc"
+	"github.com/perfd/perfd/jsontree"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/safety"
 )
@@ -39,11 +40,12 @@ type Config struct {
 	Name string
 	// Version of perfd, for a comment. Defaults to none.
 	Version string
-	// MaxCalls that are exported. Defaults to 20,000 for k6, which holds all of a script in memory for each session, and
-	// 1,000,000 for HAR.
+	// MaxCalls that are exported. Defaults to 20,000 for k6, which holds all of a script in memory, and 1,000,000 for HAR.
 	MaxCalls int
 	// MaxBytes of bodies that are exported. Defaults to 64 MiB for k6 and 1 GiB for HAR.
 	MaxBytes int64
+
+	maxSessions int // 0 for no bound
 }
 
 // Done says what was exported.
@@ -56,15 +58,16 @@ type Done struct {
 	CutOff error
 }
 
-// Why calls are left out.
+// Why calls are left out, as Done.Left has it.
 const (
-	leftWrite     = "writes"
-	leftDangerous = "reaches beyond the database"
-	leftExcluded  = "bus, sessions and files"
-	leftArguments = "arguments not kept"
-	leftForm      = "forms, and others that cannot be exported"
-	leftPath      = "a path that is none"
-	leftBound     = "beyond the bounds of the export"
+	LeftWrite     = "writes"
+	LeftDangerous = "reaches beyond the database"
+	LeftExcluded  = "bus, sessions and files"
+	LeftArguments = "arguments not kept, or secrets taken out of them"
+	LeftForm      = "of a form that cannot be exported"
+	LeftPath      = "a path that is none"
+	LeftMade      = "of records that the load makes, whose ids at the target perfd replay alone knows"
+	LeftBound     = "beyond the bounds of the export"
 )
 
 // request is a call as it goes over the wire, but for who the user is.
@@ -74,23 +77,47 @@ type request struct {
 	// Query is that of a page, encoded; empty if there is none.
 	Query string
 	Body  []byte
-	// Kind is "web" (a session's cookie), "json2" (a key), "tryton" (a session's token), "keyed" or "xml" (the user's id and
-	// password stand in the body: Body is what follows them, in a list or as a call without them) or "version" (a call of
-	// XML-RPC for which nobody logs in).
-	Kind string
+	// Kind says how it travels.
+	Kind kind
 	// Form is the method of Odoo's object service by which the arguments travel.
 	Form string
+	// Fields are those of a form, which is of parts if Multipart says so.
+	Fields    []load.Field
+	Multipart bool
+}
+
+// kind is how a request travels, and by what its user is known.
+type kind string
+
+const (
+	ofWeb     kind = "web"     // JSON-RPC with a session's cookie
+	ofPage    kind = "page"    // a page or a file, likewise
+	ofForm    kind = "form"    // a form, likewise, with a token of the session
+	ofJSON    kind = "json"    // a JSON body to a plain route, likewise
+	ofJSON2   kind = "json2"   // /json/2, with a key
+	ofTryton  kind = "tryton"  // with a session's token
+	ofKeyed   kind = "keyed"   // /jsonrpc: user's id and password stand in the body, which is what follows them, in a list
+	ofXML     kind = "xml"     // XML-RPC, likewise; the body is the call without them
+	ofOpen    kind = "open"    // /jsonrpc, for which nobody logs in
+	ofVersion kind = "version" // XML-RPC, for which nobody logs in
+)
+
+// size is what a request counts against Config.MaxBytes.
+func (r *request) size() int64 {
+	n := int64(len(r.Body) + len(r.Query))
+	for i := range r.Fields {
+		n += int64(len(r.Fields[i].Name) + len(r.Fields[i].Text()))
+	}
+	return n
 }
 
 // each calls f for the calls that may be exported.
 func each(from Source, c Config, done *Done, f func(*load.Call, *request) error) error {
 	done.Left = map[string]int64{}
 	h := from.Header()
-	database := c.Database
-	if database == "" {
-		database = h.Database
-	}
+	database := cmp.Or(c.Database, h.Database)
 	var size int64
+	sessions, made := map[string]bool{}, made{}
 	for {
 		call, err := from.Next()
 		if errors.Is(err, io.EOF) {
@@ -104,14 +131,21 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 			return fmt.Errorf("read load: %w", err)
 		}
 		r, why := c.request(h.Product, database, &call)
-		if why == "" && (done.Calls >= c.MaxCalls || size+int64(len(r.Body)+len(r.Query)) > c.MaxBytes) {
-			why = leftBound
+		if why == "" && made.names(&call) {
+			why = LeftMade
+		}
+		made.note(&call)
+		if why == "" && (done.Calls >= c.MaxCalls || size+r.size() > c.MaxBytes || c.maxSessions > 0 && len(sessions) >= c.maxSessions && !sessions[call.Session]) {
+			why = LeftBound
 		}
 		if why != "" {
 			done.Left[why]++
 			continue
 		}
-		size += int64(len(r.Body) + len(r.Query))
+		size += r.size()
+		if c.maxSessions > 0 {
+			sessions[call.Session] = true
+		}
 		done.Calls++
 		if err := f(&call, r); err != nil {
 			return err
@@ -125,32 +159,37 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 	case safety.Read, safety.Effective:
 	case safety.Write:
 		if !c.Writes {
-			return nil, leftWrite
+			return nil, LeftWrite
 		}
 	case safety.Dangerous:
-		return nil, leftDangerous
+		return nil, LeftDangerous
 	default:
-		return nil, leftExcluded
+		return nil, LeftExcluded
 	}
 	if strings.Contains(call.Lacks, "arguments") || strings.Contains(call.Lacks, "request") {
-		return nil, leftArguments
+		return nil, LeftArguments
 	}
-	r := &request{Verb: http.MethodPost, Path: call.Path, Kind: "web"}
+	for _, raw := range [][]byte{call.Args, call.Kwargs, call.Params} {
+		if bytes.Contains(raw, quoted(load.Hidden)) {
+			return nil, LeftArguments
+		}
+	}
+	r := &request{Verb: http.MethodPost, Path: call.Path, Kind: ofWeb}
 	switch call.Transport {
 	case "tryton":
 		if call.Args == nil {
-			return nil, leftArguments
+			return nil, LeftArguments
 		}
 		name := call.Service + "." + call.Model + "." + call.Method
 		if call.Model == "" {
 			name = call.Service + "." + call.Method
 		}
-		r.Kind, r.Path = "tryton", "/"+database+"/"
+		r.Kind, r.Path = ofTryton, "/"+url.PathEscape(database)+"/"
 		r.Body = message(member{"id", number(call.Seq)}, member{"method", quoted(name)}, member{"params", call.Args})
 	case "json2":
-		r.Kind = "json2"
+		r.Kind = ofJSON2
 		if r.Body = first(call.Params, call.Kwargs); r.Body == nil {
-			return nil, leftArguments
+			return nil, LeftArguments
 		}
 	case "jsonrpc":
 		if why := r.jsonRPC(call); why != "" {
@@ -161,14 +200,15 @@ func (c Config) request(product, database string, call *load.Call) (*request, st
 			return nil, why
 		}
 	case "http":
-		if why := r.page(call); why != "" {
+		if why := r.plain(call); why != "" {
 			return nil, why
 		}
 	default:
-		return nil, leftForm
+		return nil, LeftForm
 	}
-	if !isPath(r.Path) {
-		return nil, leftPath
+	var ok bool
+	if r.Path, ok = escaped(r.Path); !ok {
+		return nil, LeftPath
 	}
 	return r, ""
 }
@@ -177,12 +217,13 @@ func (r *request) jsonRPC(call *load.Call) string {
 	params := call.Params
 	switch {
 	case call.Path == "/jsonrpc" && call.Service == "common":
+		r.Kind = ofOpen
 		params = message(member{"service", []byte(`"common"`)}, member{"method", quoted(call.Method)}, member{"args", first(call.Args, []byte("[]"))})
 	case call.Path == "/jsonrpc":
 		if call.Service != "object" || call.Args == nil {
-			return leftForm
+			return LeftForm
 		}
-		r.Kind, r.Form = "keyed", formOf(call)
+		r.Kind, r.Form = ofKeyed, formOf(call)
 		args := bytes.TrimSpace(call.Args)
 		switch inner := bytes.TrimSpace(args[1 : len(args)-1]); {
 		case r.Form != load.FormExecute:
@@ -194,7 +235,9 @@ func (r *request) jsonRPC(call *load.Call) string {
 		}
 		return ""
 	case params == nil && call.Args == nil:
-		return leftArguments
+		return LeftArguments
+	case call.Model != "" && call.Method != "" && !strings.HasPrefix(call.Path, "/web/dataset/"):
+		return LeftPath // its tier is that of the method, which another route does not run
 	case params == nil:
 		params = message(member{"model", quoted(call.Model)}, member{"method", quoted(call.Method)}, member{"args", call.Args},
 			member{"kwargs", first(call.Kwargs, []byte("{}"))})
@@ -216,18 +259,18 @@ func (r *request) xmlRPC(call *load.Call) string {
 	var args []any
 	var kwargs map[string]any
 	if err := errors.Join(decode(call.Args, &args), decode(call.Kwargs, &kwargs)); err != nil {
-		return leftForm
+		return LeftForm
 	}
 	method, params := call.Method, args
 	switch {
 	case call.Service == "common":
-		r.Kind = "version"
+		r.Kind = ofVersion
 	case call.Service != "object":
-		return leftForm
+		return LeftForm
 	case call.Args == nil:
-		return leftArguments
+		return LeftArguments
 	default:
-		r.Kind, r.Form = "xml", formOf(call)
+		r.Kind, r.Form = ofXML, formOf(call)
 		method, params = r.Form, []any{call.Model, call.Method}
 		switch {
 		case r.Form == load.FormExecute:
@@ -240,7 +283,7 @@ func (r *request) xmlRPC(call *load.Call) string {
 	}
 	body, err := xmlrpc.AppendCall(nil, method, params...)
 	if err != nil {
-		return leftForm // a text that XML cannot carry
+		return LeftForm // a text that XML cannot carry
 	}
 	if r.Body = body; !strings.HasPrefix(r.Path, "/xmlrpc/") {
 		r.Path = "/xmlrpc/2/object"
@@ -257,17 +300,34 @@ func decode(text json.RawMessage, into any) error {
 	return d.Decode(into) //nolint:wrapcheck // nobody is told
 }
 
-// page is a page or a file, with its query. The database is that of the session.
-func (r *request) page(call *load.Call) string {
-	if call.Verb != http.MethodGet {
-		return leftForm
+// plain is a page or a file, a form, or a JSON body as webhooks have it. The database is that of the session.
+func (r *request) plain(call *load.Call) string {
+	if !load.PlainSendable(call) {
+		return LeftArguments
 	}
-	fields, err := load.ParseFields(call.Query)
-	if err != nil || strings.Contains(call.Lacks, "query") || bytes.Contains(call.Query, quoted(load.Hidden)) {
-		return leftArguments
+	query, err1 := load.ParseFields(call.Query)
+	fields, err2 := load.ParseFields(call.Fields)
+	if errors.Join(err1, err2) != nil {
+		return LeftArguments
 	}
-	fields = slices.DeleteFunc(fields, func(f load.Field) bool { return f.Name == "db" || f.Name == "session_id" })
-	r.Verb, r.Query = http.MethodGet, load.EncodeFields(fields)
+	query = slices.DeleteFunc(query, func(f load.Field) bool { return f.Name == load.DatabaseField })
+	r.Verb, r.Query = call.Verb, load.EncodeFields(query)
+	switch {
+	case len(call.Params) > 0:
+		r.Kind, r.Body = ofJSON, call.Params
+	case len(fields) > 0:
+		r.Kind, r.Fields, r.Multipart = ofForm, fields, call.Form == load.FormMultipart
+		for i := range fields {
+			switch f := &fields[i]; {
+			case f.Name == load.DatabaseField || f.Name == load.CSRFField:
+				f.Value = jsontree.Of("")
+			case f.Name == load.DownloadField && f.Secret():
+				f.Value = jsontree.Of(load.DownloadToken)
+			}
+		}
+	default:
+		r.Kind = ofPage
+	}
 	return ""
 }
 
@@ -304,24 +364,6 @@ func first(a, b []byte) []byte {
 		return a
 	}
 	return b
-}
-
-// maxPath of a request, in bytes.
-const maxPath = 2000
-
-// isPath reports whether p names something on a server and nothing else: it begins with one slash, does not climb, and
-// has no query and nothing that does not print.
-func isPath(p string) bool {
-	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || len(p) > maxPath {
-		return false
-	}
-	for _, r := range p {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar || strings.ContainsRune(`\?#%`, r) {
-			return false
-		}
-	}
-	clean := path.Clean(p)
-	return clean == p || clean+"/" == p
 }
 
 // name is a call's, for tags and comments.
