@@ -16,7 +16,15 @@ func cacheable(c *load.Call) bool {
 	if c.Model == "" || c.Method == "" || len(c.Args) == 0 {
 		return false
 	}
-	return c.Transport != "tryton" || c.Service == "model"
+	switch c.Transport {
+	case "tryton":
+		return c.Service == "model"
+	case "xmlrpc":
+		return c.Service == "object"
+	case "jsonrpc":
+		return c.Path != "/jsonrpc" || c.Service == "object"
+	}
+	return c.Transport == "json2"
 }
 
 // askCache makes a call as a program would that uses the caching client.

@@ -14,6 +14,7 @@ func (r *Runner) clock(ctx context.Context, ready <-chan *item) {
 	defer timer.stop()
 	timer.until(ctx, r.begun) // closed loops begin when the clock does, too
 	for it := range ready {
+		r.take(it)
 		if n == 0 {
 			origin, last = it.call.At, it.call.At
 		}

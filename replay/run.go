@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,10 @@ type Runner struct {
 	ctx   context.Context
 	stop  context.CancelFunc // of requests under way
 
+	asked      bool          // whose database the target is, as a user; of the goroutine that feeds
+	readyBytes atomic.Int64  // of calls that are made ready and not due
+	taken      chan struct{} // told when one of these is
+
 	waiting      atomic.Int64
 	waitingBytes atomic.Int64
 	open         sync.WaitGroup // items that are not done
@@ -55,7 +60,7 @@ func New(c Config) (*Runner, error) {
 	c = c.withDefaults()
 	r := &Runner{
 		cfg: c, http: c.HTTP, ids: rewrite.NewTable(c.MaxIDs), sessions: map[string]*session{},
-		logins: make(chan struct{}, c.Logins), slots: make(chan struct{}, c.MaxInFlight), room: make(chan struct{}, 1),
+		logins: make(chan struct{}, c.Logins), slots: make(chan struct{}, c.MaxInFlight), room: make(chan struct{}, 1), taken: make(chan struct{}, 1),
 	}
 	if r.http == nil {
 		r.http = &http.Transport{
@@ -98,7 +103,7 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 	go func() {
 		defer close(ready)
 		for _, it := range first {
-			if !give(ctx, ready, it) {
+			if !r.give(ctx, ready, it) {
 				r.leave(it, LeftStopped)
 			}
 		}
@@ -111,7 +116,7 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 			case err != nil:
 				failure = err
 				return
-			case it != nil && !give(ctx, ready, it):
+			case it != nil && !r.give(ctx, ready, it):
 				r.leave(it, LeftStopped)
 			}
 		}
@@ -123,7 +128,19 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 	return rep, failure
 }
 
-func give(ctx context.Context, to chan<- *item, it *item) bool {
+// readyShare is how much of MaxQueuedBytes calls may take that are made ready.
+const readyShare = 4
+
+// give hands over a call that is ready, when there is room for it.
+func (r *Runner) give(ctx context.Context, to chan<- *item, it *item) bool {
+	for n := r.readyBytes.Load(); n > 0 && n+it.bytes > r.cfg.MaxQueuedBytes/readyShare; n = r.readyBytes.Load() {
+		select {
+		case <-r.taken:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	r.readyBytes.Add(it.bytes)
 	select {
 	case to <- it:
 		return true
@@ -132,16 +149,27 @@ func give(ctx context.Context, to chan<- *item, it *item) bool {
 	}
 }
 
+// take says that a call that was ready is due.
+func (r *Runner) take(it *item) {
+	r.readyBytes.Add(-it.bytes)
+	select {
+	case r.taken <- struct{}{}:
+	default:
+	}
+}
+
 // fill reads the first calls, whose log-ins are made before the clock starts.
 func (r *Runner) fill(ctx context.Context, src Source) ([]*item, error) {
 	var first []*item
-	for len(first) < ahead && ctx.Err() == nil {
+	var size int64
+	for len(first) < ahead && size < r.cfg.MaxQueuedBytes/readyShare && ctx.Err() == nil {
 		it, err := r.read(src)
 		if err != nil {
 			return first, err
 		}
 		if it != nil {
 			first = append(first, it)
+			size += it.bytes
 		}
 	}
 	return first, nil
@@ -174,7 +202,26 @@ func (r *Runner) prepare(ctx context.Context, first []*item) error {
 			return failure
 		}
 	}
+	r.asked = known != nil
 	return r.judgeTarget(ctx, known)
+}
+
+// judgeLate makes sure of the target once more, if a session that comes later tells more than those before: it is the first
+// of a user, or another database's.
+func (r *Runner) judgeLate(s *session) error {
+	if r.begun.IsZero() || s.nobody() || r.asked && (s.info.Database != r.cfg.Database || s.info.Database == r.header.Database) {
+		return nil
+	}
+	select {
+	case <-s.loggedIn:
+	case <-r.ctx.Done():
+		return nil
+	}
+	if s.failure != nil {
+		return nil
+	}
+	r.asked = true
+	return r.judgeTarget(r.ctx, s)
 }
 
 // read makes the next call of the load ready; nil if it is not sent.
@@ -184,8 +231,10 @@ func (r *Runner) read(src Source) (*item, error) {
 		return nil, err //nolint:wrapcheck // the source words it
 	}
 	c := &call
+	c.Settle() // a source need not be a file
 	c.Minted = load.Fresh(c)
-	if _, known := r.sessions[c.Session]; !known && len(r.sessions) < r.cfg.MaxSessions {
+	_, known := r.sessions[c.Session]
+	if !known && len(r.sessions) < r.cfg.MaxSessions {
 		if info, ok := src.Session(c.Session); ok {
 			r.sessions[c.Session] = &session{r: r, info: info, loggedIn: make(chan struct{})}
 		}
@@ -202,6 +251,13 @@ func (r *Runner) read(src Source) (*item, error) {
 	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, c.Query, c.Fields, []byte(c.Path))
 	r.open.Add(1)
 	it.session.logIn(c)
+	if known {
+		return it, nil
+	}
+	if err := r.judgeLate(it.session); err != nil {
+		r.leave(it, LeftStopped)
+		return nil, err
+	}
 	return it, nil
 }
 
@@ -244,6 +300,24 @@ func (r *Runner) leave(it *item, why Left) {
 	r.tally.leave(why, it)
 	r.lose(&it.call)
 	r.open.Done()
+}
+
+// minted says what a call made here in place of what it made when it was recorded. A record that an action opened there and
+// not here may have been there before, as for lose.
+func (r *Runner) minted(c *load.Call, made []load.Minted) {
+	recorded := c.Minted
+	if !load.Creates(c) {
+		recorded = nil
+		for _, was := range c.Minted {
+			n := 0
+			if i := slices.IndexFunc(made, func(m load.Minted) bool { return m.Model == was.Model }); i >= 0 {
+				n = min(len(was.IDs), len(made[i].IDs))
+			}
+			recorded = append(recorded, load.Minted{Model: was.Model, IDs: was.IDs[:n]})
+			r.ids.Forget([]load.Minted{{Model: was.Model, IDs: was.IDs[n:]}})
+		}
+	}
+	r.ids.Resolve(recorded, made)
 }
 
 // lose says that what a call made will not be made. A record that an action opened may have been there before, so its id

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,8 +181,38 @@ func TestActionsOpenWhatIsThere(t *testing.T) {
 	opens.Minted = []load.Minted{{Model: "sale.order", IDs: []int64{7}}}
 	unsent := call("a", 2*ms, ms, "sale.order", "action_view_invoice", "[[7]]")
 	unsent.Minted = []load.Minted{{Model: "account.move", IDs: []int64{12}}}
-	rep, _ := run(t, o, replay.Config{Mode: replay.Max}, recorded(opens, unsent, call("a", 4*ms, ms, "account.move", "read", "[[12]]"), call("a", 6*ms, ms, "sale.order", "read", "[[7]]")))
-	if rep.Sent != 3 || rep.Left[replay.LeftWrite] != 1 {
+	opened := call("a", 3*ms, ms, "sale.order", "get_formview_action", "[[7]]") // another's, which the target does not say
+	opened.Minted = []load.Minted{{Model: "res.partner", IDs: []int64{42}}}
+	rep, _ := run(t, o, replay.Config{Mode: replay.Max}, recorded(opens, unsent, opened, call("a", 4*ms, ms, "account.move", "read", "[[12]]"),
+		call("a", 6*ms, ms, "sale.order", "read", "[[7]]"), call("a", 8*ms, ms, "res.partner", "read", "[[42]]")))
+	if rep.Sent != 5 || rep.Left[replay.LeftWrite] != 1 || rep.Left[replay.LeftDependency] != 0 {
 		t.Errorf("%d sent, left %v", rep.Sent, rep.Left)
+	}
+}
+
+// TestWhatIsReadAheadIsBounded: calls of which few fit into memory are read as those before them are answered.
+func TestWhatIsReadAheadIsBounded(t *testing.T) {
+	const size, queued, many = 1 << 20, 16 << 20, 300
+	answer := json.RawMessage(`"` + strings.Repeat("x", size) + `"`)
+	var made, answered, most atomic.Int64
+	enough := make(chan struct{})
+	o := newOdoo(t, func(asked) any {
+		<-enough
+		answered.Add(1)
+		return true
+	})
+	src := recorded()
+	src.many, src.make = many, func(i int) load.Call {
+		if n := made.Add(1); n == 15 {
+			close(enough)
+		}
+		most.Store(max(most.Load(), made.Load()-answered.Load()))
+		c := call("a", time.Duration(i)*ms, ms, "m", "read", "[[1]]")
+		c.Seq, c.Answer = int64(i), answer
+		return c
+	}
+	rep, _ := run(t, o, replay.Config{Mode: replay.Max, MaxQueuedBytes: queued}, src)
+	if limit := int64(queued/size + queued/size/4 + 6); rep.Sent != many || most.Load() > limit {
+		t.Errorf("%d sent, %d at once in memory, want at most %d", rep.Sent, most.Load(), limit)
 	}
 }

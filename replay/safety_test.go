@@ -91,14 +91,28 @@ func TestTheCapturedDatabaseIsRefused(t *testing.T) {
 		{"no uuid in the account, writes", nil, "somebody", load.Header{DatabaseUUID: one}, true, "", "nothing tells"},
 		{"not asked for the account", nil, two, load.Header{}, true, "", "nothing tells"},
 		{"same server and name", nil, "", load.Header{Server: "HERE", Database: "copy"}, false, "", "is the captured database"},
+		{"same server, no name known", nil, "", load.Header{Server: "HERE"}, false, "", "is the captured database"},
+		{"same server, another name", nil, "", load.Header{Server: "HERE", Database: "other"}, false, "", ""},
+		{"same server, a session's name", nil, "", load.Header{Server: "HERE", Database: "session"}, false, "", "is the captured database"},
+		{"another server, no name known", nil, "", load.Header{Server: "192.0.2.7:8069"}, false, "", ""},
+		{"same machine by another address", nil, "", load.Header{Server: "0.0.0.0", Database: "copy"}, false, "", "is the captured database"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := newOdoo(t, nothing)
 			o.params, o.client = tt.params, tt.client
 			src := recorded(call("a", 0, ms, "m", "read", "[[1]]"), call("a", 2*ms, ms, "m", "write", "[[1],{}]"))
 			tt.header.Product, tt.header.Arguments = "odoo", true
-			if src.header = tt.header; tt.header.Server != "" {
-				src.header.Server = strings.TrimPrefix(o.URL, "http://")
+			src.header = tt.header
+			here := strings.TrimPrefix(o.URL, "http://")
+			switch tt.header.Server {
+			case "HERE":
+				src.header.Server = here
+			case "0.0.0.0":
+				src.header.Server = "0.0.0.0" + here[strings.LastIndexByte(here, ':'):]
+			}
+			if tt.header.Database == "session" {
+				src.header.Database = "other"
+				src.sessions = map[string]load.Session{"a": {ID: "a", Login: "anna", Transport: "jsonrpc", Database: "copy"}}
 			}
 			r, err := replay.New(replay.Config{
 				Target: o.URL, Database: "copy", Password: client.Secret("x"), Mode: replay.Max, Confirm: tt.confirm, Safety: safety.Policy{Writes: tt.writes},
@@ -115,6 +129,53 @@ func TestTheCapturedDatabaseIsRefused(t *testing.T) {
 				t.Errorf("%v, want a refusal with a hint that says %q", err, tt.refused)
 			case tt.refused != "" && len(o.all()) > 0:
 				t.Errorf("refused, and sent %v", o.all())
+			}
+		})
+	}
+}
+
+// TestTheCapturedDatabaseIsRefusedLate has the first user come after more visitors than are looked at beforehand, and a
+// session of the target's name after those of another.
+func TestTheCapturedDatabaseIsRefusedLate(t *testing.T) {
+	visits := func(session load.Session) *tape {
+		var calls []load.Call
+		for i := range 1200 {
+			calls = append(calls, load.Call{Session: "v", At: time.Duration(i) * time.Microsecond, Transport: "http", Verb: "GET", Path: "/web/image/1", Status: 200})
+		}
+		src := recorded(append(calls, call(session.ID, time.Second, ms, "m", "read", "[[1]]"))...)
+		src.sessions = map[string]load.Session{"v": {ID: "v", Transport: "http", Anonymous: true}, session.ID: session}
+		return src
+	}
+	for _, tt := range []struct {
+		name   string
+		src    *tape
+		header load.Header
+	}{
+		{"by its identifier", visits(load.Session{ID: "a", Login: "anna", Transport: "jsonrpc"}), load.Header{DatabaseUUID: "u1"}},
+		{"by its name", visits(load.Session{ID: "a", Login: "anna", Transport: "jsonrpc", Database: "copy"}), load.Header{Database: "other", Server: "HERE"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOdoo(t, nothing)
+			if tt.header.DatabaseUUID != "" {
+				o.params = []any{map[string]any{"key": "database.uuid", "value": "u1"}}
+			}
+			tt.src.header = tt.header
+			tt.src.header.Product, tt.src.header.Arguments = "odoo", true
+			if tt.header.Server != "" {
+				tt.src.header.Server = strings.TrimPrefix(o.URL, "http://")
+			}
+			r, err := replay.New(replay.Config{Target: o.URL, Database: "copy", Password: client.Secret("x"), Mode: replay.Max})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var refused *replay.Refusal
+			if _, err := r.Run(t.Context(), tt.src); !errors.As(err, &refused) || !strings.Contains(refused.Message, "is the captured database") {
+				t.Errorf("%v", err)
+			}
+			for _, a := range o.all() {
+				if a.Session != "" && a.Method == "read" {
+					t.Errorf("%v was sent", a)
+				}
 			}
 		})
 	}

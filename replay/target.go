@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -56,7 +57,7 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 	}
 	same := r.header.DatabaseUUID != "" && strings.EqualFold(uuid, r.header.DatabaseUUID)
 	if r.header.DatabaseUUID == "" || uuid == "" {
-		same = r.header.Database == r.cfg.Database && sameServer(ctx, r.header.Server, hostOf(r.cfg.Target, r.product))
+		same = r.mayBeCaptured() && sameServer(ctx, r.header.Server, hostOf(r.cfg.Target, r.product))
 	}
 	switch {
 	case neutral:
@@ -73,6 +74,22 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 		Message: "nothing tells that the target is another database than the captured one, and writes are allowed",
 		Hint:    "if it is a copy, say so with " + sayIs + r.cfg.Database + ", or neutralize it",
 	}
+}
+
+// mayBeCaptured tells whether the target's database has a name under which calls were captured, or may have: that of the load,
+// that of any session, or one that nothing showed.
+func (r *Runner) mayBeCaptured() bool {
+	name := r.header.Database
+	if name == r.cfg.Database {
+		return true
+	}
+	for _, s := range r.sessions {
+		if s.info.Database == r.cfg.Database {
+			return true
+		}
+		name = cmp.Or(name, s.info.Database)
+	}
+	return name == ""
 }
 
 // identity asks Odoo for its database's parameters, which administrators may read.
@@ -135,9 +152,24 @@ func sameServer(ctx context.Context, recorded, target string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	here := ownAddresses()
 	return err == nil && slices.ContainsFunc(addresses, func(a netip.Addr) bool {
-		return a.Unmap() == was.Addr().Unmap() || a.IsLoopback() && was.Addr().IsLoopback()
+		a = a.Unmap().WithZone("")
+		was := was.Addr().Unmap().WithZone("")
+		return a == was || here(a) && here(was)
 	})
+}
+
+// ownAddresses tells of an address whether it is one of this machine.
+func ownAddresses() func(netip.Addr) bool {
+	own := map[netip.Addr]bool{}
+	list, _ := net.InterfaceAddrs() // without it, what follows tells most
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own[p.Addr().Unmap().WithZone("")] = true
+		}
+	}
+	return func(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() || own[a] }
 }
 
 // hostOf is the host and port of an address.

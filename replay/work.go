@@ -36,21 +36,23 @@ func (s *session) logIn(first *load.Call) {
 	})
 }
 
+// nobody tells whether a session is of visitors, who do not log in.
+func (s *session) nobody() bool {
+	return s.info.Anonymous && s.info.Login == "" && s.info.UID == 0 && s.info.Transport == "http"
+}
+
 func (s *session) begin(way client.Transport) (*client.Client, error) {
 	r := s.r
 	login, password := r.cfg.secretOf(&s.info)
-	s.public = s.info.Anonymous && s.info.Login == "" && s.info.UID == 0 && s.info.Transport == "http"
+	s.public = s.nobody()
 	c := client.Config{
 		Servers: []string{r.cfg.Target}, Transport: way, Database: r.cfg.Database, Login: login, Password: password,
 		BareLogin: true, Timeout: r.cfg.Timeout, HTTP: r.http, Retry: client.RetryNone, Cache: r.cfg.Cache, MaxConnections: r.cfg.PerSession,
 		HealthInterval: -1, UserAgent: "perfd-replay",
 		Hooks: []client.Hook{{Before: noteAsked}},
 	}
-	if s.public && login == "" {
-		c.Login = "public"
-	}
-	if s.public && password == "" {
-		c.Password = "public" // which is never sent
+	if s.public && login == "" { // whoever's password there is, it is not that of nobody
+		c.Login, c.Password = "public", "public"
 	}
 	if c.Login == "" && c.Transport != client.TransportJSON2 {
 		return nil, &Refusal{
@@ -177,7 +179,7 @@ func (s *session) send(it *item) (next *item, after func()) {
 	}
 	if len(it.call.Minted) > 0 && !r.cfg.KeepIDs {
 		if err == nil {
-			r.ids.Resolve(it.call.Minted, load.Mints(&it.call, x.result))
+			r.minted(&it.call, load.Mints(&it.call, x.result))
 		} else {
 			r.lose(&it.call)
 		}
@@ -244,7 +246,7 @@ func noteAsked(ctx context.Context, q *client.Request) context.Context {
 // ask makes the request, or has the cache answer.
 func (s *session) ask(it *item, call *load.Call) (outcome, error) {
 	r := s.r
-	if r.cfg.Cache != nil && cacheable(call) {
+	if r.cfg.Cache != nil && !s.public && cacheable(call) {
 		return s.askCache(it, call)
 	}
 	token, err := s.tokenFor(it, call)

@@ -183,7 +183,7 @@ func (r *loadWriter) tell(c *rpclog.Call, database string) {
 	case c.Transport != rpclog.HTTP:
 		r.products["odoo"]++
 	}
-	if c.Transport != rpclog.HTTP || database != "" {
+	if database != "" { // most web calls do not show it
 		r.databases[database]++
 	}
 	if c.Server.IsValid() {
@@ -290,7 +290,7 @@ func (r *loadWriter) finish(out io.Writer, rec analyzer.Recording) error {
 	}
 	database := most(r.databases)
 	return r.writer.Amend(out, r.file, load.Header{
-		Product: most(r.products), Database: database, DatabaseUUID: cmp.Or(r.o.uuid, r.uuids[database]), Server: most(r.servers), Start: r.start,
+		Product: most(r.products), Database: database, DatabaseUUID: cmp.Or(r.o.uuid, r.uuids[database], r.uuids[""]), Server: most(r.servers), Start: r.start,
 		Sources: r.sources[:min(len(r.sources), maxSources)], Lacks: r.missing(rec),
 	})
 }

@@ -44,6 +44,7 @@ func (o *replayOptions) openOutputs(ctx context.Context, t terminal) (_ *replayO
 }
 
 // tell writes what came of a replay to wherever it was asked for. What cannot be written keeps nothing else from being.
+// A store keeps what was measured alone.
 func (out *replayOutputs) tell(ctx context.Context, t terminal, done *report.Report, measured bool) error {
 	var failed []error
 	for _, one := range []struct {

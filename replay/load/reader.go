@@ -157,7 +157,7 @@ func (r *Reader) begin() error {
 	return nil
 }
 
-// Next is the next call, which is the caller's to keep; io.EOF after the last. An error that wraps ErrCutOff comes after
+// Next is the next call, settled (see Call.Settle), which is the caller's to keep; io.EOF after the last. An error that wraps ErrCutOff comes after
 // all that could be read.
 func (r *Reader) Next() (Call, error) {
 	if r.err != nil {
@@ -192,6 +192,7 @@ func (r *Reader) call() (Call, error) {
 				return Call{}, r.fail(err)
 			}
 			r.last = c
+			c.Settle()
 			return c, nil
 		case rec.End != nil:
 			return Call{}, r.ended(rec.End)

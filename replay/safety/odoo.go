@@ -32,7 +32,9 @@ var odooRoutes = map[string]Tier{
 	"/robots.txt": Excluded, "/web/service-worker.js": Excluded, "/mail/im_status": Excluded, "/discuss/channel/ping": Excluded,
 	"/web/manifest.webmanifest": Excluded, "/web/set_profiling": Excluded, "/auth_oauth": Excluded, "/web/session/get_session_info": Effective,
 
-	"/web/dataset/search_read": Read, "/web/image": Read, "/web/content": Read, "/report/html": Read, "/report/pdf": Read, "/report/text": Read,
+	"/web/dataset/search_read": Read, "/web/image": Read, "/web/content": Read, "/report/html": Read, "/report/text": Read,
+	"/report/pdf": Write, // it may keep the file as the record's attachment
+
 	"/web/export/formats": Read, "/web/export/get_fields": Read, "/web/export/namelist": Read, "/web/export/csv": Read, "/web/export/xlsx": Read,
 	"/web/pivot/export_xlsx": Read, "/json/1": Read,
 
@@ -64,18 +66,18 @@ func odooCall(c *load.Call) Tier {
 		return Excluded // of a service that runs no methods of models
 	case c.Transport != "http" && c.Model != "" && c.Method != "": // what a route of http does is up to its path
 		return odooMethod(c)
-	case c.Transport == "xmlrpc", c.Transport == "json2", strings.HasPrefix(c.Path, "/xmlrpc"), c.Path == "/jsonrpc", strings.HasPrefix(c.Path, "/json/2"),
-		strings.HasPrefix(c.Path, "/web/dataset/call"):
-		return Excluded // a method's route, and no method is known
-	case strings.Contains(c.Path, "/static/"), !plain(c.Path):
-		return Excluded
+	case c.Transport == "xmlrpc", c.Transport == "json2", !plain(c.Path):
+		return Excluded // a method's, and no method is known; or a path that may mean another
 	}
-	for route := c.Path; len(route) > 1; route = route[:max(strings.LastIndexByte(route, '/'), 0)] {
-		if t, ok := odooRoutes[route]; ok {
-			return t
+	t, known := routeTier(c.Path)
+	if rest, ok := withoutLanguage(c.Path); ok {
+		if u, k := routeTier(rest); k {
+			t, known = max(t, u, Write), true
 		}
 	}
 	switch {
+	case known:
+		return t
 	case (c.Path == "/web" || c.Path == "/odoo" || strings.HasPrefix(c.Path, "/odoo/") || c.Path == "/") && (c.Verb == "GET" || c.Verb == "HEAD"):
 		return Effective
 	case c.Path == "" && c.Method == "":
@@ -84,14 +86,40 @@ func odooCall(c *load.Call) Tier {
 	return change("", c.Path)
 }
 
-// plain tells whether a path means what it says: a proxy or a server may take "/web/image/../session/logout" for another.
+// routeTier is what is known of a route, or of what it is below.
+func routeTier(p string) (t Tier, known bool) {
+	switch {
+	case p == "/jsonrpc", below(p, "/xmlrpc"), below(p, "/json/2"), strings.HasPrefix(p, "/web/dataset/call"): // of methods, whose names stand in the body
+		return Excluded, true
+	case strings.Contains(p, "/static/"):
+		return Excluded, true
+	}
+	for route := p; len(route) > 1; route = route[:max(strings.LastIndexByte(route, '/'), 0)] {
+		if t, known = odooRoutes[route]; known {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
+func below(p, route string) bool { return p == route || strings.HasPrefix(p, route+"/") }
+
+// withoutLanguage is the rest of a path that begins with a language, as those of websites do: /fr/web/login, /pt_BR/shop.
+func withoutLanguage(p string) (rest string, ok bool) {
+	first, rest, ok := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	language, _, _ := strings.Cut(first, "_")
+	return "/" + rest, ok && (len(language) == 2 || len(language) == 3)
+}
+
+// plain tells whether a path means what it says: a proxy or a server may take "/web/image/../session/logout" for another,
+// and takes "/web/%73ession/logout" for what it is when it is settled (see load.Call.Settle).
 func plain(p string) bool {
 	text, err := url.PathUnescape(p)
-	return err == nil && (path.Clean(text) == text || path.Clean(text)+"/" == text) && !strings.ContainsAny(text, "\\;?#")
+	return err == nil && (text == "" || text[0] == '/') && (&url.URL{Path: text}).EscapedPath() == p && (path.Clean(text) == text || path.Clean(text)+"/" == text) && !strings.ContainsAny(text, "\\;?#%")
 }
 
 func odooMethod(c *load.Call) Tier {
-	if c.Method == "" || c.Method[0] == '_' {
+	if c.Method == "" || c.Method[0] == '_' || !named(c.Model, c.Method) {
 		return Excluded // the server refuses it
 	}
 	if t, ok := odooReads[c.Method]; ok && !strings.HasPrefix(c.Path, "/web/dataset/call_button") {

@@ -4,8 +4,12 @@ package safety
 
 import (
 	"fmt"
+	"iter"
 	"path"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/perfd/perfd/replay/load"
 )
@@ -40,8 +44,8 @@ func (t Tier) String() string {
 type Policy struct {
 	// Writes lets writes pass. Defaults to not.
 	Writes bool
-	// Dangerous are the methods of that tier that pass, each as "model.method" or "method", written out: a pattern
-	// would name what nobody thought of. They need Writes too. Defaults to none.
+	// Dangerous are what of that tier passes: methods as "model.method" or "method", routes by their path. They are written
+	// out: a pattern would name what nobody thought of. They need Writes too. Defaults to none.
 	Dangerous []string
 }
 
@@ -69,8 +73,9 @@ func (p Policy) Allows(t Tier, c *load.Call) bool {
 		if !p.Writes {
 			return false
 		}
+		route := isRoute(c)
 		for _, name := range p.Dangerous {
-			if name == c.Method || name == c.Model+"."+c.Method || c.Method == "" && name == c.Path {
+			if route && name == c.Path || !route && (name == c.Method || name == c.Model+"."+c.Method) {
 				return true
 			}
 		}
@@ -96,27 +101,53 @@ func Of(product string, c *load.Call) Tier {
 	return Excluded // nobody knows how it would go out
 }
 
+// isRoute tells whether a call of Odoo is what its path says, not a method.
+func isRoute(c *load.Call) bool {
+	return c.Transport == "http" || c.Transport == "jsonrpc" && c.Path != "/jsonrpc" && (c.Model == "" || c.Method == "")
+}
+
+// named tells whether names of a model and a method mean what they say where they stand in a path or between dots: both
+// are letters, digits, _ and -, and a model has dots between such parts.
+func named(model, method string) bool {
+	for part := range strings.SplitSeq(model, ".") {
+		if !isWord(part) {
+			return false
+		}
+	}
+	return isWord(method)
+}
+
+func isWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+}
+
 // words of a method's name that make a call dangerous, whatever else stands in it.
 var dangerWords = map[string]bool{
 	"send": true, "mail": true, "email": true, "sms": true, "invite": true, "notify": true, "post": true, "pay": true,
 	"payment": true, "payments": true, "refund": true, "capture": true, "charge": true, "cron": true, "scheduler": true,
 	"install": true, "uninstall": true, "upgrade": true, "unlink": true, "delete": true, "purge": true, "wipe": true,
 	"trigger": true, "execute": true, "publish": true, "broadcast": true, "reset": true, "password": true, "print": true,
-	"erase": true, "export": true, "snailmail": true,
+	"erase": true, "export": true, "launch": true, "schedule": true, "process": true, "signup": true, "remind": true, "reminder": true,
+	"forward": true, "invitation": true, "drop": true, "destroy": true,
 }
+
+// dangerParts make a call dangerous as parts of a word, too: sendmail, resend, do_payout.
+var dangerParts = []string{"send", "mail", "unlink", "payment", "payout"}
 
 // dangerModels are those whose methods, other than reads, are dangerous: what they change goes on by itself.
 var dangerModels = []string{
 	"ir.cron*", "ir.actions.server*", "ir.module*", "ir.mail_server*", "fetchmail*", "base.module*", "base.language*", "mail.mail*",
-	"mail.compose.message", "mail.message", "mailing.*", "sms.*", "snailmail.*", "payment.*", "account.payment*", "res.config*", "res.users.apikeys*",
+	"mail.compose.message", "mail.message", "mail.thread*", "mailing.*", "marketing.*", "social.*", "sign.*", "account.edi*", "sms.*", "snailmail.*", "payment.*", "account.payment*", "res.config*", "res.users.apikeys*",
 	"change.password*", "base.automation*", "ir.config_parameter", "iap.*", "whatsapp.*", "delivery.*", "stripe.*",
 	"ir.email*", "ir.queue", "ir.trigger*", "ir.configuration", "notification.*",
 }
 
 // dangerous tells whether names say that a call reaches beyond the database's records.
 func dangerous(model, method string) bool {
-	for word := range strings.FieldsFuncSeq(method, func(r rune) bool { return r == '_' || r == '.' || r == '/' }) {
-		if dangerWords[strings.ToLower(word)] {
+	for word := range words(method) {
+		if dangerWords[word] || slices.ContainsFunc(dangerParts, func(part string) bool { return strings.Contains(word, part) }) {
 			return true
 		}
 	}
@@ -127,6 +158,32 @@ func dangerous(model, method string) bool {
 	}
 	return false
 }
+
+// words are those of a name or a path, in small letters: they begin after what is no letter, and at capitals.
+func words(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		begin := 0
+		for i, r := range name {
+			switch {
+			case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+				if i > begin && !yield(strings.ToLower(name[begin:i])) {
+					return
+				}
+				begin = i + utf8.RuneLen(r)
+			case i > begin && unicode.IsUpper(r) && !allUpper(name[begin:i]):
+				if !yield(strings.ToLower(name[begin:i])) {
+					return
+				}
+				begin = i
+			}
+		}
+		if begin < len(name) {
+			yield(strings.ToLower(name[begin:]))
+		}
+	}
+}
+
+func allUpper(s string) bool { return strings.ToUpper(s) == s }
 
 // change is the tier of what is not known to read.
 func change(model, method string) Tier {

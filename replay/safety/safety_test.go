@@ -32,7 +32,27 @@ func TestTiers(t *testing.T) {
 		{load.Call{Path: "/web/action/load"}, Effective},
 		{load.Call{Path: "/web/dataset/resequence"}, Write},
 		{load.Call{Path: "/web/image/res.partner/5/image_128", Verb: "GET"}, Read},
-		{load.Call{Path: "/report/pdf/sale.report/5", Verb: "GET"}, Read},
+		{load.Call{Path: "/report/pdf/sale.report/5", Verb: "GET"}, Write}, // it may keep what it printed
+		{load.Call{Path: "/report/html/sale.report/5", Verb: "GET"}, Read},
+		{load.Call{Path: "/web/%73ession/logout", Verb: "GET"}, Excluded},
+		{load.Call{Path: "/web/%2573ession/logout", Verb: "GET"}, Excluded},
+		{load.Call{Path: "/fr/web/session/logout", Verb: "GET"}, Excluded},
+		{load.Call{Path: "/pt_BR/web/database/drop", Verb: "POST"}, Excluded},
+		{load.Call{Path: "/fr/my/security", Verb: "POST"}, Dangerous},
+		{load.Call{Path: "/fr/web/image/1", Verb: "GET"}, Write}, // whose language it may be is not known
+		{load.Call{Path: "/fr/jsonrpc", Verb: "POST", Params: []byte(`{"params":{"service":"object"}}`)}, Excluded},
+		{load.Call{Path: "/fr/web/dataset/call_kw", Verb: "POST"}, Excluded},
+		{load.Call{Path: "/shop/confirm-payment", Verb: "POST"}, Dangerous},
+		{load.Call{Model: "res.partner", Method: "sendmail"}, Dangerous},
+		{load.Call{Model: "res.partner", Method: "forceUnlink"}, Dangerous},
+		{load.Call{Model: "res.partner", Method: "button_sendNow"}, Dangerous},
+		{load.Call{Model: "res.partner", Method: "do_payout"}, Dangerous},
+		{load.Call{Model: "res.partner", Method: "resend"}, Dangerous},
+		{load.Call{Model: "mail.thread", Method: "message_process"}, Dangerous},
+		{load.Call{Model: "social.post", Method: "action_schedule"}, Dangerous},
+		{load.Call{Model: "..", Method: "read"}, Excluded},
+		{load.Call{Model: "res..partner", Method: "read"}, Excluded},
+		{load.Call{Model: "res.partner", Method: "read/../unlink"}, Excluded},
 		{load.Call{Path: "/odoo/sales", Verb: "GET"}, Effective},
 		{load.Call{Path: "/shop/confirm_order", Verb: "GET"}, Write},
 		{load.Call{Path: "/payment/transaction"}, Dangerous},
@@ -66,7 +86,12 @@ func TestTiers(t *testing.T) {
 		{load.Call{Transport: "tryton", Service: "wizard", Model: "party.replace", Method: "execute"}, Write},
 		{load.Call{Transport: "tryton", Service: "wizard", Model: "account.invoice.pay", Method: "execute"}, Dangerous},
 		{load.Call{Transport: "tryton", Service: "wizard", Model: "ir.module.activate_upgrade", Method: "create"}, Dangerous},
-		{load.Call{Transport: "tryton", Service: "report", Model: "party.label", Method: "execute"}, Effective},
+		{load.Call{Transport: "tryton", Service: "report", Model: "party.label", Method: "execute"}, Write},
+		{load.Call{Transport: "tryton", Service: "report", Model: "x.y", Method: "delete"}, Excluded},
+		{load.Call{Transport: "tryton", Service: "model", Model: "party.party", Method: "on_change_x.create"}, Excluded},
+		{load.Call{Transport: "tryton", Service: "system", Model: "model.party.party", Method: "create"}, Excluded},
+		{load.Call{Transport: "tryton", Service: "common", Model: "model.party.party", Method: "list"}, Excluded},
+		{load.Call{Transport: "tryton", Service: "system", Method: "listMethods"}, Effective},
 		{load.Call{Transport: "tryton", Service: "report", Model: "account.invoice", Method: "execute"}, Write},
 		{load.Call{Transport: "tryton", Service: "common", Method: "logout"}, Excluded},
 		{load.Call{Path: "/web/database/drop", Service: "common", Method: "version"}, Excluded},
@@ -172,6 +197,20 @@ func TestPolicy(t *testing.T) {
 		}
 		if got := p.Allows(Dangerous, &c); got != want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+	routes := Policy{Writes: true, Dangerous: []string{"sale.order.unlink", "unlink", "/website/form"}}
+	for _, tt := range []struct {
+		call load.Call
+		want bool
+	}{ // what a route is called is its path, whatever else is said of it
+		{load.Call{Transport: "http", Verb: "POST", Path: "/payment/transaction", Model: "sale.order", Method: "unlink"}, false},
+		{load.Call{Transport: "jsonrpc", Path: "/web/action/run", Method: "unlink"}, false},
+		{load.Call{Transport: "http", Verb: "POST", Path: "/website/form"}, true},
+		{load.Call{Transport: "jsonrpc", Path: "/website/form", Model: "sale.order", Method: "write"}, false},
+	} {
+		if got := routes.Allows(Dangerous, &tt.call); got != tt.want {
+			t.Errorf("%+v: %v", tt.call, got)
 		}
 	}
 	if (Policy{Writes: true}).Allows(Excluded, &load.Call{}) {

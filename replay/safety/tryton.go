@@ -26,7 +26,7 @@ var trytonReadsOf = map[string]bool{
 func tryton(c *load.Call) Tier {
 	switch c.Service {
 	case "model":
-		if c.Method == "" || c.Model == "" {
+		if !named(c.Model, c.Method) {
 			return Excluded
 		}
 		if t, ok := trytonReads[c.Method]; ok && c.Model != "ir.session" {
@@ -40,22 +40,34 @@ func tryton(c *load.Call) Tier {
 		}
 		return change(c.Model, c.Method)
 	case "wizard":
+		if !named(c.Model, c.Method) {
+			return Excluded
+		}
 		if dangerous(c.Model, "") || dangerous("", c.Model) {
 			return Dangerous
 		}
 		return Write // each of its methods keeps or ends a wizard's session, and its states may do anything
 	case "report":
-		if c.Model == "account.invoice" { // which keeps the report with the invoice
-			return Write
+		if !named(c.Model, c.Method) || c.Method != "execute" {
+			return Excluded
 		}
-		return Effective
+		return Write // some keep what they printed, or make what they are to print
 	case "common":
+		if c.Model != "" {
+			return Excluded
+		}
 		if c.Method == "version" || c.Method == "list" {
 			return Effective
 		}
 		return Excluded // log-in and log-out: every session makes its own
 	case "system":
-		return Effective
+		switch c.Method {
+		case "listMethods", "methodHelp", "methodSignature":
+			if c.Model == "" {
+				return Effective
+			}
+		}
+		return Excluded
 	}
 	return Excluded // the bus, the web client's files
 }

@@ -84,18 +84,15 @@ func calls() *memory {
 	xml := read(`[[1]]`)
 	xml.Transport, xml.Path, xml.Service = "xmlrpc", "/xmlrpc/2/object", "object"
 	form := load.Call{Transport: "http", Verb: "POST", Path: "/web/export/csv", Fields: json.RawMessage(`[["a","b"]]`), Form: load.FormURLEncoded}
-	climbs := read(`[[1]]`)
-	climbs.Path = "/web/../../etc/passwd"
-	host := read(`[[1]]`)
-	host.Path = "//evil.example/x"
-	at := read(`[[1]]`)
-	at.Path = "@evil.example/x"
+	climbs := load.Call{Transport: "http", Verb: "GET", Path: "/web/image/../../etc/passwd"}
+	host := load.Call{Transport: "http", Verb: "GET", Path: "//evil.example/x"}
+	at := load.Call{Transport: "http", Verb: "GET", Path: "@evil.example/x"}
 	hostile := read(`[[1],{"__proto__":{"x":1},"a":"</script>"}]`)
 	hostile.Path, hostile.Session = "/web/dataset/call_kw/res.partner/rea'd", evil
 	return odoo(read(`[[1],["name"]]`), write, danger, bare, keyed, xml, climbs, host, at, hostile, form)
 }
 
-var wantLeft = map[string]int64{LeftWrite: 2, LeftDangerous: 1, LeftArguments: 1, LeftPath: 3}
+var wantLeft = map[string]int64{LeftWrite: 2, LeftDangerous: 1, LeftArguments: 1, LeftExcluded: 3}
 
 func TestHAR(t *testing.T) {
 	var out bytes.Buffer

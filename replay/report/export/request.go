@@ -130,6 +130,7 @@ func each(from Source, c Config, done *Done, f func(*load.Call, *request) error)
 		if err != nil {
 			return fmt.Errorf("read load: %w", err)
 		}
+		call.Settle() // a source need not be a file
 		r, why := c.request(h.Product, database, &call)
 		if why == "" && made.names(&call) {
 			why = LeftMade
