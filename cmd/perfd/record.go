@@ -15,6 +15,7 @@ import (
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/sqltrace"
 	"github.com/perfd/perfd/store"
@@ -181,6 +182,9 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 	if err != nil {
 		return err
 	}
+	if r.calls == 0 {
+		return o.nothingRecorded(r)
+	}
 	if err := r.finish(out, rec); err != nil {
 		return err
 	}
@@ -189,6 +193,19 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 	}
 	r.farewell(t.err, o.out)
 	return partial
+}
+
+// nothingRecorded is the error of a recording without a call. No file is made of it, and what stood there stays.
+func (o *recordOptions) nothingRecorded(r *loadWriter) error {
+	where, hint := " in "+strings.Join(r.sources, ", "), "check --rpc-port; perfd analyze says what is in a capture"
+	if len(o.from) == 0 {
+		where, hint = "", "check --interface and --rpc-port; perfd doctor says what can be seen here"
+	}
+	err := fmt.Errorf("record %s: no call was seen%s", filepath.Base(o.out), where)
+	if r.left > 0 {
+		err = fmt.Errorf("%w, but %s", err, figures.Plural(int64(r.left), "websocket or long-polling request"))
+	}
+	return hinted{err, hint}
 }
 
 // read gives the sink what is recorded. What is partial comes with a usable result.

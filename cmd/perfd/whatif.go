@@ -99,11 +99,18 @@ func askLoad(file string, c whatif.Config) (*whatif.Answers, error) {
 func openLoad(file string) (*load.Reader, func(), error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read load: %w", err)
+		return nil, nil, fmt.Errorf("open load %s: %w", file, cause(err))
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close() // nothing was written
+		return nil, nil, hinted{fmt.Errorf("open load: %s is a folder", file), "name a file that perfd record wrote"}
 	}
 	r, err := load.NewReader(f, file, load.ReaderConfig{})
 	if err != nil {
 		_ = f.Close() // nothing was written
+		if other := notALoad(file); other != nil && errors.Is(err, load.ErrFormat) {
+			return nil, nil, other
+		}
 		return nil, nil, loadError(err)
 	}
 	return r, func() {
