@@ -216,7 +216,7 @@ func TestRulesThatDoNothing(t *testing.T) {
 	}{
 		{[]string{"res.parter", "hr.*"}, []string{"--keep-args res.parter: no call was seen that it names, did you mean res.partner?"}, []string{"hr.*", "can be counted"}},
 		{[]string{"nothing.*"}, []string{"nothing.*: no call was seen", "no call of the load has arguments"}, nil},
-		{[]string{"res.partner:nmae,name,city"}, []string{"res.partner:nmae,name,city: no argument has nmae\n"}, nil},
+		{[]string{"res.partner:nome,name,city"}, []string{"res.partner:nome,name,city: no argument has nome\n"}, nil},
 		{[]string{"*:-vta", "-hr.payslip"}, []string{"*:-vta: no argument has vta", "-hr.payslip: no call was seen"}, nil},
 		{[]string{"res.partner", "*:*"}, []string{"res.partner: a later rule has its "}, []string{"*:*"}},
 		{[]string{"*:*", "-res.partner"}, nil, []string{"--keep-args"}},

@@ -304,8 +304,15 @@ func countError(err error) error {
 
 const changesTold = 20 // statements
 
-// pace words the mode.
+// pace words the mode, and the rounds of one arm alone.
 func (o *replayOptions) pace() string {
+	if o.roundsGiven && o.rounds > 1 && !o.arms() {
+		return fmt.Sprintf("%s, %d times", o.gait(), o.rounds)
+	}
+	return o.gait()
+}
+
+func (o *replayOptions) gait() string {
 	switch {
 	case o.mode == string(replay.Rate):
 		return fmt.Sprintf("%g calls a second", o.rate)

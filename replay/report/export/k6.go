@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -78,8 +79,8 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 	}
 	var out bytes.Buffer
 	h := from.Header()
-	fmt.Fprintf(&out, "// Made by perfd %s of %s: %d calls of %d sessions. Run it with\n//   k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT\n",
-		quoted(c.Version), quoted(c.Name), done.Calls, done.Sessions)
+	fmt.Fprintf(&out, "// Made by perfd %s of %s: %s of %s. Run it with\n//   k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT\n",
+		quoted(c.Version), quoted(c.Name), figures.Plural(int64(done.Calls), "call"), figures.Plural(int64(done.Sessions), "session"))
 	if h.Redacted {
 		out.WriteString("// Values stand as they were recorded, or as aliases.\n")
 	}
