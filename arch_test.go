@@ -44,7 +44,7 @@ var below = map[string][]string{
 	"replay/compare":    {},
 	"replay/load":       {"jsontree"},
 	"replay/observe":    {"analyzer", "replay", "rpclog", "sqltrace"},
-	"replay/report":     {"client/xmlrpc", "figures", "replay", "replay/observe", "analyzer", "sqltrace"},
+	"replay/report":     {"client/xmlrpc", "figures", "jsontree", "replay", "replay/observe", "analyzer", "sqltrace"},
 	"replay/whatif":     {"replay/load", "client", "jsontree"},
 	"analyzer":          {"capture", "evidence", "figures", "rpclog", "sqltrace"},
 	"process":           {},

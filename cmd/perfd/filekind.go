@@ -23,6 +23,21 @@ const (
 	jsonFile
 )
 
+var kindNames = map[fileKind]string{captureFile: "a capture", loadFile: "a load", storeFile: "a perfd store", jsonFile: "JSON"}
+
+// overwrites refuses an output that would take the place of a recording, which nobody can make again, but for one of the
+// kind that is written.
+func overwrites(flag, file string, kind fileKind) error {
+	switch was := kindOf(file); was {
+	case captureFile, loadFile, storeFile:
+		if was != kind {
+			return hinted{usagef("%s would overwrite %s, which is %s", flag, file, kindNames[was]), "name another file, or remove that one first"}
+		}
+	case unknownFile, jsonFile:
+	}
+	return nil
+}
+
 // captureMagics begin captures: pcap of either order and resolution, pcapng, and gzip around them.
 var captureMagics = [][]byte{
 	{0xa1, 0xb2, 0xc3, 0xd4}, {0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d}, {0x4d, 0x3c, 0xb2, 0xa1}, {0x0a, 0x0d, 0x0d, 0x0a}, {0x1f, 0x8b},

@@ -145,7 +145,7 @@ func located(path string) string {
 // flagged is a file that a flag names; empty if it is not given.
 type flagged struct{ flag, file string }
 
-// apart refuses outputs that would take the place of what is read, or of each other.
+// apart refuses outputs that would take the place of what is read, of each other, or of a recording.
 func apart(inputs []string, outputs ...flagged) error {
 	for i, o := range outputs {
 		if o.file == "" {
@@ -154,6 +154,11 @@ func apart(inputs []string, outputs ...flagged) error {
 		for _, in := range inputs {
 			if in != "" && o.file != "-" && same(o.file, in) {
 				return usagef("%s would overwrite the input %s: name another file", o.flag, in)
+			}
+		}
+		if o.flag != "--store" { // which adds to one
+			if err := overwrites(o.flag, o.file, unknownFile); err != nil {
+				return err
 			}
 		}
 		for _, other := range outputs[:i] {

@@ -131,6 +131,14 @@ func (o *recordOptions) validate(args []string) error {
 			return usagef("OUT would overwrite the input %s", file)
 		}
 	}
+	if !o.show {
+		if kindOf(o.out) == captureFile && len(o.from) == 0 {
+			return hinted{usagef("OUT would overwrite %s, which is a capture", o.out), "to record from it, perfd record OUT --from " + o.out}
+		}
+		if err := overwrites("OUT", o.out, loadFile); err != nil {
+			return err
+		}
+	}
 	for _, text := range o.args {
 		rules, err := readRules(text)
 		if err != nil {

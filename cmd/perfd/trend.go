@@ -78,7 +78,7 @@ func readPast(ctx context.Context, name string) ([]*report.Past, error) {
 	switch what := kindOf(name); {
 	case err == nil:
 	case what == captureFile || what == loadFile:
-		return nil, hinted{fmt.Errorf("read report %s: it is a %s, not a report", filepath.Base(name), map[fileKind]string{captureFile: "capture", loadFile: "load"}[what]),
+		return nil, hinted{fmt.Errorf("read report %s: it is %s, not a report", filepath.Base(name), kindNames[what]),
 			"give files that perfd replay --json wrote, or the store of its --store"}
 	default:
 		return nil, hinted{err, "give files that perfd replay --json wrote, or the store of its --store"}

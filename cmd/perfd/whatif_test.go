@@ -153,6 +153,20 @@ func TestFilesOfAnotherKind(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.args, code, errOut)
 		}
 	}
+	copied := filepath.Join(dir, "copy.pcap.gz")
+	text, err := os.ReadFile(tap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, copied, text)
+	for _, tt := range []struct{ args, want string }{
+		{"record " + copied, "which is a capture; to record from it, perfd record OUT --from"}, {"record " + runs + " --from " + tap, "which is a perfd store; name another"},
+		{"export " + file + " --k6 " + copied, "--k6 would overwrite"}, {"replay " + file + " --target x --json " + runs, "--json would overwrite"},
+	} {
+		if _, errOut, code := commandLine(t, strings.Fields(tt.args)...); code != exitUsage || !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: %d %s", tt.args, code, errOut)
+		}
+	}
 	out, _, code := commandLine(t, "analyze", runs)
 	if code != exitOK || !strings.Contains(out, "runs.perfd holds no calls, and 1 report of perfd replay.") || !strings.Contains(out, "perfd trend runs.perfd") {
 		t.Errorf("a store of reports alone: %d %s", code, out)
