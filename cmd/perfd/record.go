@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,8 +109,8 @@ func settingsBut(sections ...string) (keys []string) {
 
 // validate is the one place where options are checked.
 func (o *recordOptions) validate(args []string) error {
-	if len(args) != 1 {
-		return usagef("record takes the OUT file, not %d of them", len(args))
+	if err := oneFile(args, "record", "OUT", "the load that it writes (captures are named by --from)"); err != nil {
+		return err
 	}
 	o.out = args[0]
 	switch {
@@ -170,7 +171,9 @@ func readRules(text string) (load.Rules, error) {
 // run records from wherever is asked for.
 func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (err error) {
 	c.Privacy.SessionKeyFile = o.keyFile
-	if o.key, err = sessionKey(c.Privacy); err != nil {
+	if o.key, err = sessionKey(c.Privacy); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return hinted{err, "check --key-file"}
+	} else if err != nil {
 		return err
 	}
 	out, err := openOutput(o.out, t)

@@ -24,8 +24,8 @@ func TestRecordUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ args, want string }{
-		{"", "record takes the OUT file"},
-		{out + " " + out, "record takes the OUT file, not 2"},
+		{"", "record takes a file: OUT"},
+		{out + " " + out, "record takes one file: OUT"},
 		{tap + " --from " + tap, "OUT would overwrite the input"},
 		{out + " --from " + tap + " --for 5m", "--for is of live recordings"},
 		{out + " --database-uuid ../x --from " + tap, "--database-uuid must be a uuid"},

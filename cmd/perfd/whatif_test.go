@@ -147,6 +147,9 @@ func TestFilesOfAnotherKind(t *testing.T) {
 		{"replay x --speed fast", `--speed must be a number, as 1.5, not "fast"`}, {"replay x --cold=maybe", `--cold must be true or false, not "maybe"`},
 		{"replay x --rpc-port y", "--rpc-port must be a port from 1 to 65535"}, {"record x --for 3", "--for must be a duration"},
 		{"trend x --min-change much", "--min-change must be a number"}, {"export x --max-calls 1e3", "--max-calls must be a whole number"},
+		{"record", "record takes a file: OUT, the load that it writes (captures are named by --from)"},
+		{"record x.load y.pcap", "record takes one file: OUT, the load that it writes (captures are named by --from); not also y.pcap"},
+		{"replay", "replay takes a file: LOAD, which perfd record makes"}, {"export a b", "not also b"}, {"whatif", "takes a file: LOAD"},
 		{"replay x --methods \"a", "--methods must be a text, or several with commas"},
 	} {
 		if _, errOut, code := commandLine(t, strings.Fields(tt.args)...); code != exitUsage || !strings.Contains(errOut, tt.want) {
