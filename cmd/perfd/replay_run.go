@@ -126,17 +126,22 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	if o.cut != nil {
 		done.Doubts = append(done.Doubts, fmt.Sprintf("The load file is cut off: what came after its first %s is not in this replay.", figures.Plural(o.whole, "call")))
 	}
-	if err := outputs.tell(ctx, t, &done); err != nil {
+	nothing := nothingSent(out.Passes)
+	if err := outputs.tell(t, &done); err != nil {
 		return err
+	}
+	if nothing == nil {
+		if err := outputs.keep(ctx, &done); err != nil {
+			return err
+		}
 	}
 	switch {
 	case done.Stopped:
 		return context.Canceled
+	case nothing != nil:
+		return nothing
 	case broken:
 		return thresholdError{done.Thresholds}
-	}
-	if err := nothingSent(out.Passes); err != nil {
-		return err
 	}
 	return o.cut
 }
