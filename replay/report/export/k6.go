@@ -84,7 +84,8 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 	if h.Redacted {
 		out.WriteString("// Values stand as they were recorded, or as aliases.\n")
 	}
-	fmt.Fprintf(&out, "const recorded = { database: %s, calls: %d, sessions: %d, lasts: %.0f };\nconst data = () => [\n",
+	out.WriteString(k6Program)
+	fmt.Fprintf(&out, "\n// What was recorded.\nfunction about() {\n  return { database: %s, calls: %d, sessions: %d, lasts: %.0f };\n}\n\nfunction data() {\n  return [\n",
 		quoted(cmp.Or(c.Database, h.Database)), done.Calls, done.Sessions, milliseconds(max(0, end-begin)))
 	for _, s := range sessions {
 		of, _ := from.Session(s.ID)
@@ -94,10 +95,9 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 			return done, fmt.Errorf("write k6 script: %w", err)
 		}
 		// Parsed, not evaluated: a member that is named __proto__ stays one.
-		fmt.Fprintf(&out, "  JSON.parse(%s),\n", quoted(string(text)))
+		fmt.Fprintf(&out, "    JSON.parse(%s),\n", quoted(string(text)))
 	}
-	out.WriteString("];\n\n")
-	out.WriteString(k6Program)
+	out.WriteString("  ];\n}\n")
 	if _, err := w.Write(out.Bytes()); err != nil {
 		return done, fmt.Errorf("write k6 script: %w", err)
 	}
