@@ -141,6 +141,42 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// TestJSONBodies sends JSON to plain routes as webhooks and interfaces have it: as it was recorded, as a write, and without a
+// token.
+func TestJSONBodies(t *testing.T) {
+	var got []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/web/session/authenticate" {
+			_, _ = fmt.Fprint(w, `{"result":{"uid":2,"username":"x","user_context":{}}}`)
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprint(r.Method, " ", r.URL.RequestURI(), " ", r.Header.Get("Content-Type"), " ", string(b)))
+		_, _ = fmt.Fprint(w, `{"ok":true}`)
+	}))
+	t.Cleanup(s.Close)
+	hook := func(verb, path, body string) load.Call {
+		return load.Call{Session: "a", Transport: "http", Verb: verb, Path: path, Params: json.RawMessage(body), Status: 200}
+	}
+	queried := hook("PUT", "/shop/orders/7", `["a"]`)
+	queried.Query = json.RawMessage(`[["state","done"],["db","prod"]]`)
+	calls := []load.Call{
+		hook("POST", "/shop/webhook", `{"order":1.50,"name":"Bob"}`), queried, hook("DELETE", "/shop/orders/7", `{}`), hook("POST", "/payment/shop", `{}`),
+		hook("POST", "/shop/webhook", `{"api_key":"(secret)"}`), hook("GET", "/shop", `{}`), hook("POST", "/shop/webhook", ``),
+	}
+	p := &pages{Server: s}
+	if rep := p.send(t, safety.Policy{}, slices.Clone(calls)...); rep.Sent > 0 || rep.Left[replay.LeftWrite] != 6 || rep.Left[replay.LeftDangerous] != 1 || len(got) > 0 {
+		t.Errorf("%d sent, %v, %q", rep.Sent, rep.Left, got)
+	}
+	rep := p.send(t, safety.Policy{Writes: true}, slices.Clone(calls)...)
+	want := []string{
+		`POST /shop/webhook application/json {"order":1.50,"name":"Bob"}`, `PUT /shop/orders/7?state=done&db=copy application/json ["a"]`, `DELETE /shop/orders/7 application/json {}`,
+	}
+	if !slices.Equal(got, want) || rep.Left[replay.LeftArguments] != 3 || rep.Errors > 0 {
+		t.Errorf("got\n%s\nleft %v, %d errors", strings.Join(got, "\n"), rep.Left, rep.Errors)
+	}
+}
+
 // TestFormsAreWrites: no form is sent unless writes are allowed, whatever its route is known for.
 func TestFormsAreWrites(t *testing.T) {
 	p := newPages(t)

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/report"
 	"github.com/perfd/perfd/rpclog"
 	"github.com/perfd/perfd/sqltrace"
@@ -29,6 +31,11 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 	stored, err := reader.Recording(ctx)
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
+	}
+	if stored.Counts.Calls == 0 && o.format == "text" && !o.serve {
+		if list, err := reader.Benchmarks(ctx); err == nil && len(list) > 0 {
+			return o.tellBenchmarks(t, path, list)
+		}
 	}
 	var ln net.Listener
 	if o.serve {
@@ -54,6 +61,20 @@ func (o *analyzeOptions) runStore(ctx context.Context, t terminal, path string) 
 		return fmt.Errorf("store %s: %s: %w", path, stored.Summary.Partial, capture.ErrPartial)
 	}
 	return nil
+}
+
+// tellBenchmarks says what a store holds in which there are reports of replays and no calls.
+func (o *analyzeOptions) tellBenchmarks(t terminal, path string, list []store.Benchmark) error {
+	out, err := openOutput(o.output, t)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	last, name := &list[0], figures.Clean(filepath.Base(path))
+	fmt.Fprintf(out, "%s holds no calls, and %s of perfd replay.\n\n", name, figures.Plural(int64(len(list)), "report"))
+	fmt.Fprintf(out, "The last one is of %s, of %s:\n  %s\n\n", last.Made.UTC().Format("2006-01-02 15:04 UTC"), figures.Clean(last.Load), figures.Clean(last.Sentence))
+	fmt.Fprintf(out, "perfd trend %s compares them; perfd analyze %s --serve shows them.\n", name, name)
+	return out.commit()
 }
 
 // unfinished says what became of the writer of a store that is not complete; empty if it is at work, which the report

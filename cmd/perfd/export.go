@@ -56,8 +56,8 @@ type exportOptions struct {
 
 // validate is the one place where options are checked.
 func (o *exportOptions) validate(args []string) error {
-	if len(args) != 1 {
-		return usagef("export takes the LOAD file, not %d of them", len(args))
+	if err := oneFile(args, "export", "LOAD", "which perfd record makes"); err != nil {
+		return err
 	}
 	o.file = args[0]
 	switch {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -133,5 +135,28 @@ func TestK6OfRealTryton(t *testing.T) {
 	t.Logf("%d calls exported, %.0f sent, %d checks passed, %d not, %.0f requests", calls, m["rpc_calls"].Count, m["checks"].Passes, m["checks"].Fails, m["http_reqs"].Count)
 	if int64(m["rpc_calls"].Count) != calls || m["checks"].Passes < calls || int64(m["http_reqs"].Count) != calls+3 {
 		t.Errorf("of %d calls: %+v", calls, m)
+	}
+}
+
+// TestK6OfForms has k6 send pages, forms and JSON bodies: what was typed goes where it went, with the token of the session.
+func TestK6OfForms(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "forms.load")
+	execute(t, exitOK, "record", out, "--from", formsRecording(t), "--keep-args", "*:*", "--keep-args", "-hr.payslip", "--keep-logins")
+	s, got := formsServer(t, capturedUUID)
+	summary, calls := runK6(t, out, []string{"--allow-writes"}, "TARGET="+s.URL, "DATABASE=copy", "PASSWORD=x")
+	if summary == nil {
+		return
+	}
+	want := []string{
+		"GET /web/image field=image_128&id=7&model=res.partner&unique=abc", "POST /my/account city=Rome&name=Bob+Smith",
+		"POST /web/export/csv data=" + url.QueryEscape(`{"model":"res.partner","fields":[{"name":"name"}],"ids":[1,2],"domain":[["name","=","Bob Smith"]]}`) + "&token=perfd-replay",
+		`POST /shop/webhook shop=7 {"order":{"id":7,"total":1.50},"note":"Bob"}`,
+	}
+	if all := got(); !slices.Equal(all, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(all, "\n"), strings.Join(want, "\n"))
+	}
+	// One log-in and one token stand beside the calls.
+	if m := summary.Metrics; calls != 4 || m["rpc_calls"].Count != 4 || m["checks"].Fails > 0 || m["http_reqs"].Count != 6 {
+		t.Errorf("%d calls: %+v", calls, m)
 	}
 }

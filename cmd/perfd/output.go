@@ -24,7 +24,7 @@ func openOutput(path string, t terminal) (*output, error) {
 		return &output{Writer: t.out}, nil
 	}
 	fail := func(err error, hint string) (*output, error) {
-		return nil, hinted{fmt.Errorf("create report: %w", err), hint}
+		return nil, hinted{fmt.Errorf("create output: %w", err), hint}
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -61,7 +61,7 @@ func (o *output) private() error {
 		return nil
 	}
 	if err := o.file.Chmod(0o600); err != nil {
-		return fmt.Errorf("create report: %w", err)
+		return fmt.Errorf("create output: %w", err)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (o *output) commit() error {
 	}
 	if err != nil {
 		o.remove()
-		return fmt.Errorf("write report: %w", err)
+		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
 }
@@ -142,10 +142,21 @@ func located(path string) string {
 	return filepath.Join(dir, name)
 }
 
+// oneFile refuses a command line that does not name one file, and says what it is for.
+func oneFile(args []string, command, name, what string) error {
+	switch len(args) {
+	case 1:
+		return nil
+	case 0:
+		return usagef("%s takes a file: %s, %s", command, name, what)
+	}
+	return usagef("%s takes one file: %s, %s; not also %s", command, name, what, args[1])
+}
+
 // flagged is a file that a flag names; empty if it is not given.
 type flagged struct{ flag, file string }
 
-// apart refuses outputs that would take the place of what is read, or of each other.
+// apart refuses outputs that would take the place of what is read, of each other, or of a recording.
 func apart(inputs []string, outputs ...flagged) error {
 	for i, o := range outputs {
 		if o.file == "" {
@@ -154,6 +165,11 @@ func apart(inputs []string, outputs ...flagged) error {
 		for _, in := range inputs {
 			if in != "" && o.file != "-" && same(o.file, in) {
 				return usagef("%s would overwrite the input %s: name another file", o.flag, in)
+			}
+		}
+		if o.flag != "--store" { // which adds to one
+			if err := overwrites(o.flag, o.file, unknownFile); err != nil {
+				return err
 			}
 		}
 		for _, other := range outputs[:i] {

@@ -43,7 +43,11 @@ func fileInput(path string) input {
 		case info.Mode().IsRegular() && info.Size() == 0:
 			return nil, hinted{fmt.Errorf("open capture: %s is empty", path), "record again; tcpdump writes when it ends, or with -U at once"}
 		}
-		return capture.OpenFile(path)
+		f, err := capture.OpenFile(path)
+		if err != nil {
+			return nil, notACapture(path, err)
+		}
+		return f, nil
 	}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/perfd/perfd/analyzer"
 	"github.com/perfd/perfd/capture"
 	"github.com/perfd/perfd/config"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/sqltrace"
 	"github.com/perfd/perfd/store"
@@ -107,8 +109,8 @@ func settingsBut(sections ...string) (keys []string) {
 
 // validate is the one place where options are checked.
 func (o *recordOptions) validate(args []string) error {
-	if len(args) != 1 {
-		return usagef("record takes the OUT file, not %d of them", len(args))
+	if err := oneFile(args, "record", "OUT", "the load that it writes (captures are named by --from)"); err != nil {
+		return err
 	}
 	o.out = args[0]
 	switch {
@@ -128,6 +130,14 @@ func (o *recordOptions) validate(args []string) error {
 	for _, file := range o.from {
 		if file != "-" && same(file, o.out) {
 			return usagef("OUT would overwrite the input %s", file)
+		}
+	}
+	if !o.show {
+		if kindOf(o.out) == captureFile && len(o.from) == 0 {
+			return hinted{usagef("OUT would overwrite %s, which is a capture", o.out), "to record from it, perfd record OUT --from " + o.out}
+		}
+		if err := overwrites("OUT", o.out, loadFile); err != nil {
+			return err
 		}
 	}
 	for _, text := range o.args {
@@ -161,7 +171,9 @@ func readRules(text string) (load.Rules, error) {
 // run records from wherever is asked for.
 func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (err error) {
 	c.Privacy.SessionKeyFile = o.keyFile
-	if o.key, err = sessionKey(c.Privacy); err != nil {
+	if o.key, err = sessionKey(c.Privacy); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return hinted{err, "check --key-file"}
+	} else if err != nil {
 		return err
 	}
 	out, err := openOutput(o.out, t)
@@ -181,6 +193,9 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 	if err != nil {
 		return err
 	}
+	if r.calls == 0 {
+		return o.nothingRecorded(r)
+	}
 	if err := r.finish(out, rec); err != nil {
 		return err
 	}
@@ -189,6 +204,19 @@ func (o *recordOptions) run(ctx context.Context, t terminal, c *config.Config) (
 	}
 	r.farewell(t.err, o.out)
 	return partial
+}
+
+// nothingRecorded is the error of a recording without a call. No file is made of it, and what stood there stays.
+func (o *recordOptions) nothingRecorded(r *loadWriter) error {
+	where, hint := " in "+strings.Join(r.sources, ", "), "check --rpc-port; perfd analyze says what is in a capture"
+	if len(o.from) == 0 {
+		where, hint = "", "check --interface and --rpc-port; perfd doctor says what can be seen here"
+	}
+	err := fmt.Errorf("record %s: no call was seen%s", filepath.Base(o.out), where)
+	if r.left > 0 {
+		err = fmt.Errorf("%w, but %s", err, figures.Plural(int64(r.left), "websocket or long-polling request"))
+	}
+	return hinted{err, hint}
 }
 
 // read gives the sink what is recorded. What is partial comes with a usable result.

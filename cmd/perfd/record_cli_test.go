@@ -24,8 +24,8 @@ func TestRecordUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ args, want string }{
-		{"", "record takes the OUT file"},
-		{out + " " + out, "record takes the OUT file, not 2"},
+		{"", "record takes a file: OUT"},
+		{out + " " + out, "record takes one file: OUT"},
 		{tap + " --from " + tap, "OUT would overwrite the input"},
 		{out + " --from " + tap + " --for 5m", "--for is of live recordings"},
 		{out + " --database-uuid ../x --from " + tap, "--database-uuid must be a uuid"},
@@ -90,7 +90,7 @@ func TestRecordFromStore(t *testing.T) {
 func TestRecordShow(t *testing.T) {
 	code, shown, errOut := perfd(t, nil, "record", "--show", record(t, "odoo18-a", "--keep-args", "res.partner"))
 	for _, want := range []string{
-		`(?m)^product +odoo$`, `(?m)^server +127\.0\.0\.1:8069$`, `(?m)^calls +151, 0 with an error$`, `(?m)^sessions +1, of 1 users$`,
+		`(?m)^product +odoo$`, `(?m)^server +127\.0\.0\.1:8069$`, `(?m)^calls +151, 0 with an error$`, `(?m)^sessions +1, of 1 user$`,
 		`(?m)^arguments +of \d\d calls$`, `(?m)^6 +\d\.\d{3} +6 +sale\.order\.web_save$`, `(?m)^- arguments: \d+ calls$`,
 	} {
 		if code != exitOK || errOut != "" || !regexp.MustCompile(want).MatchString(shown) {
@@ -204,5 +204,47 @@ func TestRecordOfLossyCaptures(t *testing.T) {
 				t.Errorf("%d calls, %d found again", len(got), found)
 			}
 		})
+	}
+}
+
+// TestRulesThatDoNothing: who misspells a rule is told at the end, and a recording of nothing is a failure that leaves what
+// stood there.
+func TestRulesThatDoNothing(t *testing.T) {
+	in, out := fixtures.Path(t, "odoo18-a"), filepath.Join(t.TempDir(), "out.load")
+	for _, tt := range []struct {
+		rules, want, not []string
+	}{
+		{[]string{"res.parter", "hr.*"}, []string{"--keep-args res.parter: no call was seen that it names, did you mean res.partner?"}, []string{"hr.*", "can be counted"}},
+		{[]string{"nothing.*"}, []string{"nothing.*: no call was seen", "no call of the load has arguments"}, nil},
+		{[]string{"res.partner:nome,name,city"}, []string{"res.partner:nome,name,city: no argument has nome\n"}, nil},
+		{[]string{"*:-vta", "-hr.payslip"}, []string{"*:-vta: no argument has vta", "-hr.payslip: no call was seen"}, nil},
+		{[]string{"res.partner", "*:*"}, []string{"res.partner: a later rule has its "}, []string{"*:*"}},
+		{[]string{"*:*", "-res.partner"}, nil, []string{"--keep-args"}},
+	} {
+		args := []string{"record", out, "--from", in}
+		for _, r := range tt.rules {
+			args = append(args, "--keep-args", r)
+		}
+		_, errOut := execute(t, exitOK, args...)
+		for _, want := range tt.want {
+			if !strings.Contains(errOut, want) {
+				t.Errorf("%q: %q is not in %s", tt.rules, want, errOut)
+			}
+		}
+		for _, not := range tt.not {
+			if strings.Contains(errOut, not) {
+				t.Errorf("%q: %q is in %s", tt.rules, not, errOut)
+			}
+		}
+	}
+	before, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut := execute(t, exitFailure, "record", out, "--from", in, "--rpc-port", "1"); !strings.Contains(errOut, "no call was seen in tap.pcap.gz; check --rpc-port") {
+		t.Error(errOut)
+	}
+	if after, err := os.ReadFile(out); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("what stood there is gone: %v", err)
 	}
 }

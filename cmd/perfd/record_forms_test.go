@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -44,6 +45,7 @@ func formsRecording(t *testing.T) string {
 	ask("POST", "/web/export/csv", "multipart/form-data; boundary=BoUnD", "--BoUnD\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n{\"model\":\"res.partner\",\"fields\":[{\"name\":\"name\"}],\"ids\":[1,2],\"domain\":[[\"name\",\"=\",\"Bob Smith\"]]}\r\n"+
 		"--BoUnD\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\ncanary\r\n--BoUnD\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\ncanaryo123\r\n--BoUnD--\r\n", ok, "text/csv", "a,b")
 	ask("POST", "/web/export/csv", form, "data="+url.QueryEscape(`{"model":"hr.payslip","ids":[1]}`)+"&csrf_token=canaryo123", ok, "text/csv", "a,b")
+	ask("POST", "/shop/webhook?shop=7", asJSON, `{"order":{"id":7,"total":1.50},"note":"Bob"}`, ok, asJSON, `{"ok":true}`)
 	file := filepath.Join(t.TempDir(), "forms.pcap")
 	if err := os.WriteFile(file, d.Close().Recording().Pcap(), 0o600); err != nil {
 		t.Fatal(err)
@@ -75,13 +77,17 @@ func formsServer(t *testing.T, uuid string) (s *httptest.Server, got func() []st
 		}
 		_ = r.ParseMultipartForm(1 << 20)
 		_ = r.ParseForm()
-		if r.Method == http.MethodPost && r.Form.Get("csrf_token") != "token-of-fresh" {
+		body := ""
+		if r.URL.Path == "/shop/webhook" { // which has no token
+			b, _ := io.ReadAll(r.Body)
+			body = " " + string(b)
+		} else if r.Method == http.MethodPost && r.Form.Get("csrf_token") != "token-of-fresh" {
 			http.Error(w, "Session expired (invalid CSRF token)", http.StatusBadRequest)
 			return
 		}
 		r.Form.Del("csrf_token")
 		mu.Lock()
-		all = append(all, r.Method+" "+r.URL.Path+" "+r.Form.Encode())
+		all = append(all, r.Method+" "+r.URL.Path+" "+r.Form.Encode()+body)
 		mu.Unlock()
 		if r.URL.Path == "/my/account" {
 			http.Redirect(w, r, "/my", http.StatusSeeOther)
@@ -104,14 +110,14 @@ func TestFormsFromCaptureToServer(t *testing.T) {
 	}
 	h, calls, _ := readLoad(t, out)
 	text := unpacked(t, out)
-	if h.DatabaseUUID != capturedUUID || strings.Contains(text, "canary") || strings.Contains(text, "payslip") || len(calls) != 8 {
+	if h.DatabaseUUID != capturedUUID || strings.Contains(text, "canary") || strings.Contains(text, "payslip") || len(calls) != 9 {
 		t.Fatalf("%d calls of %q: %s", len(calls), h.DatabaseUUID, text)
 	}
 	var lacks []string
 	for _, c := range calls {
 		lacks = append(lacks, c.Lacks)
 	}
-	if want := []string{"arguments", "arguments", "", "secrets", "secrets", "secrets", "secrets", "secrets, arguments"}; !slices.Equal(lacks, want) {
+	if want := []string{"arguments", "arguments", "", "secrets", "secrets", "secrets", "secrets", "secrets, arguments", ""}; !slices.Equal(lacks, want) {
 		t.Errorf("they lack %q, want %q", lacks, want)
 	}
 	t.Setenv("ODOO_PASSWORD", "x")
@@ -125,6 +131,7 @@ func TestFormsFromCaptureToServer(t *testing.T) {
 	want := []string{
 		"GET /web/image field=image_128&id=7&model=res.partner&unique=abc", "POST /my/account city=Rome&name=Bob+Smith",
 		"POST /web/export/csv data=" + url.QueryEscape(`{"model":"res.partner","fields":[{"name":"name"}],"ids":[1,2],"domain":[["name","=","Bob Smith"]]}`) + "&token=perfd-replay",
+		`POST /shop/webhook shop=7 {"order":{"id":7,"total":1.50},"note":"Bob"}`,
 	}
 	if all := got(); !slices.Equal(all[1:], want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(all[1:], "\n"), strings.Join(want, "\n"))

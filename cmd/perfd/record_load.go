@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/rpclog"
 )
@@ -313,29 +314,29 @@ func most(counts map[string]int) string {
 // missing says in sentences what the load lacks.
 func (r *loadWriter) missing(rec analyzer.Recording) []string {
 	list := slices.Clone(r.lacks)
-	say := func(n int, format string) {
+	say := func(n int, noun, what string) {
 		if n > 0 {
-			list = append(list, fmt.Sprintf(format, n))
+			list = append(list, figures.Plural(int64(n), noun)+" "+what)
 		}
 	}
 	if !r.o.rules.Any() && len(r.lacks) == 0 {
 		list = append(list, "arguments were not kept: the load can be counted and asked what-if, not sent")
 	}
 	if r.o.rules.Any() {
-		say(r.bare, "%d calls have no arguments: no rule keeps them, they are of log-ins, or they were not whole")
-		say(r.unread, "%d calls have no query: no rule keeps it, it is of a log-in, or it was not whole")
-		say(r.secret, "%d calls had secrets among their arguments, which are not kept")
+		say(r.bare, "call", "without arguments: no rule keeps them, they are of log-ins, or they were not whole")
+		say(r.unread, "call", "without the query: no rule keeps it, it is of a log-in, or it was not whole")
+		say(r.secret, "call", "with secrets among the arguments, which are not kept")
 	}
-	say(r.blank, "%d calls have no hash of their answer: it was not whole, too large, or of a log-in")
-	say(r.anonymous, "%d calls showed no session: they are put together by user and client")
-	say(r.left, "%d websocket and long-polling requests are left out")
-	say(r.gapped, "%d calls are not whole in the recording")
-	say(r.late, "%d calls stand later than they began, to be in order")
-	say(int(rec.LostBytes), "%d bytes were not captured")
-	say(int(rec.EncryptedHTTP), "%d connections of HTTP were encrypted: their calls are not in it")
-	say(int(rec.EncryptedSQL), "%d connections of PostgreSQL were encrypted: their statements are not in it")
-	say(int(rec.Truncated), "%d packets were cut by the capture")
-	say(int(rec.Evicted), "%d connections or packets were given up at a limit")
+	say(r.blank, "call", "without a hash of the answer: it was not whole, too large, or of a log-in")
+	say(r.anonymous, "call", "that showed no session, put together by user and client")
+	say(r.left, "websocket or long-polling request", "left out")
+	say(r.gapped, "call", "not whole in the recording")
+	say(r.late, "call", "put later than it began, to be in order")
+	say(int(rec.LostBytes), "byte", "not captured")
+	say(int(rec.EncryptedHTTP), "encrypted connection", "of HTTP, whose calls are not in it")
+	say(int(rec.EncryptedSQL), "encrypted connection", "of PostgreSQL, whose statements are not in it")
+	say(int(rec.Truncated), "packet", "cut by the capture")
+	say(int(rec.Evicted), "connection or packet", "given up at a limit")
 	if rec.Partial != "" {
 		why := rec.Partial
 		for _, file := range r.o.from {
@@ -352,13 +353,4 @@ func printable(c rune) rune {
 		return ' '
 	}
 	return c
-}
-
-// farewell says what was written.
-func (r *loadWriter) farewell(w io.Writer, name string) {
-	fmt.Fprintf(w, "perfd recorded %d calls of %d sessions in %s", r.calls, len(r.sessions), name)
-	if !r.o.rules.Any() {
-		fmt.Fprint(w, ", without arguments: it can be counted and asked what-if, not sent; --keep-args keeps them")
-	}
-	fmt.Fprintln(w)
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/perfd/perfd/capture"
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -40,16 +40,11 @@ const (
 
 // showLoad prints what is in a load file.
 func showLoad(t terminal, path string) error {
-	f, err := os.Open(path)
+	r, done, err := openLoad(path)
 	if err != nil {
-		return fmt.Errorf("open load %s: %w", path, cause(err))
+		return err
 	}
-	defer func() { _ = f.Close() }() // it was read
-	r, err := load.NewReader(f, path, load.ReaderConfig{})
-	if err != nil {
-		return loadError(err)
-	}
-	defer r.Close()
+	defer done()
 	facts, err := countLoad(r)
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -157,9 +152,9 @@ func (o *loadFacts) print(out io.Writer, path string, h load.Header) error {
 	}
 	fmt.Fprintf(w, "lasts\t%s\n", o.length.Round(time.Millisecond))
 	fmt.Fprintf(w, "calls\t%d, %d with an error\n", o.calls, o.failed)
-	fmt.Fprintf(w, "sessions\t%d, of %d users\n", len(o.sessions), len(o.users))
+	fmt.Fprintf(w, "sessions\t%d, of %s\n", len(o.sessions), figures.Plural(int64(len(o.users)), "user"))
 	if h.Arguments {
-		fmt.Fprintf(w, "arguments\tof %d calls\n", o.sendable)
+		fmt.Fprintf(w, "arguments\tof %s\n", figures.Plural(o.sendable, "call"))
 	} else {
 		fmt.Fprintf(w, "arguments\tnone: it can be counted and asked what-if, not sent\n")
 	}
@@ -184,7 +179,7 @@ func (o *loadFacts) print(out io.Writer, path string, h load.Header) error {
 		fmt.Fprintf(w, "- %s\n", s)
 	}
 	for _, word := range slices.Sorted(maps.Keys(o.lacks)) {
-		fmt.Fprintf(w, "- %s: %d calls\n", word, o.lacks[word])
+		fmt.Fprintf(w, "- %s: %s\n", word, figures.Plural(o.lacks[word], "call"))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write report: %w", err)

@@ -155,8 +155,8 @@ func (o *replayOptions) arms() bool {
 
 // validate is the one place where options are checked.
 func (o *replayOptions) validate(args []string) error {
-	if len(args) != 1 {
-		return usagef("replay takes the LOAD file, not %d of them", len(args))
+	if err := oneFile(args, "replay", "LOAD", "which perfd record makes"); err != nil {
+		return err
 	}
 	o.file = args[0]
 	switch {
@@ -181,6 +181,14 @@ func (o *replayOptions) validate(args []string) error {
 	}
 	if err := apart([]string{o.file, o.users, o.passwordFile}, flagged{"--json", o.jsonFile}, flagged{"--html", o.htmlFile}, flagged{"--store", o.store}); err != nil {
 		return err
+	}
+	for _, one := range []flagged{{"--target", o.target}, {"--target-b", o.targetB}} {
+		if one.file == "" {
+			continue
+		}
+		if _, err := client.ParseAddress(one.file, client.Odoo); err != nil {
+			return hinted{usagef("%s: %w", one.flag, err), "as http://staging:8069"}
+		}
 	}
 	c := o.settings()
 	if err := c.Validate().Err(); err != nil {

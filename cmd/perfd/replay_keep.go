@@ -44,8 +44,7 @@ func (o *replayOptions) openOutputs(ctx context.Context, t terminal) (_ *replayO
 }
 
 // tell writes what came of a replay to wherever it was asked for. What cannot be written keeps nothing else from being.
-// A store keeps what was measured alone.
-func (out *replayOutputs) tell(ctx context.Context, t terminal, done *report.Report, measured bool) error {
+func (out *replayOutputs) tell(t terminal, done *report.Report) error {
 	var failed []error
 	for _, one := range []struct {
 		to    *output
@@ -63,13 +62,18 @@ func (out *replayOutputs) tell(ctx context.Context, t terminal, done *report.Rep
 		}
 		failed = append(failed, err)
 	}
-	if out.store != nil && measured {
-		failed = append(failed, keepReplay(ctx, out.store, done))
-	}
 	if !out.json.terminal() && !out.html.terminal() {
 		failed = append(failed, report.Text(t.out, done, report.TextConfig{Color: hasColor(t.out)}))
 	}
 	return errors.Join(failed...)
+}
+
+// keep puts the report into the store, if there is one.
+func (out *replayOutputs) keep(ctx context.Context, done *report.Report) error {
+	if out.store == nil {
+		return nil
+	}
+	return keepReplay(ctx, out.store, done)
 }
 
 // discard closes what was opened and not written.

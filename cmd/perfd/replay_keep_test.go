@@ -120,6 +120,9 @@ func TestReplayOfACutLoad(t *testing.T) {
 		t.Errorf("%d of %d sent, %q", sent, full, r.Doubts)
 	}
 	write(t, file, whole)
+	if r := replayJSON(t, exitOK, file, "--target", url, "--mode", "max", "--rounds", "3"); len(r.Passes) != 3 || r.Passes[2].Sent != full {
+		t.Errorf("of 3 rounds of one arm %d", len(r.Passes))
+	}
 	for flag, hint := range map[string]string{"--methods": "no call was sent; check --sessions and --methods", "--sessions": "no call was sent; check --sessions"} {
 		if _, errOut := execute(t, exitFailure, "replay", file, "--target", url, "--mode", "max", flag, "nobody.*"); !strings.Contains(errOut, hint) {
 			t.Errorf("%s: %s", flag, errOut)

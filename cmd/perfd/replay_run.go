@@ -126,19 +126,24 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	if o.cut != nil {
 		done.Doubts = append(done.Doubts, fmt.Sprintf("The load file is cut off: what came after its first %s is not in this replay.", figures.Plural(o.whole, "call")))
 	}
-	if err := outputs.tell(ctx, t, &done, out.Measured()); err != nil {
+	nothing := nothingSent(out.Passes)
+	if err := outputs.tell(t, &done); err != nil {
 		return err
+	}
+	if nothing == nil && out.Measured() {
+		if err := outputs.keep(ctx, &done); err != nil {
+			return err
+		}
 	}
 	switch {
 	case err != nil: // what came before it is told
 		return replayError(err)
 	case done.Stopped:
 		return context.Canceled
+	case nothing != nil:
+		return nothing
 	case broken:
 		return thresholdError{done.Thresholds}
-	}
-	if err := nothingSent(out.Passes); err != nil {
-		return err
 	}
 	return o.cut
 }
@@ -306,8 +311,15 @@ func countError(err error) error {
 
 const changesTold = 20 // statements
 
-// pace words the mode.
+// pace words the mode, and the rounds of one arm alone.
 func (o *replayOptions) pace() string {
+	if o.roundsGiven && o.rounds > 1 && !o.arms() {
+		return fmt.Sprintf("%s, %d times", o.gait(), o.rounds)
+	}
+	return o.gait()
+}
+
+func (o *replayOptions) gait() string {
 	switch {
 	case o.mode == string(replay.Rate):
 		return fmt.Sprintf("%g calls a second", o.rate)

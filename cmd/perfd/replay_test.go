@@ -159,16 +159,18 @@ func TestReplayMistakes(t *testing.T) {
 	users := filepath.Join(t.TempDir(), "users.yaml")
 	write(t, users, []byte("a: {login: x, pasword: y}\n"))
 	for args, want := range map[string]string{
-		"":                                  "no server is named; give --target",
-		"--target x --rounds 0":             "--rounds must be from 1 to 1000",
-		"--target x --cache disk":           "--cache must be off, memory, redis or tiered",
-		"--target x --mode fast":            `mode "fast": want timeline, think, rate or max`,
-		"--target x --mode rate":            "want calls a second",
-		"--target x --rate 5":               "give --mode rate",
-		"--target x --speed -1":             "--speed must be above 0, not -1",
-		"--target x --sessions [":           `pattern "["`,
-		"--target x --before-a true":        "give --before-b, --target-b or --cache too",
-		"--target x --allow-dangerous post": "writes have to be allowed too",
+		"":                 "no server is named; give --target",
+		"--target ftp://x": `--target: read address ftp://x: scheme "ftp", want http or https; as http://`,
+		"--target x --target-b http://u:canary@x":            "--target-b: read address http://u:xxxxx@x: a user stands in it",
+		"--target x --rounds 0":                              "--rounds must be from 1 to 1000",
+		"--target x --cache disk":                            "--cache must be off, memory, redis or tiered",
+		"--target x --mode fast":                             `mode "fast": want timeline, think, rate or max`,
+		"--target x --mode rate":                             "want calls a second",
+		"--target x --rate 5":                                "give --mode rate",
+		"--target x --speed -1":                              "--speed must be above 0, not -1",
+		"--target x --sessions [":                            `pattern "["`,
+		"--target x --before-a true":                         "give --before-b, --target-b or --cache too",
+		"--target x --allow-dangerous post":                  "writes have to be allowed too",
 		"--target x --allow-writes --allow-dangerous sale.*": "each has to be named in full",
 		"--target x --fail-if p95(all)>5":                    "write as 'p95(res.partner.*) > +5%'",
 		"--target x --cache redis":                           "give --redis, or set REDIS_URL",
@@ -192,6 +194,7 @@ func TestReplayMistakes(t *testing.T) {
 		{[]string{kept, "--target", "http://127.0.0.1:1", "--users", users}, "want a login, or login with one of password"},
 		{[]string{kept, "--target", "http://127.0.0.1:1", "--users", users + ".none"}, "check the path"},
 		{[]string{users, "--target", "http://127.0.0.1:1"}, "not a perfd load"},
+		{[]string{kept, "--target", "http://127.0.0.1:1", "--watched", users}, "--watched takes the store that a perfd watch"},
 	} {
 		if _, errOut := execute(t, exitFailure, append([]string{"replay"}, tt.args...)...); !strings.Contains(errOut, tt.want) {
 			t.Errorf("%s: %s, want %q", tt.args, errOut, tt.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/perfd/perfd/replay"
@@ -46,6 +47,9 @@ type watchedStore struct {
 }
 
 func openWatched(path string) (*watchedStore, error) {
+	if _, err := os.Stat(path); err == nil && !store.IsStore(path) {
+		return nil, hinted{fmt.Errorf("open store %s: not a perfd store", path), "--watched takes the store that a perfd watch beside the target writes"}
+	}
 	r, err := store.Open(path, store.Config{})
 	if err != nil {
 		return nil, err

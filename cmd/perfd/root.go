@@ -131,10 +131,19 @@ func flagMessage(err error) string {
 	if !errors.As(err, &invalid) {
 		return err.Error()
 	}
-	f, want := invalid.GetFlag(), "a value of another kind"
+	f := invalid.GetFlag()
+	want := "of the kind " + f.Value.Type()
 	switch f.Value.Type() {
-	case "int":
+	case "int", "int64":
 		want = "a whole number"
+	case "uint", "uint64":
+		want = "a whole number that is not negative"
+	case "float64":
+		want = "a number, as 1.5"
+	case "duration":
+		want = "a duration, as 30s, 5m or 1h30m"
+	case "stringSlice":
+		want = "a text, or several with commas"
 	case "uintSlice":
 		want = "a port from 1 to 65535, or several with commas"
 	case "bool":

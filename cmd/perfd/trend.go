@@ -71,11 +71,16 @@ func readPast(ctx context.Context, name string) ([]*report.Past, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("read report: %w", err)
+		return nil, fmt.Errorf("read report %s: %w", name, cause(err))
 	}
 	defer f.Close()
 	p, err := report.Read(f, filepath.ToSlash(name))
-	if err != nil {
+	switch what := kindOf(name); {
+	case err == nil:
+	case what == captureFile || what == loadFile:
+		return nil, hinted{fmt.Errorf("read report %s: it is %s, not a report", filepath.Base(name), kindNames[what]),
+			"give files that perfd replay --json wrote, or the store of its --store"}
+	default:
 		return nil, hinted{err, "give files that perfd replay --json wrote, or the store of its --store"}
 	}
 	return []*report.Past{p}, nil

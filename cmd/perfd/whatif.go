@@ -34,9 +34,10 @@ func whatIfCommand(t terminal) *cobra.Command {
 		Long:    whatIfHelp + "Exit status:\n  0    done\n  1    failure\n  2    wrong usage\n  3    the load is cut off; the answers are of what could be read",
 		Example: "  perfd whatif day.load\n  perfd whatif day.load --workers 8 --ttl 1m --json",
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := oneFile(args, "whatif", "LOAD", "which perfd record makes"); err != nil {
+				return err
+			}
 			switch {
-			case len(args) != 1:
-				return usagef("whatif takes the LOAD file, not %d of them", len(args))
 			case c.MaxWorkers < 1 || c.MaxWorkers > 256:
 				return usagef("--workers must be from 1 to 256, not %d", c.MaxWorkers)
 			case c.TTL <= 0:
@@ -99,11 +100,18 @@ func askLoad(file string, c whatif.Config) (*whatif.Answers, error) {
 func openLoad(file string) (*load.Reader, func(), error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read load: %w", err)
+		return nil, nil, fmt.Errorf("open load %s: %w", file, cause(err))
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close() // nothing was written
+		return nil, nil, hinted{fmt.Errorf("open load: %s is a folder", file), "name a file that perfd record wrote"}
 	}
 	r, err := load.NewReader(f, file, load.ReaderConfig{})
 	if err != nil {
 		_ = f.Close() // nothing was written
+		if other := notALoad(file); other != nil && errors.Is(err, load.ErrFormat) {
+			return nil, nil, other
+		}
 		return nil, nil, loadError(err)
 	}
 	return r, func() {

@@ -114,6 +114,71 @@ func TestWhatIfAndExport(t *testing.T) {
 	}
 }
 
+// TestFilesOfAnotherKind: who gives a capture, a store, a load or a report where another one is expected is told what it is, and
+// what makes or takes it.
+func TestFilesOfAnotherKind(t *testing.T) {
+	dir := t.TempDir()
+	tap, file, runs, report := fixtures.Path(t, "odoo18-a"), filepath.Join(dir, "a.load"), filepath.Join(dir, "runs.perfd"), filepath.Join(dir, "r.json")
+	if _, errOut, code := commandLine(t, "record", file, "--from", tap, "--keep-args", "*:*"); code != exitOK {
+		t.Fatal(errOut)
+	}
+	t.Setenv("ODOO_PASSWORD", "right")
+	url := miniOdoo(t)
+	if _, errOut, code := commandLine(t, "replay", file, "--target", url, "--mode", "max", "--store", runs, "--json", report); code != exitOK {
+		t.Fatal(errOut)
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"replay " + tap + " --target " + url, "it is a capture, not a load; perfd record OUT --from"},
+		{"whatif " + tap, "it is a capture, not a load; perfd record OUT --from"},
+		{"export --k6 - " + runs, "it is a perfd store, not a load; perfd record OUT --from"},
+		{"record --show " + report, "it is JSON, not a load; perfd trend takes"},
+		{"record " + dir + "/x --from " + file, "it is a load, not a capture; perfd record --show"},
+		{"analyze " + file, "it is a load, not a capture; perfd record --show"},
+		{"trend " + file, "it is a load, not a report; give files"},
+		{"trend " + tap, "it is a capture, not a report; give files"},
+		{"replay " + dir + " --target " + url, "is a folder; name a file"},
+	} {
+		if _, errOut, code := commandLine(t, strings.Fields(tt.args)...); code != exitFailure || !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: %d %s", tt.args, code, errOut)
+		}
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"whatif x --ttl 5", `--ttl must be a duration, as 30s, 5m or 1h30m, not "5"`}, {"whatif x --workers y", `--workers must be a whole number, not "y"`},
+		{"replay x --speed fast", `--speed must be a number, as 1.5, not "fast"`}, {"replay x --cold=maybe", `--cold must be true or false, not "maybe"`},
+		{"replay x --rpc-port y", "--rpc-port must be a port from 1 to 65535"}, {"record x --for 3", "--for must be a duration"},
+		{"trend x --min-change much", "--min-change must be a number"}, {"export x --max-calls 1e3", "--max-calls must be a whole number"},
+		{"record", "record takes a file: OUT, the load that it writes (captures are named by --from)"},
+		{"record x.load y.pcap", "record takes one file: OUT, the load that it writes (captures are named by --from); not also y.pcap"},
+		{"replay", "replay takes a file: LOAD, which perfd record makes"}, {"export a b", "not also b"}, {"whatif", "takes a file: LOAD"},
+		{"replay x --methods \"a", "--methods must be a text, or several with commas"},
+	} {
+		if _, errOut, code := commandLine(t, strings.Fields(tt.args)...); code != exitUsage || !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: %d %s", tt.args, code, errOut)
+		}
+	}
+	copied := filepath.Join(dir, "copy.pcap.gz")
+	text, err := os.ReadFile(tap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, copied, text)
+	for _, tt := range []struct{ args, want string }{
+		{"record " + copied, "which is a capture; to record from it, perfd record OUT --from"}, {"record " + runs + " --from " + tap, "which is a perfd store; name another"},
+		{"export " + file + " --k6 " + copied, "--k6 would overwrite"}, {"replay " + file + " --target x --json " + runs, "--json would overwrite"},
+	} {
+		if _, errOut, code := commandLine(t, strings.Fields(tt.args)...); code != exitUsage || !strings.Contains(errOut, tt.want) {
+			t.Errorf("%s: %d %s", tt.args, code, errOut)
+		}
+	}
+	out, _, code := commandLine(t, "analyze", runs)
+	if code != exitOK || !strings.Contains(out, "runs.perfd holds no calls, and 1 report of perfd replay.") || !strings.Contains(out, "perfd trend runs.perfd") {
+		t.Errorf("a store of reports alone: %d %s", code, out)
+	}
+	if out, _, _ := commandLine(t, "whatif", file); strings.Count(out, "kept for") != 1 || !strings.Contains(out, "kept for 10 s to 4 h ") || !strings.Contains(out, "of 1 MiB to 256 MiB ") {
+		t.Errorf("caches that do the same are told apart: %s", out)
+	}
+}
+
 func TestTrend(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.json")
 	var runs []string

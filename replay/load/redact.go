@@ -15,6 +15,8 @@ func (w *Writer) redact(c *Call) {
 		model = modelOf(c)
 	}
 	rule, keep := w.cfg.Rules.of(model)
+	use := w.usage.of(model)
+	use.calls++
 	if c.Transport == "http" && (!keep || !rule.all) {
 		w.redactPath(c)
 	}
@@ -31,7 +33,7 @@ func (w *Writer) redact(c *Call) {
 	if !w.cfg.Answers {
 		c.Answer = nil
 	}
-	x := redactor{alias: w.alias, rule: rule, tryton: c.Transport == "tryton"}
+	x := redactor{alias: w.alias, rule: rule, usage: &w.usage, tryton: c.Transport == "tryton"}
 	c.Args = x.text(c.Args, '[', func(v *jsontree.Value) { x.positional(v, c) })
 	c.Kwargs = x.text(c.Kwargs, '{', x.named)
 	c.Params = x.text(c.Params, 0, x.named)
@@ -41,6 +43,9 @@ func (w *Writer) redact(c *Call) {
 		c.lack("arguments")
 	} else if x.changed {
 		c.lack("values")
+	}
+	if c.Args != nil || c.Kwargs != nil || c.Params != nil || c.Query != nil || c.Fields != nil {
+		use.kept++
 	}
 	c.Answer = x.text(c.Answer, 0, func(v *jsontree.Value) { x.value(v, "") })
 }
@@ -63,6 +68,7 @@ func (w *Writer) redactPath(c *Call) {
 type redactor struct {
 	alias   *aliases
 	rule    rule
+	usage   *usage
 	tryton  bool
 	changed bool // an alias was put
 	failed  bool // a text was no JSON
@@ -208,7 +214,7 @@ func (x *redactor) domain(v *jsontree.Value, path string) {
 func (x *redactor) names(v *jsontree.Value) {
 	switch v.Kind {
 	case jsontree.String:
-		if !technical(v.Text) {
+		if x.usage.seen(&x.rule, v.Text); !technical(v.Text) {
 			x.put(v)
 		}
 	case jsontree.Array:
@@ -217,6 +223,7 @@ func (x *redactor) names(v *jsontree.Value) {
 		}
 	case jsontree.Object:
 		for i, name := range v.Names {
+			x.usage.seen(&x.rule, name)
 			switch name {
 			case "context":
 				x.context(&v.Items[i])
@@ -246,7 +253,7 @@ func (x *redactor) context(v *jsontree.Value) {
 			x.zone(item)
 		case name == "locale" || name == "_timestamp": // formats of dates, and times by model and id
 		case strings.HasSuffix(name, ".rec_name") && item.Kind == jsontree.String: // what Tryton's client shows, and no server reads
-			if !x.rule.stands(name) {
+			if !x.stands(name) {
 				item.Text = x.alias.text(item.Text)
 			}
 		default:
@@ -271,11 +278,11 @@ func (x *redactor) zone(v *jsontree.Value) {
 func (x *redactor) value(v *jsontree.Value, path string) {
 	switch v.Kind {
 	case jsontree.String:
-		if !x.rule.stands(path) && !connected(v.Text) {
+		if !x.stands(path) && !connected(v.Text) {
 			x.put(v)
 		}
 	case jsontree.Number:
-		if !x.rule.stands(path) && !maybeID(v.Text) {
+		if !x.stands(path) && !maybeID(v.Text) {
 			x.put(v)
 		}
 	case jsontree.Array:
@@ -296,7 +303,7 @@ func (x *redactor) object(v *jsontree.Value, path string) {
 		return
 	case "Decimal", "bytes", "bytearray":
 		for i, name := range v.Names {
-			if name != "__class__" && !x.rule.stands(path) {
+			if name != "__class__" && !x.stands(path) {
 				x.put(&v.Items[i])
 			}
 		}
@@ -329,6 +336,12 @@ func (x *redactor) key(name string) string {
 	}
 	x.changed = true
 	return x.alias.text(name)
+}
+
+// stands says whether the value at a path stands as it is.
+func (x *redactor) stands(path string) bool {
+	x.usage.seen(&x.rule, path)
+	return x.rule.stands(path)
 }
 
 // put puts an alias in the place of a value.

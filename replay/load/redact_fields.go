@@ -31,7 +31,7 @@ func (x *redactor) redactFields(raw json.RawMessage, route string) json.RawMessa
 // field redacts one field. Rules name it, and what stands in it, by its name.
 func (x *redactor) field(f *Field, route string) {
 	name, v := f.Name, &f.Value
-	if f.File != nil && !x.rule.stands(name) {
+	if f.File != nil && !x.stands(name) {
 		x.file(f.File)
 	}
 	if name != hidden {
@@ -39,12 +39,12 @@ func (x *redactor) field(f *Field, route string) {
 	}
 	known, named := modesByName[name]
 	switch {
-	case !x.rule.all && x.rule.stands(name): // and what stands in it
+	case !x.rule.all && x.stands(name): // and what stands in it
 	case v.Kind == jsontree.Object && !named:
 		x.named(v)
 	case v.Kind == jsontree.Array && route == reportRoute:
 		x.names(v)
-	case v.Kind == jsontree.String && (x.rule.stands(name) || flags[v.Text] || idName(name) && idList(v.Text)):
+	case v.Kind == jsontree.String && (x.stands(name) || flags[v.Text] || idName(name) && idList(v.Text)):
 	case named:
 		x.as(known, v, name)
 	case v.Kind == jsontree.String && fieldNames[name]:

@@ -29,6 +29,8 @@ type rule struct {
 	keep  bool
 	all   bool            // values stand as they are but those of fields
 	field map[string]bool // the exceptions
+	names []string        // the same, in their order
+	text  string          // as it was given
 }
 
 var errRule = errors.New("a rule is MODEL, MODEL:FIELD,FIELD or MODEL:-FIELD,-FIELD")
@@ -77,7 +79,7 @@ func (r Rules) With(o Rules) Rules {
 }
 
 func parseRule(text string) (rule, error) {
-	r := rule{keep: true, field: map[string]bool{}}
+	r := rule{keep: true, field: map[string]bool{}, text: text}
 	model, fields, some := strings.Cut(strings.ReplaceAll(text, " ", ""), ":")
 	if rest, no := strings.CutPrefix(model, "-"); no {
 		if some {
@@ -104,6 +106,9 @@ func parseRule(text string) (rule, error) {
 			r.all = minus
 		case minus != r.all:
 			return r, errRule
+		}
+		if !r.field[name] {
+			r.names = append(r.names, name)
 		}
 		if r.field[name] = true; len(r.field) > maxRules {
 			return r, fmt.Errorf("fields: %w", ErrBound)

@@ -42,6 +42,7 @@ type Writer struct {
 	seq   int64
 	last  time.Duration
 	known map[string]bool
+	usage usage
 	err   error
 }
 
@@ -66,7 +67,7 @@ func NewWriter(w io.Writer, h Header, cfg Config) (*Writer, error) {
 		cfg.Key = make([]byte, 32)
 		_, _ = rand.Read(cfg.Key) // never fails
 	}
-	o := &Writer{cfg: cfg, out: &counting{Writer: w}, alias: newAliases(cfg.Key), known: map[string]bool{}}
+	o := &Writer{cfg: cfg, out: &counting{Writer: w}, alias: newAliases(cfg.Key), known: map[string]bool{}, usage: newUsage()}
 	var err error
 	if o.z, err = zstd.NewWriter(o.out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)); err != nil {
 		return nil, fmt.Errorf("begin load: %w", err)

@@ -103,12 +103,14 @@ func (p *page) whatIf(r *Report) {
 	}
 	if w.Cache.Cacheable > 0 {
 		p.title("WHAT IF THERE WERE A CACHE")
-		for _, c := range w.Cache.TTLs {
-			p.linef("  kept for %-8s %7s of %s, %s less work%s", span(c.TTL), share(c.Hits+c.Shared, w.Cache.Cacheable), figures.Plural(w.Cache.Cacheable, "read"),
-				analyzer.Figure(c.Saved), stale(c.Stale))
+		for _, run := range alike(w.Cache.TTLs) {
+			c := run[0]
+			p.linef("  kept for %-16s %7s of %s, %s less work%s", reach(span(c.TTL), span(run[len(run)-1].TTL)), share(c.Hits+c.Shared, w.Cache.Cacheable),
+				figures.Plural(w.Cache.Cacheable, "read"), analyzer.Figure(c.Saved), stale(c.Stale))
 		}
-		for _, c := range w.Cache.Sizes {
-			p.linef("  of %-14s %7s with %s, %s evicted", fmt.Sprintf("%.4g MiB", float64(c.Bytes)/(1<<20)), share(c.Hits+c.Shared, w.Cache.Cacheable), span(c.TTL), figures.Thousands(c.Evicted))
+		for _, run := range alike(w.Cache.Sizes) {
+			c := run[0]
+			p.linef("  of %-22s %7s with %s, %s evicted", reach(mebibytes(c.Bytes), mebibytes(run[len(run)-1].Bytes)), share(c.Hits+c.Shared, w.Cache.Cacheable), span(c.TTL), figures.Thousands(c.Evicted))
 		}
 	}
 	if w.Reads.Runs > 0 {
@@ -128,6 +130,31 @@ func (p *page) whatIf(r *Report) {
 	}
 	p.list("!", w.Doubts, 5)
 }
+
+// alike are caches in runs of those that did the same.
+func alike(all []whatif.Cache) (runs [][]whatif.Cache) {
+	for i, c := range all {
+		if i > 0 {
+			b := all[i-1]
+			if b.Hits == c.Hits && b.Shared == c.Shared && b.Stale == c.Stale && b.Evicted == c.Evicted && b.Saved == c.Saved {
+				runs[len(runs)-1] = append(runs[len(runs)-1], c)
+				continue
+			}
+		}
+		runs = append(runs, []whatif.Cache{c})
+	}
+	return runs
+}
+
+// reach is from one to another, if they are two.
+func reach(from, to string) string {
+	if from == to {
+		return from
+	}
+	return from + " to " + to
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20)) }
 
 // span writes a TTL: 10 s, 5 min, 4 h.
 func span(d time.Duration) string {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay/load"
 )
 
@@ -78,12 +79,13 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 	}
 	var out bytes.Buffer
 	h := from.Header()
-	fmt.Fprintf(&out, "// Made by perfd %s of %s: %d calls of %d sessions. Run it with\n//   k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT\n",
-		quoted(c.Version), quoted(c.Name), done.Calls, done.Sessions)
+	fmt.Fprintf(&out, "// Made by perfd %s of %s: %s of %s. Run it with\n//   k6 run -e TARGET=http://server:8069 -e PASSWORD=… SCRIPT\n",
+		quoted(c.Version), quoted(c.Name), figures.Plural(int64(done.Calls), "call"), figures.Plural(int64(done.Sessions), "session"))
 	if h.Redacted {
 		out.WriteString("// Values stand as they were recorded, or as aliases.\n")
 	}
-	fmt.Fprintf(&out, "const recorded = { database: %s, calls: %d, sessions: %d, lasts: %.0f };\nconst data = () => [\n",
+	out.WriteString(k6Program)
+	fmt.Fprintf(&out, "\n// What was recorded.\nfunction about() {\n  return { database: %s, calls: %d, sessions: %d, lasts: %.0f };\n}\n\nfunction data() {\n  return [\n",
 		quoted(cmp.Or(c.Database, h.Database)), done.Calls, done.Sessions, milliseconds(max(0, end-begin)))
 	for _, s := range sessions {
 		of, _ := from.Session(s.ID)
@@ -93,10 +95,9 @@ func K6(w io.Writer, from Source, c Config) (Done, error) {
 			return done, fmt.Errorf("write k6 script: %w", err)
 		}
 		// Parsed, not evaluated: a member that is named __proto__ stays one.
-		fmt.Fprintf(&out, "  JSON.parse(%s),\n", quoted(string(text)))
+		fmt.Fprintf(&out, "    JSON.parse(%s),\n", quoted(string(text)))
 	}
-	out.WriteString("];\n\n")
-	out.WriteString(k6Program)
+	out.WriteString("  ];\n}\n")
 	if _, err := w.Write(out.Bytes()); err != nil {
 		return done, fmt.Errorf("write k6 script: %w", err)
 	}
