@@ -78,7 +78,7 @@ func Name(name string) bool {
 func words(name string) string {
 	plain := true
 	for i := range len(name) {
-		if c := name[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '.') {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '.' {
 			plain = false
 			break
 		}

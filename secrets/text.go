@@ -147,7 +147,7 @@ const maxURL = 4096
 
 // inPath finds a token in the path of a URL.
 func inPath(text string) bool {
-	if len(text) > maxURL || strings.IndexAny(text, " \n<") >= 0 {
+	if len(text) > maxURL || strings.ContainsAny(text, " \n<") {
 		return false
 	}
 	if _, rest, some := strings.Cut(text, "://"); some {
