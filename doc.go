@@ -12,6 +12,7 @@
 //	process/    which process and thread used which connection
 //	evidence/   hashes by which rpclog and sqltrace are compared
 //	jsontree/   JSON texts from outside, rewritten in places
+//	secrets/    what is a password, a token or a key: the tables by which it is taken out
 //	figures/    numbers and texts as reports word them
 //	analyzer/   calls and statements → traces, findings, summaries
 //	report/     traces → text, JSON lines, HTML

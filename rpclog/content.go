@@ -7,6 +7,7 @@ import (
 	xmltext "github.com/perfd/perfd/client/xmlrpc"
 	"github.com/perfd/perfd/evidence"
 	"github.com/perfd/perfd/jsontree"
+	"github.com/perfd/perfd/secrets"
 )
 
 // Keep says what of a call's bodies is kept.
@@ -45,7 +46,7 @@ type Content struct {
 }
 
 // Hidden stands where a secret was taken out.
-const Hidden = "(secret)"
+const Hidden = secrets.Hidden
 
 // kept is a body that is being kept, decoded.
 type kept struct {
@@ -126,7 +127,7 @@ func (x *exchange) content() *Content {
 		out.request(c, x.ask.b)
 	}
 	if x.told != nil && x.told.whole && c.Gaps&(GapResponse|GapUnanswered) == 0 && c.Error == "" {
-		out.answer(c, x.told.b)
+		out.answer(x)
 	}
 	return out
 }
@@ -147,21 +148,38 @@ func tree(c *Call, body []byte, xml func([]byte) (any, error)) (jsontree.Value, 
 
 // request takes the arguments out of a request.
 func (o *Content) request(c *Call, body []byte) {
+	args, kwargs, params, form := arguments(c, body)
+	var s secrets.Stripper
+	if args != nil {
+		o.Form = form
+		s.Args(c.Method, args, kwargs, owner(c))
+	} else if kwargs != nil {
+		s.Strip(kwargs, owner(c))
+	}
+	if params != nil {
+		s.Strip(params, owner(c))
+	}
+	o.Args, o.Kwargs, o.Params = textOf(args), textOf(kwargs), textOf(params)
+	o.Secret = s.Found
+}
+
+// arguments finds a method's arguments in a request, or the parameters of a route, and how they travelled; nil where there
+// are none.
+func arguments(c *Call, body []byte) (args, kwargs, params *jsontree.Value, form string) {
 	method := ""
 	v, err := tree(c, body, func(b []byte) (params any, err error) {
 		method, params, err = xmltext.Call(b)
 		return params, err //nolint:wrapcheck // nobody is told
 	})
 	if err != nil {
-		return
+		return nil, nil, nil, ""
 	}
-	var args, kwargs, params *jsontree.Value
 	switch c.Transport {
 	case XMLRPC:
 		args, kwargs = &v, nil
 		if c.Service == "object" {
 			args, kwargs = ofService(method, &v)
-			o.Form = method
+			form = method
 		}
 	case JSONRPC:
 		switch p := v.Member("params"); {
@@ -169,7 +187,7 @@ func (o *Content) request(c *Call, body []byte) {
 			args = p.Member("args")
 			if c.Service == "object" {
 				args, kwargs = ofService(p.Member("method").Text, args)
-				o.Form = p.Member("method").Text
+				form = p.Member("method").Text
 			}
 		case c.Model != "" && p.Member("args").Kind == jsontree.Array:
 			args, kwargs = p.Member("args"), p.Member("kwargs")
@@ -183,12 +201,7 @@ func (o *Content) request(c *Call, body []byte) {
 	default:
 		params = &v
 	}
-	if args == nil {
-		o.Form = ""
-	}
-	s := stripper{}
-	o.Args, o.Kwargs, o.Params = s.text(args), s.text(kwargs), s.text(params)
-	o.Secret = s.found
+	return args, kwargs, params, form
 }
 
 // ofService takes the method's arguments out of those of Odoo's object service, which begin with database, user, password,
@@ -209,15 +222,32 @@ func ofService(method string, all *jsontree.Value) (args, kwargs *jsontree.Value
 }
 
 // answer takes the result out of an answer.
-func (o *Content) answer(c *Call, body []byte) {
-	result := resultOf(c, body)
-	if result == nil {
+func (o *Content) answer(x *exchange) {
+	c := x.call
+	result := resultOf(c, x.told.b)
+	if result == nil || secrets.Exports(c.Method) && exportsSecret(x) {
 		return
 	}
-	s := stripper{}
-	if o.Result = s.text(result); o.Result == nil {
+	var s secrets.Stripper
+	s.Strip(result, owner(c))
+	if o.Result = textOf(result); o.Result == nil {
 		o.Result = json.RawMessage("null") // a method that returned nothing
 	}
+}
+
+// exportsSecret says whether a call asks for a secret in rows that do not name it, or may.
+func exportsSecret(x *exchange) bool {
+	if x.ask == nil || !x.ask.whole {
+		return true
+	}
+	args, kwargs, _, _ := arguments(x.call, x.ask.b)
+	if args == nil {
+		args = &jsontree.Value{}
+	}
+	if kwargs == nil {
+		kwargs = &jsontree.Value{}
+	}
+	return secrets.Exported(args, kwargs, owner(x.call))
 }
 
 // resultOf is the result in an answer; nil if it is none.
@@ -237,113 +267,25 @@ func resultOf(c *Call, body []byte) *jsontree.Value {
 // guarded says whether a call's purpose is a secret, so that nothing of it is kept: log-ins, passwords, keys, and the
 // models of which most values are credentials.
 func guarded(c *Call) bool {
-	if confidential(c.Path) || c.Path == authenticateRoute || c.Service == "db" ||
-		c.Service == "common" && c.Method != "version" && c.Method != "about" {
-		return true
-	}
-	for _, p := range guardedPaths {
-		if strings.Contains(c.Path, p) && !strings.HasPrefix(c.Path, datasetRoute) {
-			return true
-		}
-	}
-	if guardedModel(c.Model) {
-		return true
-	}
-	method := strings.ToLower(c.Method)
-	for _, p := range guardedMethods {
-		if strings.Contains(method, p) {
-			return true
-		}
-	}
-	return false
+	services := c.Path == "/jsonrpc" || strings.HasPrefix(c.Path, "/xmlrpc/") || c.Service == "db" || c.Service == "common"
+	return confidential(c.Path) || c.Path == authenticateRoute || services && secrets.Service(c.Service, c.Method) ||
+		secrets.Route(c.Path) && !strings.HasPrefix(c.Path, datasetRoute) || secrets.Model(c.Model) || secrets.Method(c.Model, c.Method)
 }
 
-func guardedModel(model string) bool {
-	for _, p := range guardedModels {
-		if model == p || strings.HasSuffix(p, ".") && strings.HasPrefix(model, p) {
-			return true
-		}
+// owner is what a call's values belong to.
+func owner(c *Call) string {
+	if c.Model != "" {
+		return c.Model
 	}
-	return false
+	return c.Path
 }
 
-var guardedMethods = []string{"password", "passwd", "credential", "authenticate", "login", "totp", "token", "api_key", "apikey", "make_key", "set_preferences", "secret"}
-
-// guardedPaths are of log-ins, of keys, and of payments.
-var guardedPaths = []string{"login", "signup", "oauth", "totp", "/user/application", "/payment/", "passkey", "webauthn"}
-
-// guardedModels are whole names, or beginnings if they end in a dot.
-var guardedModels = []string{
-	"ir.config_parameter", "ir.mail_server", "fetchmail.server", "res.config.settings", "res.users.apikeys", "res.users.apikeys.",
-	"res.users.identitycheck", "auth_totp.", "auth.totp.", "auth.oauth.provider", "res.company.ldap", "change.password.", "payment.provider", "payment.acquirer",
-	"payment.token", "iap.account", "google.", "microsoft.", "certificate.", "res.user.application", "res.user.login.", "res.user.device", "ir.session", "ir.email.", "ir.configuration",
-	"res.device", "res.device.log", "mail.push.", "auth.passkey.", "iot.",
-}
-
-// stripper takes secrets out of a tree, by the names beside them.
-type stripper struct{ found bool }
-
-// text is a tree's text without its secrets; nil for null.
-func (s *stripper) text(v *jsontree.Value) json.RawMessage {
+// textOf is a tree's text; nil for null.
+func textOf(v *jsontree.Value) json.RawMessage {
 	if v == nil || v.Kind == jsontree.Null {
 		return nil
 	}
-	s.strip(v, false)
 	return v.Append(nil)
-}
-
-// strip takes out what stands under a name of a secret (secret), in a domain beside one, or in a URL behind one.
-func (s *stripper) strip(v *jsontree.Value, secret bool) {
-	switch v.Kind {
-	case jsontree.String:
-		if v.Text != "" && (secret || withSecret(v.Text)) {
-			*v, s.found = jsontree.Of(Hidden), true
-		}
-	case jsontree.Number:
-		if secret {
-			*v, s.found = jsontree.Of(Hidden), true
-		}
-	case jsontree.Array:
-		leaf := len(v.Items) == 3 && v.Items[0].Kind == jsontree.String && v.Items[1].Kind == jsontree.String && secretName(v.Items[0].Text)
-		for i := range v.Items {
-			s.strip(&v.Items[i], secret || leaf && i == 2)
-		}
-	case jsontree.Object:
-		for i, name := range v.Names {
-			s.strip(&v.Items[i], v.Items[i].Kind != jsontree.Object && (secretName(name) || name == "session_id" && len(v.Items[i].Text) >= minToken))
-		}
-	}
-}
-
-var secretNames = []string{
-	"password", "passwd", "pwd", "passphrase", "smtp_pass", "secret", "token", "api_key", "apikey", "private_key", "auth_key", "credential", "totp", "csrf", "cvc", "cvv",
-	"session_identifier",
-}
-
-// secretName says whether what stands under a name, or under its last part, is a secret.
-func secretName(name string) bool {
-	name = strings.ToLower(name)
-	for _, p := range secretNames {
-		if strings.Contains(name, p) {
-			return true
-		}
-	}
-	return false
-}
-
-// withSecret says whether a text, such as a URL, holds the value of a secret.
-func withSecret(text string) bool {
-	for rest := text; ; {
-		i := strings.IndexByte(rest, '=')
-		if i < 0 {
-			break
-		}
-		if name := rest[max(0, i-20):i]; secretName(name) || strings.HasSuffix(name, "session_id") {
-			return true
-		}
-		rest = rest[i+1:]
-	}
-	return len(text) > 7 && strings.EqualFold(text[:7], "bearer ")
 }
 
 var (

@@ -14,6 +14,7 @@ import (
 
 	"github.com/perfd/perfd/evidence"
 	"github.com/perfd/perfd/jsontree"
+	"github.com/perfd/perfd/secrets"
 )
 
 // Forms in which the arguments of a call travel where there are several.
@@ -87,12 +88,12 @@ func (o *Content) plainRequest(x *exchange) {
 		*o = Content{Unread: query.Kind != jsontree.Null || o.Unread}
 		return
 	}
-	s := stripper{found: o.Secret}
-	o.Query = s.fields(&query)
+	s := secrets.Stripper{Found: o.Secret}
+	o.Query = stripped(&s, &query, x.call.Path)
 	if o.Form != "" {
-		o.Fields = s.fields(&form)
+		o.Fields = stripped(&s, &form, x.call.Path)
 	}
-	o.Secret = s.found
+	o.Secret = s.Found
 }
 
 // fieldsOf reads names and values as URLs and forms hold them. A value that is an object or a list in JSON stands as such.
@@ -174,7 +175,7 @@ func fileOfForm(name, filename, kind string, size int) jsontree.Value {
 func ofGuarded(fields *jsontree.Value) bool {
 	for i := range fields.Items {
 		field := &fields.Items[i]
-		if modelName[field.Item(0).Text] && guardedModel(field.Item(1).Text) || namesGuarded(field.Item(1)) {
+		if modelName[field.Item(0).Text] && secrets.Model(field.Item(1).Text) || namesGuarded(field.Item(1)) {
 			return true
 		}
 	}
@@ -183,7 +184,7 @@ func ofGuarded(fields *jsontree.Value) bool {
 
 func namesGuarded(v *jsontree.Value) bool {
 	for i := range v.Items {
-		if v.Kind == jsontree.Object && modelName[v.Names[i]] && guardedModel(v.Items[i].Text) || namesGuarded(&v.Items[i]) {
+		if v.Kind == jsontree.Object && modelName[v.Names[i]] && secrets.Model(v.Items[i].Text) || namesGuarded(&v.Items[i]) {
 			return true
 		}
 	}
@@ -192,30 +193,11 @@ func namesGuarded(v *jsontree.Value) bool {
 
 var modelName = map[string]bool{"model": true, "res_model": true, "resModel": true, "model_name": true, "active_model": true, "thread_model": true}
 
-// technicalName are fields whose long values are names, and no tokens.
-var technicalName = map[string]bool{
-	"model": true, "res_model": true, "field": true, "filename_field": true, "xmlid": true, "view_type": true, "report_name": true, "mimetype": true, "filename": true,
-}
-
-// fields is the text of fields without their secrets; nil for none.
-func (s *stripper) fields(all *jsontree.Value) json.RawMessage {
+// stripped is the text of fields without their secrets; nil for none.
+func stripped(s *secrets.Stripper, all *jsontree.Value, path string) json.RawMessage {
 	if all.Kind != jsontree.Array {
 		return nil
 	}
-	for i := range all.Items {
-		field := &all.Items[i]
-		name, value := field.Item(0), field.Item(1)
-		switch token := isName([]byte(value.Text)) && likeToken([]byte(value.Text)) && !technicalName[name.Text]; {
-		case value.Kind == jsontree.String && value.Text == "":
-		case secretName(name.Text), name.Text == "session_id", value.Kind == jsontree.String && token:
-			*value, s.found = jsontree.Of(Hidden), true
-		default:
-			s.strip(value, false)
-		}
-		if withSecret(name.Text) || isName([]byte(name.Text)) && likeToken([]byte(name.Text)) {
-			*name, s.found = jsontree.Of(Hidden), true
-		}
-		s.strip(field.Item(2), false)
-	}
+	s.Form(all, path)
 	return all.Append(nil)
 }

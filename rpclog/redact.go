@@ -1,14 +1,15 @@
 package rpclog
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/perfd/perfd/secrets"
+)
 
 // maxPath bounds a stored path and maxName a stored model, method or error name.
 const (
 	maxPath = 512
 	maxName = 120
-	// minToken is the length from which a path segment may be a secret: Odoo's access tokens are UUIDs,
-	// its sign-up tokens 20 characters and more.
-	minToken = 20
 )
 
 // path returns the path of a request target without scheme, host and query, with segments that may be
@@ -40,22 +41,15 @@ func (d *Decoder) path(target []byte) []byte {
 		return d.path(target[i:])
 	}
 	out := d.pathBuf[:0]
-	names := 0 // segments to come that are names of models and methods
+	var p secrets.Path
 	for i, segment := range bytes.Split(target, []byte{'/'}) {
 		if i > 0 {
 			out = append(out, '/')
 		}
-		switch {
-		case names > 0 && isName(segment):
-			out = append(out, segment...)
-			names--
-		case likeToken(segment):
+		if p.Secret(segment) {
 			out = append(out, ":token"...)
-		default:
+		} else {
 			out = append(out, segment...)
-		}
-		if s := string(segment); s == "call_kw" || s == "call_button" || s == "2" && bytes.HasPrefix(out, []byte("/json/2")) {
-			names = 2
 		}
 		if len(out) > maxPath {
 			out = out[:maxPath]
@@ -84,50 +78,6 @@ const (
 	wordy uint8 = 1 + iota
 	ending
 )
-
-// likeToken says whether a path segment looks made by chance rather than of words: it is long, and one of
-// its parts mixes letters with digits or capitals with small letters, or is one long hexadecimal number.
-func likeToken(segment []byte) bool {
-	if len(segment) < minToken {
-		return false
-	}
-	for len(segment) > 0 {
-		n := 0
-		var digit, upper, lower, other bool
-		hexOnly := true
-		for n < len(segment) && segment[n] != '-' && segment[n] != '_' && segment[n] != '.' {
-			switch c := segment[n]; {
-			case c >= '0' && c <= '9':
-				digit = true
-			case c >= 'A' && c <= 'Z':
-				upper = true
-				hexOnly = hexOnly && c <= 'F'
-			case c >= 'a' && c <= 'z':
-				lower = true
-				hexOnly = hexOnly && c <= 'f'
-			default:
-				other = true
-			}
-			n++
-		}
-		capital := n > 0 && segment[0] >= 'A' && segment[0] <= 'Z'
-		word := capital && onlyLower(segment[1:n])
-		if other || digit && (upper || lower || n >= 10) || upper && lower && !word || n >= minToken && hexOnly {
-			return true
-		}
-		segment = segment[min(n+1, len(segment)):]
-	}
-	return false
-}
-
-func onlyLower(b []byte) bool {
-	for _, c := range b {
-		if c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return true
-}
 
 // isName says whether b is made of the characters of model, method, database and error names alone.
 func isName(b []byte) bool {

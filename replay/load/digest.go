@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/perfd/perfd/jsontree"
+	"github.com/perfd/perfd/secrets"
 )
 
 // Digest is a hash of an answer's result by which two answers are known to be the same, whatever the order of their
@@ -24,6 +25,8 @@ func Digest(pepper string, result json.RawMessage) string {
 }
 
 func digest(pepper string, v *jsontree.Value) string {
+	var s secrets.Stripper // which are not in what was recorded
+	s.Strip(v, "")
 	settle(v)
 	v.Sort()
 	mac := hmac.New(sha256.New, []byte(pepper))
@@ -42,7 +45,7 @@ func settle(v *jsontree.Value) {
 		}
 		v.Names, v.Items = names, items
 	}
-	if v.Kind == jsontree.String && (v.Text == hidden || strings.Contains(v.Text, "unique=") || strings.Contains(v.Text, "token=")) {
+	if v.Kind == jsontree.String && (v.Text == hidden || strings.Contains(v.Text, "unique=")) {
 		*v = jsontree.Value{}
 	}
 	for i := range v.Items {
@@ -56,21 +59,11 @@ func Volatile(name string) bool {
 	case "write_date", "create_date", "__last_update", "_timestamp", "cache_hashes", "registry_hash", "unique", "session_id":
 		return true
 	}
-	for _, part := range volatile {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
-}
-
-// volatile are parts of names: of what changes by itself, and of secrets, which are not in what was recorded.
-var volatile = []string{
-	"token", "checksum", "password", "passwd", "pwd", "passphrase", "smtp_pass", "secret", "api_key", "apikey", "private_key", "auth_key", "credential", "totp", "csrf", "cvc", "cvv",
+	return name == "barcode" || strings.Contains(name, "checksum") || secrets.Name(name) // barcode is a badge's, beside an employee
 }
 
 // hidden stands where rpclog took a secret out.
-const hidden = "(secret)"
+const hidden = secrets.Hidden
 
 // Mints tells the records that a call made by its answer's result, in its order: of create, copy, name_create, import and
 // web_save without ids, the message of message_post, and the record that an action opens. The session of a Tryton wizard
