@@ -128,6 +128,8 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		return replayError(err)
 	case done.Stopped:
 		return context.Canceled
+	case !out.Measured():
+		return hinted{errors.New("no call was sent"), "the report says why not"}
 	case broken:
 		return thresholdError{done.Thresholds}
 	}

@@ -204,9 +204,9 @@ func TestWhatTheTapLackedIsSaid(t *testing.T) {
 		look func(*Study)
 	}{
 		"":                               {look: sees(100)},
-		"saw none of 100 calls":      {},
+		"saw none of 100 calls":          {},
 		"encrypted: name the port":       {of: Sight{EncryptedHTTP: 1}},
-		"saw 50 of 100 calls":        {look: sees(50)},
+		"saw 50 of 100 calls":            {look: sees(50)},
 		"others called the same methods": {look: sees(150)},
 		"lost 7 packets":                 {lost: 7, look: sees(100)},
 		"12 bytes did not reach":         {of: Sight{LostBytes: 12}, look: sees(100)},

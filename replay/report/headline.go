@@ -126,25 +126,25 @@ func reasons(left map[replay.Left]int64) string {
 func leftWords(why replay.Left) string {
 	switch why {
 	case replay.LeftWrite:
-		return "that write (--allow-writes sends them)"
+		return "writing (--allow-writes)"
 	case replay.LeftDangerous:
-		return "that are dangerous (--allow-dangerous names them)"
+		return "dangerous (--allow-dangerous)"
 	case replay.LeftArguments:
-		return "of which the load lacks arguments (perfd record --keep-args)"
+		return "without arguments in the load (perfd record --keep-args)"
 	case replay.LeftStopped:
-		return "because the replay was ended"
+		return "left when the replay was ended"
 	case replay.LeftLogin:
-		return "because nobody could log in"
+		return "of sessions in which nobody could log in"
 	case replay.LeftDependency:
 		return "made with a record that was not created"
 	case replay.LeftOut:
 		return "not chosen by --sessions and --methods"
 	case replay.LeftExcluded:
-		return "of a kind that is never replayed (buses, log-ins, files)"
+		return "never replayed: buses, log-ins, files"
 	case replay.LeftInFlight:
-		return "dropped, because too many were under way (--max-in-flight)"
+		return "dropped: too many under way (--max-in-flight)"
 	case replay.LeftQueue:
-		return "dropped, because too many waited (--max-waiting)"
+		return "dropped: too many waiting (--max-waiting)"
 	}
 	return string(why)
 }

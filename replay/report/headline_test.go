@@ -45,7 +45,7 @@ func TestFirstLineOfOneArm(t *testing.T) {
 		},
 		"nothing": {
 			replay.Report{Invalid: "no call was sent", Left: map[replay.Left]int64{replay.LeftWrite: 12, replay.LeftArguments: 30}}, "invalid",
-			"No call was sent: 30 of which the load lacks arguments (perfd record --keep-args), 12 that write (--allow-writes sends them).",
+			"No call was sent: 30 without arguments in the load (perfd record --keep-args), 12 writing (--allow-writes).",
 		},
 	} {
 		r := &Report{A: "http://a", Passes: []bench.Pass{{Arm: compare.A, Round: 1, Number: 1, Of: 1, Report: c.run}}, Comparison: &compare.Comparison{}}
