@@ -39,7 +39,7 @@ func (r *Report) verdict() (word, sentence string) {
 	t := &o.Typical
 	switch o.Verdict {
 	case compare.NotCompared:
-		return string(o.Verdict), "A and B are not compared: " + o.Reason
+		return string(o.Verdict), "A and B are not compared: " + o.Reason + r.mostErrors()
 	case compare.Faster, compare.Slower:
 		sentence = fmt.Sprintf("B is %s: the typical call takes %s (%s to %s, p %s)",
 			o.Verdict, moreOrLess(t.Delta), exact(t.Low), exact(t.High), probability(t.Adjusted))
@@ -62,6 +62,18 @@ func (r *Report) verdict() (word, sentence string) {
 		}
 	}
 	return string(o.Verdict), sentence + r.methodsSay()
+}
+
+// mostErrors names the error that was most frequent, after a reason that is one; empty if there was none.
+func (r *Report) mostErrors() string {
+	all := map[string]int64{}
+	for _, p := range r.counted() {
+		add(all, p.Report.Failures)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ", mostly " + figures.Cut(figures.Clean(most(all)[0]), 60)
 }
 
 // unlike says that A and B answer differently, which no verdict makes up for; empty if they do not.

@@ -85,6 +85,42 @@ func TestErrorsBesideEachOther(t *testing.T) {
 	}
 }
 
+// TestBothArmsFail, and are the same: it is said so.
+func TestBothArmsFail(t *testing.T) {
+	s := compare.New(compare.Config{})
+	r := &Report{A: "http://a", B: "http://a"}
+	for round := 1; round <= 4; round++ {
+		for _, arm := range []compare.Arm{compare.A, compare.B} {
+			p := s.Begin(arm, round)
+			for i := range 30 {
+				p.Add(compare.Sample{Seq: int64(i), Method: "m.read", Seconds: 0.1, Error: true})
+			}
+			p.End()
+			r.Passes = append(r.Passes, bench.Pass{Arm: arm, Round: round, Report: replay.Report{Sent: 30, Errors: 30, Failures: map[string]int64{"connection": 30}}})
+		}
+	}
+	r.Comparison = s.Result()
+	word, got := r.Headline()
+	if word != "not compared" || got != "A and B are not compared: every call failed, mostly connection." {
+		t.Errorf("%q %q", word, got)
+	}
+	page := text(t, r, TextConfig{})
+	for _, want := range []string{"A and B are the same server", "Of A 120 of 120 calls failed, of B 120 of 120 calls", "     120       120  connection"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	for _, text := range []string{"p95(all) > 1s", "errors(all) > 50%"} {
+		th, err := compare.ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := th.Check(r.Comparison); o.State.Holds() {
+			t.Errorf("%s holds though every call failed: %+v", text, o)
+		}
+	}
+}
+
 // TestAWarmUpJudgesNothing: a pass to warm up, or one that was stopped, may be late as it likes.
 func TestAWarmUpJudgesNothing(t *testing.T) {
 	r := full()
