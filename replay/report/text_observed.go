@@ -45,7 +45,7 @@ func (r *Report) why() string {
 		out += fmt.Sprintf("; it runs %s statements instead of %s", count(n.B), count(n.A))
 	}
 	if s := culprit(all, total.Delta); s != nil {
-		out += fmt.Sprintf(". Most of it is %s: %s instead of %s a call", brief(s.Text, 80), figure(s.B.Seconds), figure(s.A.Seconds))
+		out += fmt.Sprintf(". Most of it is %s: %s instead of %s a call", figures.Cut(figures.Clean(sqltrace.NameOf(s.Text).Fit(80)), 80), figure(s.B.Seconds), figure(s.A.Seconds))
 	}
 	return out + "."
 }
@@ -82,11 +82,6 @@ func culprit(r *observe.Row, delta float64) *observe.Statement {
 		return s
 	}
 	return nil
-}
-
-// brief is a statement in one line of so many columns.
-func brief(text string, n int) string {
-	return figures.Cut(strings.Join(strings.Fields(figures.Clean(text)), " "), n)
 }
 
 // count writes a number for a call: 3, 2.4, 120.
