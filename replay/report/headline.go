@@ -219,8 +219,11 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 			more += n
 		}
 	}
-	if more > 0 {
-		out += fmt.Sprintf(" %s more not sent.", figures.Plural(more, "call"))
+	switch {
+	case more == 1:
+		out += " 1 more call was not sent."
+	case more > 1:
+		out += " " + figures.Thousands(more) + " more calls were not sent."
 	}
 	if why := r.invalid(); why != "" {
 		return "invalid", out + " The durations do not count: " + why + ". " + soThatItCounts + "."

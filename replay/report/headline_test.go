@@ -41,7 +41,7 @@ func TestFirstLineOfOneArm(t *testing.T) {
 		},
 		"writes": {
 			replay.Report{Sent: 10, Matches: map[string]int64{"same": 10}, Left: map[replay.Left]int64{replay.LeftWrite: 1200, replay.LeftOut: 7}}, "",
-			"10 of 10 calls answered as recorded. 1,200 calls more not sent.",
+			"10 of 10 calls answered as recorded. 1,200 more calls were not sent.",
 		},
 		"nothing": {
 			replay.Report{Invalid: "no call was sent", Left: map[replay.Left]int64{replay.LeftWrite: 12, replay.LeftArguments: 30}}, "invalid",
