@@ -50,6 +50,14 @@ func (r *Report) why() string {
 	return out + "."
 }
 
+// whyTitle is a title under which a change is explained, if one is claimed.
+func (r *Report) whyTitle(of string) string {
+	if r.why() == "" {
+		return of
+	}
+	return "WHY: " + of
+}
+
 func more(delta float64) string {
 	if delta < 0 {
 		return "less"
@@ -203,7 +211,7 @@ func (p *page) observed(r *Report, top int) {
 	if !compared {
 		p.title(fmt.Sprintf("%-58s %12s", "WHERE THE TIME GOES", "a call"))
 	} else {
-		p.title(fmt.Sprintf("%-34s %11s %11s %12s  %26s", "WHY: WHERE THE TIME GOES", "A", "B", "change", "interval"))
+		p.title(fmt.Sprintf("%-34s %11s %11s %12s  %26s", r.whyTitle("WHERE THE TIME GOES"), "A", "B", "change", "interval"))
 	}
 	for i, line := range figures.Wrap(r.why(), columns-2) {
 		if i > 0 || line != "" {
@@ -218,18 +226,19 @@ func (p *page) observed(r *Report, top int) {
 		p.linef("  %-32s %11s %11s %s  %26s", x.Name, x.A, x.B, p.paint(x.Class, fmt.Sprintf("%12s", x.Change)), x.Interval)
 	}
 	p.list("·", counted(o, compared), 8)
-	p.observedMethods(o, compared, min(top, maxStatements))
-	p.observedStatements(o, compared)
+	p.observedMethods(r, compared, min(top, maxStatements))
+	p.observedStatements(r, compared)
 }
 
-func (p *page) observedMethods(o *observe.Result, compared bool, top int) {
+func (p *page) observedMethods(r *Report, compared bool, top int) {
+	o := r.Observed
 	if len(o.Methods) < 2 {
 		return
 	}
 	if !compared {
 		p.title(fmt.Sprintf("%-44s %12s %12s %12s %10s", "OF EACH METHOD", "at the server", "SQL", "locks", "statements"))
 	} else {
-		p.title(fmt.Sprintf("%-33s %15s %19s %15s %12s", "WHY: EACH METHOD, A → B", "at the server", "SQL", "locks", "statements"))
+		p.title(fmt.Sprintf("%-33s %15s %19s %15s %12s", r.whyTitle("EACH METHOD, A → B"), "at the server", "SQL", "locks", "statements"))
 	}
 	for i := range o.Methods {
 		if i == top {
@@ -252,15 +261,15 @@ func (p *page) observedMethods(o *observe.Result, compared bool, top int) {
 	}
 }
 
-func (p *page) observedStatements(o *observe.Result, compared bool) {
-	list := o.Overall.Statements
+func (p *page) observedStatements(r *Report, compared bool) {
+	list := r.Observed.Overall.Statements
 	if len(list) == 0 {
 		return
 	}
 	if !compared {
 		p.title(fmt.Sprintf("STATEMENTS, A CALL%*s %9s %10s", columns-40, "", "times", "time"))
 	} else {
-		p.title(fmt.Sprintf("WHY: STATEMENTS, A CALL%*s %9s %9s %10s %10s", columns-65, "", "A times", "B times", "A time", "B time"))
+		p.title(fmt.Sprintf("%-*s %9s %9s %10s %10s", columns-42, r.whyTitle("STATEMENTS, A CALL"), "A times", "B times", "A time", "B time"))
 	}
 	list = list[:min(len(list), maxStatements)]
 	room := columns - 24

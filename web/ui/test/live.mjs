@@ -334,7 +334,7 @@ await check('a benchmark shows what the tap saw of both arms, as the report has 
   assert.ok(Math.abs(wide[0] / wide[1] - a / b) < 0.02, `bars of ${wide} px for ${a} and ${b} s`);
   const text = plain(await p.locator('main, body').first().textContent());
   for (const want of [o.sentence, '2 calls most likely waited for a lock', '3 tried again by the server', 'SELECT party_address by party, active']) assert.ok(text.includes(plain(want)), want);
-  assert.equal(await p.locator('.seen[aria-label="Why, by method"] tbody tr').count(), o.methods.length);
+  assert.equal(await p.locator('.seen[aria-label="By method"] tbody tr').count(), o.methods.length);
   await p.goto(`${kept.base}/benchmarks/1`);
   await p.locator('.heading').waitFor();
   assert.equal(await p.locator('.seen').count(), 0, 'nobody looked');
