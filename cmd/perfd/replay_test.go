@@ -68,8 +68,14 @@ func logins(t *testing.T, exchanges []clienttest.Exchange) (file, database strin
 // told is what perfd replay says as JSON.
 type told struct {
 	Verdict, Sentence string
+	Stopped           bool
+	Failed            string
 	A, B              string
-	Passes            []struct {
+	Comparison        struct {
+		Rounds  int
+		Overall struct{ A, B struct{ Calls, Errors int64 } }
+	}
+	Passes []struct {
 		Arm                      string
 		Sent, Errors, Cached     int64
 		Mapped                   int

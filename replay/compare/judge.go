@@ -258,6 +258,8 @@ func (c Config) uncomparable(a, b *side) string {
 		return "one side has no calls"
 	case c.errorsDiffer(a.errors, a.count, b.errors, b.count):
 		return fmt.Sprintf("errors differ: %.3g %% and %.3g %%", 100*float64(a.errors)/float64(a.count), 100*float64(b.errors)/float64(b.count))
+	case a.calls+b.calls == 0 && a.hit+b.hit == 0:
+		return "every call failed"
 	case a.calls == 0 || b.calls == 0:
 		return "one side has no answered calls"
 	}

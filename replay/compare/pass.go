@@ -123,7 +123,8 @@ func (p *Pass) Add(x Sample) {
 		return
 	}
 	s := p.study
-	m, all := p.cell(s.method(x.Method)), p.cell(s.overall)
+	of := s.method(x.Method)
+	m, all := p.cell(of), p.cell(s.overall)
 	seconds := max(x.Seconds, least)
 	if !(seconds < 1e6) { // nor what is not a number
 		seconds = 1e6
@@ -150,8 +151,9 @@ func (p *Pass) Add(x Sample) {
 	}
 	if p.partner != nil {
 		if other := p.partner.calls.at(x.Seq); other > 0 {
-			p.both.add(s.method(x.Method), p.info.Arm, g, seconds, other)
-			p.both.add(s.overall, p.info.Arm, g, seconds, other)
+			d, j := math.Log(seconds)-math.Log(other), bucket(other)
+			p.both.add(of, p.info.Arm, g, d, i, j)
+			p.both.add(s.overall, p.info.Arm, g, d, i, j)
 		}
 	}
 	if p.noise != nil {
@@ -163,20 +165,19 @@ func (p *Pass) Add(x Sample) {
 	}
 }
 
-// add takes a call that arm answered in so many seconds, and its partner in other.
-func (b *pair) add(m *method, arm Arm, group int, seconds, other float64) {
+// add takes a call by how much longer arm took than its partner, and the buckets of both.
+func (b *pair) add(m *method, arm Arm, group int, d float64, own, other int) {
 	x := b.methods[m]
 	if x == nil {
 		x = &shared{}
 		b.methods[m] = x
 	}
-	d := math.Log(seconds) - math.Log(other)
 	if arm == A {
 		d = -d
 	}
 	x.change.add(d)
-	x.hists[arm].put(group, bucket(seconds))
-	x.hists[A+B-arm].put(group, bucket(other))
+	x.hists[arm].put(group, own)
+	x.hists[A+B-arm].put(group, other)
 }
 
 func (s *side) add(x Sample, seconds float64, bucket int) {

@@ -39,7 +39,7 @@ func (r *Report) verdict() (word, sentence string) {
 	t := &o.Typical
 	switch o.Verdict {
 	case compare.NotCompared:
-		return string(o.Verdict), "A and B are not compared: " + o.Reason
+		return string(o.Verdict), "A and B are not compared: " + o.Reason + r.mostErrors()
 	case compare.Faster, compare.Slower:
 		sentence = fmt.Sprintf("B is %s: the typical call takes %s (%s to %s, p %s)",
 			o.Verdict, moreOrLess(t.Delta), exact(t.Low), exact(t.High), probability(t.Adjusted))
@@ -62,6 +62,18 @@ func (r *Report) verdict() (word, sentence string) {
 		}
 	}
 	return string(o.Verdict), sentence + r.methodsSay()
+}
+
+// mostErrors names the error that was most frequent, after a reason that is one; empty if there was none.
+func (r *Report) mostErrors() string {
+	all := map[string]int64{}
+	for _, p := range r.counted() {
+		add(all, p.Report.Failures)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ", mostly " + figures.Cut(figures.Clean(most(all)[0]), 60)
 }
 
 // unlike says that A and B answer differently, which no verdict makes up for; empty if they do not.
@@ -126,25 +138,25 @@ func reasons(left map[replay.Left]int64) string {
 func leftWords(why replay.Left) string {
 	switch why {
 	case replay.LeftWrite:
-		return "that write (--allow-writes sends them)"
+		return "writing (--allow-writes)"
 	case replay.LeftDangerous:
-		return "that are dangerous (--allow-dangerous names them)"
+		return "dangerous (--allow-dangerous)"
 	case replay.LeftArguments:
-		return "of which the load lacks arguments (perfd record --keep-args)"
+		return "without arguments in the load (perfd record --keep-args)"
 	case replay.LeftStopped:
-		return "because the replay was ended"
+		return "left when the replay was ended"
 	case replay.LeftLogin:
-		return "because nobody could log in"
+		return "of sessions in which nobody could log in"
 	case replay.LeftDependency:
 		return "made with a record that was not created"
 	case replay.LeftOut:
 		return "not chosen by --sessions and --methods"
 	case replay.LeftExcluded:
-		return "of a kind that is never replayed (buses, log-ins, files)"
+		return "never replayed: buses, log-ins, files"
 	case replay.LeftInFlight:
-		return "dropped, because too many were under way (--max-in-flight)"
+		return "dropped: too many under way (--max-in-flight)"
 	case replay.LeftQueue:
-		return "dropped, because too many waited (--max-waiting)"
+		return "dropped: too many waiting (--max-waiting)"
 	}
 	return string(why)
 }
@@ -207,8 +219,11 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 			more += n
 		}
 	}
-	if more > 0 {
-		out += fmt.Sprintf(" %s more not sent.", figures.Plural(more, "call"))
+	switch {
+	case more == 1:
+		out += " 1 more call was not sent."
+	case more > 1:
+		out += " " + figures.Thousands(more) + " more calls were not sent."
 	}
 	if why := r.invalid(); why != "" {
 		return "invalid", out + " The durations do not count: " + why + ". " + soThatItCounts + "."

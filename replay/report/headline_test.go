@@ -41,11 +41,11 @@ func TestFirstLineOfOneArm(t *testing.T) {
 		},
 		"writes": {
 			replay.Report{Sent: 10, Matches: map[string]int64{"same": 10}, Left: map[replay.Left]int64{replay.LeftWrite: 1200, replay.LeftOut: 7}}, "",
-			"10 of 10 calls answered as recorded. 1,200 calls more not sent.",
+			"10 of 10 calls answered as recorded. 1,200 more calls were not sent.",
 		},
 		"nothing": {
 			replay.Report{Invalid: "no call was sent", Left: map[replay.Left]int64{replay.LeftWrite: 12, replay.LeftArguments: 30}}, "invalid",
-			"No call was sent: 30 of which the load lacks arguments (perfd record --keep-args), 12 that write (--allow-writes sends them).",
+			"No call was sent: 30 without arguments in the load (perfd record --keep-args), 12 writing (--allow-writes).",
 		},
 	} {
 		r := &Report{A: "http://a", Passes: []bench.Pass{{Arm: compare.A, Round: 1, Number: 1, Of: 1, Report: c.run}}, Comparison: &compare.Comparison{}}
@@ -82,6 +82,42 @@ func TestErrorsBesideEachOther(t *testing.T) {
 	r.Passes = []bench.Pass{failed(compare.A, 0, 50), failed(compare.A, 1, 3), failed(compare.B, 1, 4), failed(compare.B, 2, 2), failed(compare.A, 2, 1)}
 	if got := text(t, r, TextConfig{}); !strings.Contains(got, "       4         6  odoo.exceptions.UserError") {
 		t.Error(got)
+	}
+}
+
+// TestBothArmsFail, and are the same: it is said so.
+func TestBothArmsFail(t *testing.T) {
+	s := compare.New(compare.Config{})
+	r := &Report{A: "http://a", B: "http://a"}
+	for round := 1; round <= 4; round++ {
+		for _, arm := range []compare.Arm{compare.A, compare.B} {
+			p := s.Begin(arm, round)
+			for i := range 30 {
+				p.Add(compare.Sample{Seq: int64(i), Method: "m.read", Seconds: 0.1, Error: true})
+			}
+			p.End()
+			r.Passes = append(r.Passes, bench.Pass{Arm: arm, Round: round, Report: replay.Report{Sent: 30, Errors: 30, Failures: map[string]int64{"connection": 30}}})
+		}
+	}
+	r.Comparison = s.Result()
+	word, got := r.Headline()
+	if word != "not compared" || got != "A and B are not compared: every call failed, mostly connection." {
+		t.Errorf("%q %q", word, got)
+	}
+	page := text(t, r, TextConfig{})
+	for _, want := range []string{"A and B are the same server", "Of A 120 of 120 calls failed, of B 120 of 120 calls", "     120       120  connection"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	for _, text := range []string{"p95(all) > 1s", "errors(all) > 50%"} {
+		th, err := compare.ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := th.Check(r.Comparison); o.State.Holds() {
+			t.Errorf("%s holds though every call failed: %+v", text, o)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/compare/answer"
+	"github.com/perfd/perfd/sqltrace/statements"
 )
 
 // HTMLConfig tunes the page. Its zero value works.
@@ -62,6 +63,7 @@ type htmlPage struct {
 	More                           int
 	Places                         []answer.Place
 	Seen                           *htmlObserved
+	Statements                     []statements.Change
 }
 
 // htmlRow is a row of the table of methods.
@@ -86,7 +88,7 @@ func HTML(w io.Writer, r *Report, c HTMLConfig) error {
 		p.Alike = alikeWords(r.Answers, r.B != "")
 	}
 	p.about()
-	p.Seen, p.Tried = r.seen(top), tried(r)
+	p.Seen, p.Tried, p.Statements = r.seen(top), tried(r), r.foreign()
 	if x := r.Comparison; x != nil {
 		p.Distribution = distribution(x.Distribution)
 		p.Timeline = timeline(x.Timeline)

@@ -160,7 +160,7 @@ func timeline(arms [2][]compare.Slot) template.HTML {
 	}
 	step := clockStep(end)
 	for s := 0.0; s <= end; s += step {
-		d.text("", "middle", x(s), plotHeight-8, clock(s))
+		d.text("", "middle", x(s), plotHeight-8, clock(s, end))
 	}
 	for arm, class := range []string{"a", "b"} {
 		for _, q := range []struct {
@@ -189,13 +189,12 @@ func clockStep(end float64) float64 {
 	return end / 8
 }
 
-// clock writes seconds as 0:00, 1:23 or 1:02:03; tenths if all is short.
-func clock(s float64) string {
-	d := time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond)
-	if d < 10*time.Second && d%time.Second != 0 {
-		return fmt.Sprintf("%.1f s", d.Seconds())
+// clock writes seconds as 0:00, 1:23 or 1:02:03; if all of them are few, as 0.4 s.
+func clock(s, end float64) string {
+	if end < 10 {
+		return fmt.Sprintf("%.1f s", s)
 	}
-	n := int(d.Seconds() + 0.5)
+	n := int(s + 0.5)
 	if n >= 3600 {
 		return fmt.Sprintf("%d:%02d:%02d", n/3600, n/60%60, n%60)
 	}
@@ -207,18 +206,19 @@ func rounds(e *compare.Effect) template.HTML {
 	if len(e.PerRound) == 0 {
 		return ""
 	}
-	reach := 1.5 * e.Minimum
-	for _, v := range append([]float64{e.Low, e.High}, e.PerRound...) {
+	reach := max(1.5*e.Minimum, 0.01)
+	for _, v := range e.PerRound {
 		reach = max(reach, 1.15*math.Abs(v))
 	}
-	reach = min(max(reach, 0.01), 20)
+	reach = min(max(reach, min(1.15*max(math.Abs(e.Low), math.Abs(e.High)), 3*reach)), 20) // an interval of few rounds may go on without end
+	low := -min(reach, 1)                                                                  // no call takes less than nothing
 	d := draw(plotWidth, plotHeight, "Change in each round")
 	x := func(v float64) float64 {
-		return leftEdge + (plotWidth-leftEdge-rightEdge)*(min(max(v, -reach), reach)+reach)/(2*reach)
+		return leftEdge + (plotWidth-leftEdge-rightEdge)*(min(max(v, low), reach)-low)/(reach-low)
 	}
 	bottom := plotHeight - bottomEdge
 	fmt.Fprintf(d, `<rect class="band" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, x(-e.Minimum), topEdge, x(e.Minimum)-x(-e.Minimum), bottom-topEdge)
-	d.axis(x, reach, bottom)
+	d.axis(x, low, reach, bottom)
 	n := float64(len(e.PerRound) + 1)
 	step := (bottom - topEdge) / (n + 0.5)
 	kind := class(e.Verdict)
@@ -238,9 +238,12 @@ func rounds(e *compare.Effect) template.HTML {
 }
 
 // axis draws lines of change with their names below.
-func (d *drawing) axis(x func(float64) float64, reach, bottom float64) {
+func (d *drawing) axis(x func(float64) float64, low, reach, bottom float64) {
 	step := niceStep(reach)
 	for v := -math.Floor(reach/step) * step; v <= reach*1.0001; v += step {
+		if v < low*1.0001 {
+			continue
+		}
 		class := "grid"
 		if math.Abs(v) < step/2 {
 			class, v = "zero", 0
@@ -301,7 +304,7 @@ func (s scale) x(v float64) float64 {
 // axis is the head of the column.
 func (s scale) axis() template.HTML {
 	d := draw(cellWidth, cellHeight, "Scale of changes")
-	step := niceStep(s.reach)
+	step := niceStep(1.7 * s.reach) // the column has room for five names
 	for v := -math.Floor(s.reach/step) * step; v <= s.reach*1.0001; v += step {
 		if math.Abs(v) < step/2 {
 			v = 0

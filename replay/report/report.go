@@ -74,6 +74,9 @@ func (r *Report) doubts() []string {
 		out = append(out, "The replay was ended early: what is told of is right, but not all.")
 	}
 	out = append(out, r.Doubts...)
+	if r.A != "" && r.A == r.B {
+		out = append(out, "A and B are the same server: unless a command before the passes switches something, what differs is noise.")
+	}
 	if r.compared() {
 		if a, b := &r.Comparison.Overall.A, &r.Comparison.Overall.B; a.Errors+b.Errors > 0 {
 			out = append(out, fmt.Sprintf("Of A %s of %s failed, of B %s of %s: durations are of the others.", figures.Thousands(a.Errors),

@@ -200,7 +200,7 @@ func (p *page) row(r compare.Row) {
 	t := r.Typical
 	change, reach, tail := "~", "", ""
 	if len(t.PerRound) > 1 {
-		reach = fmt.Sprintf("%.1f", 50*(t.High-t.Low))
+		reach = percentage(50 * (t.High - t.Low))
 	}
 	switch {
 	case r.Verdict != compare.Unchanged:
@@ -218,6 +218,17 @@ func (p *page) row(r compare.Row) {
 	}
 	p.linef("%-33s %14s  %14s  %s %6s %6s  %s", name, median(r.A.P50), median(r.B.P50), p.paint(string(r.Verdict), fmt.Sprintf("%8s", change)),
 		reach, probability(t.Adjusted), p.paint(string(r.Tail), tail))
+}
+
+// percentage writes half an interval: with few rounds it may be as wide as it likes.
+func percentage(x float64) string {
+	switch {
+	case x >= 999.5:
+		return ">999"
+	case x >= 99.95:
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.1f", x)
 }
 
 // median writes a median with half of its interval in percent.

@@ -45,9 +45,17 @@ func (r *Report) why() string {
 		out += fmt.Sprintf("; it runs %s statements instead of %s", count(n.B), count(n.A))
 	}
 	if s := culprit(all, total.Delta); s != nil {
-		out += fmt.Sprintf(". Most of it is %s: %s instead of %s a call", brief(s.Text, 80), figure(s.B.Seconds), figure(s.A.Seconds))
+		out += fmt.Sprintf(". Most of it is %s: %s instead of %s a call", figures.Cut(figures.Clean(sqltrace.NameOf(s.Text).Fit(80)), 80), figure(s.B.Seconds), figure(s.A.Seconds))
 	}
 	return out + "."
+}
+
+// whyTitle is a title under which a change is explained, if one is claimed.
+func (r *Report) whyTitle(of string) string {
+	if r.why() == "" {
+		return of
+	}
+	return "WHY: " + of
 }
 
 func more(delta float64) string {
@@ -82,11 +90,6 @@ func culprit(r *observe.Row, delta float64) *observe.Statement {
 		return s
 	}
 	return nil
-}
-
-// brief is a statement in one line of so many columns.
-func brief(text string, n int) string {
-	return figures.Cut(strings.Join(strings.Fields(figures.Clean(text)), " "), n)
 }
 
 // count writes a number for a call: 3, 2.4, 120.
@@ -208,7 +211,7 @@ func (p *page) observed(r *Report, top int) {
 	if !compared {
 		p.title(fmt.Sprintf("%-58s %12s", "WHERE THE TIME GOES", "a call"))
 	} else {
-		p.title(fmt.Sprintf("%-34s %11s %11s %12s  %26s", "WHY: WHERE THE TIME GOES", "A", "B", "change", "interval"))
+		p.title(fmt.Sprintf("%-34s %11s %11s %12s  %26s", r.whyTitle("WHERE THE TIME GOES"), "A", "B", "change", "interval"))
 	}
 	for i, line := range figures.Wrap(r.why(), columns-2) {
 		if i > 0 || line != "" {
@@ -223,18 +226,19 @@ func (p *page) observed(r *Report, top int) {
 		p.linef("  %-32s %11s %11s %s  %26s", x.Name, x.A, x.B, p.paint(x.Class, fmt.Sprintf("%12s", x.Change)), x.Interval)
 	}
 	p.list("·", counted(o, compared), 8)
-	p.observedMethods(o, compared, min(top, maxStatements))
-	p.observedStatements(o, compared)
+	p.observedMethods(r, compared, min(top, maxStatements))
+	p.observedStatements(r, compared)
 }
 
-func (p *page) observedMethods(o *observe.Result, compared bool, top int) {
+func (p *page) observedMethods(r *Report, compared bool, top int) {
+	o := r.Observed
 	if len(o.Methods) < 2 {
 		return
 	}
 	if !compared {
 		p.title(fmt.Sprintf("%-44s %12s %12s %12s %10s", "OF EACH METHOD", "at the server", "SQL", "locks", "statements"))
 	} else {
-		p.title(fmt.Sprintf("%-33s %15s %19s %15s %12s", "WHY: EACH METHOD, A → B", "at the server", "SQL", "locks", "statements"))
+		p.title(fmt.Sprintf("%-33s %15s %19s %15s %12s", r.whyTitle("EACH METHOD, A → B"), "at the server", "SQL", "locks", "statements"))
 	}
 	for i := range o.Methods {
 		if i == top {
@@ -257,15 +261,15 @@ func (p *page) observedMethods(o *observe.Result, compared bool, top int) {
 	}
 }
 
-func (p *page) observedStatements(o *observe.Result, compared bool) {
-	list := o.Overall.Statements
+func (p *page) observedStatements(r *Report, compared bool) {
+	list := r.Observed.Overall.Statements
 	if len(list) == 0 {
 		return
 	}
 	if !compared {
 		p.title(fmt.Sprintf("STATEMENTS, A CALL%*s %9s %10s", columns-40, "", "times", "time"))
 	} else {
-		p.title(fmt.Sprintf("WHY: STATEMENTS, A CALL%*s %9s %9s %10s %10s", columns-65, "", "A times", "B times", "A time", "B time"))
+		p.title(fmt.Sprintf("%-*s %9s %9s %10s %10s", columns-42, r.whyTitle("STATEMENTS, A CALL"), "A times", "B times", "A time", "B time"))
 	}
 	list = list[:min(len(list), maxStatements)]
 	room := columns - 24

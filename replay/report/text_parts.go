@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/analyzer"
@@ -11,6 +13,7 @@ import (
 	"github.com/perfd/perfd/replay/compare/answer"
 	"github.com/perfd/perfd/replay/whatif"
 	"github.com/perfd/perfd/sqltrace"
+	"github.com/perfd/perfd/sqltrace/statements"
 )
 
 // cached tells what the client's cache answered, apart from the server.
@@ -78,12 +81,18 @@ func alikeWords(a *answer.Result, both bool) string {
 	return of + " of B are those of A, apart from what A answers differently by itself"
 }
 
+// foreign are the statements that changed, but for perfd's own question of what they are.
+func (r *Report) foreign() []statements.Change {
+	return slices.DeleteFunc(slices.Clone(r.Statements), func(s statements.Change) bool { return strings.Contains(s.Text, "pg_stat_statements") })
+}
+
 // statements tells what changed in the database.
 func (p *page) statements(r *Report) {
-	if len(r.Statements) == 0 {
+	list := r.foreign()
+	if len(list) == 0 {
 		return
 	}
-	list := r.Statements[:min(maxStatements, len(r.Statements))]
+	list = list[:min(maxStatements, len(list))]
 	p.title(fmt.Sprintf("WHY: STATEMENTS, PER PASS%*s %9s %9s %10s %10s", columns-67, "", "A calls", "B calls", "A time", "B time"))
 	names, texts := make([]string, len(list)), make([]string, len(list))
 	for i, s := range list {

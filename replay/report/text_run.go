@@ -17,7 +17,7 @@ func (p *page) run(r *Report) {
 	}
 	pass := &r.Passes[len(r.Passes)-1]
 	last := &pass.Report
-	if !r.compared() {
+	if !r.compared() && last.Sent > 0 {
 		name := "DURATIONS"
 		if r.B != "" {
 			name = fmt.Sprintf("DURATIONS OF PASS %d, %s", pass.Number, pass.Arm)
@@ -98,14 +98,18 @@ func (p *page) generator(r *Report) {
 	var late, wait time.Duration
 	var cpu float64
 	left := map[replay.Left]int64{}
+	sent := int64(0)
 	for _, x := range r.Passes {
+		sent += x.Report.Sent
 		late, wait, cpu = max(late, x.Report.Late.P99), max(wait, x.Report.Wait.P99), max(cpu, x.Report.CPU)
 		for why, n := range x.Report.Left {
 			left[why] = max(left[why], n)
 		}
 	}
 	p.title("HOW IT WAS SENT")
-	p.linef("  late by %s (p99 of the worst pass), %.0f %% of a processor", analyzer.Figure(late), 100*cpu)
+	if sent > 0 {
+		p.linef("  late by %s (p99 of the worst pass), %.0f %% of a processor", analyzer.Figure(late), 100*cpu)
+	}
 	if wait > 0 {
 		p.linef("  calls waited %s (p99) for ids of records and log-ins, which is no latency", analyzer.Figure(wait))
 	}

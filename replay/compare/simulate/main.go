@@ -9,6 +9,8 @@ import (
 	"io"
 	"log"
 	"os"
+
+	"github.com/perfd/perfd/figures"
 )
 
 // The tables stand between these lines of the document.
@@ -18,7 +20,7 @@ const (
 )
 
 func main() {
-	runs := flag.Int("runs", 200, "runs of each row")
+	runs := flag.Int("runs", 200, "runs of each row; of those without a change ten times as many")
 	seed := flag.Uint64("seed", 1, "of the simulated servers")
 	write := flag.String("write", "", "the document whose tables are replaced; standard output if empty")
 	flag.Parse()
@@ -58,16 +60,23 @@ func replace(document string, tables []byte) error {
 // typical is a benchmark as perfd runs it by default, on a machine that is neither quiet nor bad.
 var typical = world{calls: 500, noise: 0.03, rounds: 10}
 
+// sure is how many times as many runs the shares of false alarms are of.
+const sure = 10
+
 func tables(out io.Writer, runs int, seed uint64) {
-	fmt.Fprintf(out, "%d runs a row, 12 methods, 40 sessions, 500 calls a pass. Shares are of runs in %%. *Noise* is the standard deviation\n"+
+	fmt.Fprintf(out, "%s runs a row, of those without a change %s; 12 methods, 40 sessions, 500 calls a pass. Shares are of runs in %%. *Noise* is the standard deviation\n"+
 		"of the ratio of two passes; *faster* and *slower* are what was said of all calls, *a method* that anything was said of\n"+
-		"any of the 12 methods, *anything* either.\n\n| noise | rounds | change | faster | slower | tail | a method | anything |\n|--:|--:|--:|--:|--:|--:|--:|--:|\n", runs)
+		"any of the 12 methods, *anything* either.\n\n| noise | rounds | change | faster | slower | tail | a method | anything |\n|--:|--:|--:|--:|--:|--:|--:|--:|\n", figures.Thousands(runs), figures.Thousands(sure*runs))
 	for _, noise := range []float64{0.015, 0.03, 0.045} {
 		for _, rounds := range []int{5, 10} {
 			for _, change := range []float64{0, -.03, -.05, -.20} {
 				w := typical
 				w.noise, w.rounds, w.change = noise, rounds, change
-				t := w.tally(runs, seed)
+				n := runs
+				if change == 0 { // a share of a few percent takes more of them to be known
+					n *= sure
+				}
+				t := w.tally(n, seed)
 				fmt.Fprintf(out, "| %.1f %% | %d | %s | %s | %s | %s | %s | %s |\n", 100*noise, rounds, signed(change),
 					t.share(t.faster), t.share(t.slower), t.share(t.tailFaster+t.tailSlower), t.share(t.methods), t.share(t.anything))
 			}

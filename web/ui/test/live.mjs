@@ -309,6 +309,58 @@ await check('who is not known signs in', async () => {
 });
 expected = null;
 
+const kept = await Server.start('replays.perfd', ['-replays']);
+await check('a benchmark shows what the tap saw of both arms, as the report has it', async () => {
+  const p = await open();
+  await p.goto(`${kept.base}/benchmarks`);
+  await p.locator('table.plain td').first().waitFor();
+  const names = await p.locator('table.plain tbody td:first-child').allTextContents();
+  assert.equal(new Set(names).size, 2, `runs of one minute have one name: ${names}`);
+  assert.ok(!/p95 from/.test(plain(await p.locator('.panel').first().textContent())), 'no run has a p95');
+  await p.locator('table.plain tbody a').first().click();
+  await p.locator('.seen').first().waitFor();
+  const { report } = await (await fetch(`${kept.base}/api/v1/benchmarks/2`)).json();
+  const o = report.observed;
+  const ms = (/** @type {number} */ s) => (s < 0.9995e-3 ? `${Number((s * 1e6).toPrecision(3))} µs` : `${(s * 1e3).toPrecision(3)} ms`);
+  const cells = await p.locator('.seen table.parts tr').evaluateAll((all) => all.slice(1).map((r) => [...r.children].map((c) => (c.textContent ?? '').replace(/[\s\u00a0\u202f]+/g, ' ').trim())));
+  for (const [label, name] of [['At the server', 'duration'], ['SQL', 'sql'], ['Application', 'application'], ['Lock', 'lock']]) {
+    const want = o.overall.parts.find((/** @type {any} */ x) => x.name === name);
+    const got = cells.find((c) => c[0] === label);
+    assert.deepEqual(got?.slice(1, 3), [ms(want.a), ms(want.b)], label);
+    assert.equal(got?.[3].startsWith('~'), !want.shown, `${label}: a change that rounds do not agree on is none`);
+  }
+  const wide = await p.locator('.wide-arms .bar-fill').evaluateAll((all) => all.map((e) => e.getBoundingClientRect().width));
+  const [a, b] = ['a', 'b'].map((arm) => o.overall.parts.find((/** @type {any} */ x) => x.name === 'duration')[arm]);
+  assert.ok(Math.abs(wide[0] / wide[1] - a / b) < 0.02, `bars of ${wide} px for ${a} and ${b} s`);
+  const text = plain(await p.locator('main, body').first().textContent());
+  for (const want of [o.sentence, '2 calls most likely waited for a lock', '3 tried again by the server', 'SELECT party_address by party, active']) assert.ok(text.includes(plain(want)), want);
+  assert.equal(await p.locator('.seen[aria-label="By method"] tbody tr').count(), o.methods.length);
+  await p.goto(`${kept.base}/benchmarks/1`);
+  await p.locator('.heading').waitFor();
+  assert.equal(await p.locator('.seen').count(), 0, 'nobody looked');
+  await p.context().close();
+});
+for (const scheme of /** @type {const} */ (['light', 'dark'])) {
+  for (const width of [1280, 390]) {
+    await check(`${scheme} at ${width} px: benchmarks fit`, async () => {
+      const p = await open({ colorScheme: scheme, viewport: { width, height: 1100 } });
+      for (const path of ['/benchmarks', '/benchmarks/2']) {
+        await p.goto(kept.base + path);
+        await p.locator('table.plain td').first().waitFor();
+        const seen = await p.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth, text: document.body.innerText }));
+        assert.ok(seen.wide <= 0, `${path} is ${seen.wide} px too wide`);
+        assert.ok(!/\bNaN\b|\bundefined\b|\[object|\bfalse\b/.test(seen.text), `${path}: ${/.{0,30}(NaN|undefined|\[object|false).{0,30}/s.exec(seen.text)?.[0]}`);
+        if (shots) {
+          mkdirSync(shots, { recursive: true });
+          await p.screenshot({ path: `${shots}${path.replace(/\W+/g, '-').replace(/^-/, '/')}-${width}-${scheme}.png` });
+        }
+      }
+      await p.context().close();
+    });
+  }
+}
+await kept.quit();
+
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   for (const width of [1280, 390]) {
     await check(`${scheme} at ${width} px: pages fit and do not jump as calls come`, async () => {

@@ -25,11 +25,13 @@ const Verdict = ({ word }) => html`<span class=${word === 'slower' || word === '
 function Runs({ runs }) {
   const { points, ticks } = spread(runs, 1000, 120);
   const text = (/** @type {number} */ s) => duration(s).join(' ');
+  const range = (/** @type {number[]} */ of) => `from ${text(Math.min(...of))} to ${text(Math.max(...of))}`;
+  const tails = runs.map((r) => r.p95).filter((s) => s > 0);
   return html`<svg class="runs" viewBox="0 0 1000 140" preserveAspectRatio="none" role="img" aria-label=${`Durations of ${plural(runs.length, 'run')}`}>
     ${ticks.map((t) => html`<line x1="0" x2="1000" y1=${t.y} y2=${t.y} class="grid" />`)}
-    <polyline class="p95" points=${points.map((p) => `${p.x},${p.y95}`).join(' ')} />
+    ${tails.length > 0 && html`<polyline class="p95" points=${points.map((p) => `${p.x},${p.y95}`).join(' ')} />`}
     <polyline class="p50" points=${points.map((p) => `${p.x},${p.y50}`).join(' ')} />
-  </svg><p class="dim small">p50 from ${text(Math.min(...runs.map((r) => r.p50)))} to ${text(Math.max(...runs.map((r) => r.p50)))} (line), p95 from ${text(Math.min(...runs.map((r) => r.p95)))} to ${text(Math.max(...runs.map((r) => r.p95)))} (dashed), oldest left</p>`;
+  </svg><p class="dim small">p50 ${range(runs.map((r) => r.p50))} (line)${tails.length > 0 && `, p95 ${range(tails)} (dashed)`}, oldest left</p>`;
 }
 
 export function Benchmarks() {
@@ -74,7 +76,7 @@ export function BenchmarkPage({ arg }) {
   const thresholds = /** @type {{threshold: string, state: string, reasons?: string[]}[]} */ (report.thresholds ?? []);
   return html`${back}<h1 class="heading">${b.sentence}</h1>
     <p class="subtitle">${when(b.made)} UTC · ${b.load}${report.mode && ` · ${report.mode}`} · <span class="n dim">${both ? `A ${b.a} · B ${b.b}` : b.a}</span></p>
-    ${thresholds.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Thresholds</h2></div>${thresholds.map((t) => html`<p><span class=${t.state === 'broken' ? 'harm' : 'dim'}>${t.state}</span> <code>${t.threshold}</code> <span class="dim">${(t.reasons ?? []).join('; ')}</span></p>`)}</section>`}
+    ${thresholds.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Thresholds</h2></div>${thresholds.map((t) => html`<p><span class=${t.state === 'broken' || t.state === 'not measured' ? 'harm' : 'dim'}>${t.state}</span> <code>${t.threshold}</code> <span class="dim">${(t.reasons ?? []).join('; ')}</span></p>`)}</section>`}
     ${doubts.length > 0 && html`<section class="panel"><div class="panel-head"><h2>What could make this wrong</h2></div>${doubts.map((d) => html`<p>${d}</p>`)}</section>`}
     <${Seen} seen=${report.observed} both=${both} />
     ${rows.length > 0 && html`<section class="panel"><div class="panel-head"><h2>Methods</h2><span class="dim">${both ? 'A to B; ~ is no change shown' : ''}</span></div><div class="scroll"><table class="plain"><thead><tr><th scope="col" class="wide">Method</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Errors</th><th scope="col" class="num">${both ? 'A p50' : 'p50'}</th>

@@ -4,6 +4,8 @@
 //	add N                      N calls that have just ended
 //	notice SEVERITY TITLE|FIX  a notice; without arguments, none
 //	quit                       a clean end
+//
+// With -replays the store keeps two reports of replays, of which the second is replay.json.
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,9 +34,10 @@ import (
 func main() {
 	path := flag.String("store", store.Memory, "file of the store")
 	listen := flag.String("listen", "127.0.0.1:0", "address")
+	replays := flag.Bool("replays", false, "keep reports of replays in the store")
 	password := flag.String("password", "", "asked for, unless empty")
 	flag.Parse()
-	if err := run(*path, *listen, *password); err != nil {
+	if err := run(*path, *listen, *password, *replays); err != nil {
 		fmt.Fprintln(os.Stderr, "serve:", err)
 		os.Exit(1)
 	}
@@ -71,7 +75,32 @@ func (w *watched) change(f func(*web.State)) {
 	f(&w.state)
 }
 
-func run(path, listen, password string) (err error) {
+// replay is what perfd replay --tap says of two arms.
+//
+//go:embed replay.json
+var replay []byte
+
+// keepReplays puts two reports into the store: one of an arm of which nothing but its durations is known, and replay.
+func keepReplays(path string) error {
+	made := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
+	for i, b := range []store.Benchmark{
+		{Sentence: "36 of 36 calls answered as recorded; p50 34.5 ms.", Document: []byte(`{"version":1,"doubts":[],"a":"http://staging:8000"}`)},
+		{Sentence: "B is slower: the typical call takes 27 % more (+22.1 % to +33.0 %, p <0.001). Of 2 methods, 1 slower.", Verdict: "slower", B: "after drop", Document: replay},
+	} {
+		b.Made, b.Load, b.A, b.P50, b.Version = made.Add(time.Duration(7*i)*time.Second), "day.load", "http://staging:8000", time.Duration(34+i)*time.Millisecond, 1
+		if _, err := store.KeepBenchmark(context.Background(), path, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(path, listen, password string, replays bool) (err error) {
+	if replays {
+		if err := keepReplays(path); err != nil {
+			return err
+		}
+	}
 	dict := storetest.Generate(storetest.SampleConfig{Calls: 1}).Dictionary
 	rec, err := store.Append(path, dict, store.Config{})
 	if err != nil {
