@@ -52,7 +52,7 @@ func showLoad(t terminal, path string) error {
 	if err != nil && !errors.Is(err, load.ErrCutOff) {
 		return loadError(err)
 	}
-	if said := facts.print(t.out, path, r.Header()); said != nil {
+	if said := facts.print(t.out, strings.Map(printable, path), r.Header()); said != nil {
 		return said
 	}
 	return loadError(err)
