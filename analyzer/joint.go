@@ -36,7 +36,7 @@ func (w *window) weigh(counted bool) {
 	for i := range w.units {
 		u := &w.units[i]
 		u.cands[len(u.cands)-1].weight = u.alone(w)
-		u.judged = 0
+		u.judged, w.heat[i] = 0, math.Inf(1)
 	}
 	w.scores.forget(len(w.units))
 	for _, r := range w.regions {
@@ -146,17 +146,17 @@ func (w *window) search(temperatures []float64) {
 // sweep weighs the options of each unit once and reports whether any was taken.
 func (w *window) sweep(temperature float64) (changed bool) {
 	for _, i := range w.mine {
-		u := &w.units[i]
-		if w.frozen(u, temperature) {
+		if w.frozen(i, temperature) {
 			continue
 		}
+		u := &w.units[i]
 		w.consider(i)
 		best, bestScore := option{}, noise(w.rng, temperature)
 		found := false
-		u.judged, u.margin = w.tick, math.Inf(-1)
+		margin := math.Inf(-1)
 		for n := range u.offers {
 			offer := &u.offers[n]
-			u.margin = max(u.margin, offer.best)
+			margin = max(margin, offer.best)
 			if offer.best+luck*temperature <= bestScore {
 				continue
 			}
@@ -169,6 +169,7 @@ func (w *window) sweep(temperature float64) (changed bool) {
 				}
 			}
 		}
+		u.judged, w.heat[i] = w.tick, margin
 		if found {
 			w.apply(i, best)
 			changed = true
@@ -179,10 +180,14 @@ func (w *window) sweep(temperature float64) (changed bool) {
 
 // frozen reports whether weighing a unit's options again is idle: nothing around it changed since they were
 // weighed last, and the best of them was out of reach at this temperature.
-func (w *window) frozen(u *unit, temperature float64) bool {
-	if u.judged == 0 || u.margin > -1e-9-8*temperature {
+func (w *window) frozen(i int32, temperature float64) bool {
+	if w.heat[i] > -1e-9-8*temperature {
 		return false
 	}
+	if len(w.regions) == 0 {
+		return true
+	}
+	u := &w.units[i] // what its candidates have may have changed in a region, which does not say so
 	for _, c := range u.cands {
 		if c.owner != w.none && w.owners[c.owner].changed > u.judged {
 			return false

@@ -31,25 +31,29 @@ const loose = 25_000_000
 
 // owner is what leases are given to: a call, or a source of background work.
 type owner struct {
-	call    *rpclog.Call // nil for a source of background work
-	group   string       // of a background source
+	// What the search reads comes first, close together.
 	route   route
-	profile int32 // of the profile index; -1 if none
-	table   int32 // the model's table in the table index; -1 if none
+	answer  bool  // until is the first byte of a response, so the gap before it means something
+	traced  bool  // leases and steps are of the current assignment
+	changed int32 // tick of the last change
 	head    int64 // Unix nanoseconds: no lease begins before
 	until   int64 // no lease ends after
-	answer  bool  // until is the first byte of a response, so the gap before it means something
-	past    bool  // delivered by a window before
-	open    bool  // the call had not ended when the window was cut
+	score   float64
+	key     uint64
+	set     uint64  // key of the current assignment
+	units   []int32 // current assignment
+	leases  []int32 // its leases, by start
+	steps   []step  // by the number of leases followed
+
+	call    *rpclog.Call // nil for a source of background work
+	group   string       // of a background source
+	profile int32        // of the profile index; -1 if none
+	table   int32        // the model's table in the table index; -1 if none
+	past    bool         // delivered by a window before
+	open    bool         // the call had not ended when the window was cut
 
 	requestLimit, responseLimit uint32
 	worker                      worker // that served the call
-
-	key     uint64
-	units   []int32 // current assignment
-	set     uint64  // its key
-	score   float64
-	changed int32 // tick of the last change
 }
 
 // halfTime is how long after its header section a request that has not arrived whole may have a worker run statements.
@@ -95,24 +99,26 @@ func routeOf(c *rpclog.Call) route {
 
 // unit is what the search moves: a lease, or the leases of a worker between two signaling reads.
 type unit struct {
-	leases     []int32
-	start, end int64
-	before     int64 // a single-threaded worker's next unit starts here: its call has answered by then
-	after      int64 // the same, of the unit after the next
-	kind       leaseKind
-	worker     worker
-	owner      int32       // current; none is the window's last owner
-	fixed      bool        // the search leaves it alone
-	witnessed  bool        // the operating system named its owner
-	loose      bool        // it fits its candidates only with loose times
-	judged     int32       // tick at which the search last weighed its options
-	margin     float64     // gain of the best of them then
-	moved      int32       // tick of the last change of owner
-	left       int32       // tick at which without was computed
-	without    float64     // score of its owner without it
-	cands      []candidate // by owner, ascending; the last is always none
-	offers     []offer     // by candidate
-	key        uint64
+	// What the search reads comes first, close together.
+	owner   int32 // current; none is the window's last owner
+	kind    leaseKind
+	fixed   bool // the search leaves it alone
+	key     uint64
+	start   int64
+	cands   []candidate // by owner, ascending; the last is always none
+	leases  []int32     // by start
+	offers  []offer     // by candidate
+	moved   int32       // tick of the last change of owner
+	left    int32       // tick at which without was computed
+	without float64     // score of its owner without it
+	judged  int32       // tick at which the search last weighed its options
+
+	end       int64
+	before    int64 // a single-threaded worker's next unit starts here: its call has answered by then
+	after     int64 // the same, of the unit after the next
+	worker    worker
+	witnessed bool // the operating system named its owner
+	loose     bool // it fits its candidates only with loose times
 }
 
 // candidate is an owner a unit could have, with the evidence that does not depend on other units.
