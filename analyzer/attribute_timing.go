@@ -8,6 +8,7 @@ type timing struct {
 	gaps     [routes][gapKinds]gapModel
 	patterns [routes]patternBook
 	unseen   [routes]float64 // log probability of a pattern never seen
+	best     [routes]float64 // the greatest log probability of any
 	usual    [routes]float64 // mean number of leases
 	spread   [routes]float64 // its variance
 	same     float64         // log odds that the next lease is on the same connection
@@ -89,6 +90,7 @@ func newTiming() *timing {
 			known[patternOf(text)] = logP
 		}
 		t.patterns[r] = newPatternBook(known)
+		t.best[r] = max(t.patterns[r].best, t.unseen[r])
 	}
 	return t
 }
@@ -133,6 +135,7 @@ func patternOf(text string) pattern {
 type patternBook struct {
 	keys []pattern // plus one; zero where nothing is
 	logs []float64
+	best float64 // the greatest of them
 }
 
 func newPatternBook(known map[pattern]float64) patternBook {
@@ -140,8 +143,9 @@ func newPatternBook(known map[pattern]float64) patternBook {
 	for size < 4*len(known) {
 		size *= 2
 	}
-	b := patternBook{keys: make([]pattern, size), logs: make([]float64, size)}
+	b := patternBook{keys: make([]pattern, size), logs: make([]float64, size), best: math.Inf(-1)}
 	for p, logP := range known {
+		b.best = max(b.best, logP)
 		i := b.slot(p)
 		for b.keys[i] != 0 {
 			i = (i + 1) & (size - 1)
@@ -248,6 +252,7 @@ func (t *timing) learn(w *window) {
 		t.usual[r] = (lengths[r] + weight*t.usual[r]) / (totals[r] + weight)
 		t.spread[r] = min(max(0.2, squares[r]/(totals[r]+weight)-t.usual[r]*t.usual[r]), priorSpread[r])
 		t.unseen[r] = math.Log(weight * 0.0002 / (totals[r] + weight))
+		t.best[r] = max(t.patterns[r].best, t.unseen[r])
 	}
 	chance := w.sameChance()
 	p := (same + 2) / (pairs + 4)

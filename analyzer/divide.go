@@ -80,8 +80,14 @@ func (w *window) divide(p *pair) bool {
 	if !ok {
 		return false
 	}
-	given := w.divided(owners)
-	if given == now {
+	floor := owners[0].score + owners[1].score
+	for i := range w.pieces {
+		if c := &w.pieces[i]; int(c.first) == i {
+			floor += c.weight[now.of(i)]
+		}
+	}
+	given, ok := w.divided(owners, floor+1e-9)
+	if !ok || given == now {
 		return false
 	}
 	kept, away := w.spliced[0][:0], w.spliced[1][:0]
@@ -173,8 +179,12 @@ func (w *window) told(i int) (live sides) {
 	return live
 }
 
-// divided returns the best division of w.pieces.
-func (w *window) divided(owners [2]*owner) (given sides) {
+// divided returns the best division of w.pieces; ok is false if none is better than floor.
+func (w *window) divided(owners [2]*owner, floor float64) (given sides, ok bool) {
+	w.hopes(owners)
+	if w.hope[0] < floor {
+		return given, false
+	}
 	beam, next := append(w.beams[0][:0], division{}), w.beams[1][:0]
 	top := 0.0
 	for i := range w.pieces {
@@ -204,7 +214,7 @@ func (w *window) divided(owners [2]*owner) (given sides) {
 				if int(c.first) == i {
 					d.score += c.weight[side]
 				}
-				if d.score < top-lagging {
+				if d.score < top-lagging || d.score+w.hope[i+1] < floor {
 					continue
 				}
 				top = max(top, d.score)
@@ -226,7 +236,7 @@ func (w *window) divided(owners [2]*owner) (given sides) {
 			best, given = s, d.given
 		}
 	}
-	return given
+	return given, best >= floor
 }
 
 // key is equal for strands that nothing later can tell apart.

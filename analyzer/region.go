@@ -30,7 +30,7 @@ func (w *window) split() {
 			r.meetings = make([][]meeting, len(w.leases))
 			r.regions, r.effort, r.lane = nil, 0, uint8(n+1)
 			r.buf, r.trial, r.spliced, r.mine = nil, nil, [2][]int32{}, nil
-			r.pairings, r.pieces, r.before, r.beams = nil, nil, nil, [2][]division{}
+			r.pairings, r.pieces, r.before, r.hope, r.beams = nil, nil, nil, nil, [2][]division{}
 			w.regions = append(w.regions, &r)
 		}
 	}

@@ -46,6 +46,7 @@ type window struct {
 	pairings []pair
 	pieces   []piece // leases of the two owners under trial
 	before   []int32
+	hope     []float64 // by piece
 	beams    [2][]division
 }
 
