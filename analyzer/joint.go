@@ -29,13 +29,13 @@ func (w *window) weigh(counted bool) {
 				}
 				sum += k.profileScore(l, o.profile, own)
 			}
-			u.cands[at.candidate].weight = sum
+			u.weigh(at.candidate, sum)
 		}
 		c.hide(int32(id))
 	}
 	for i := range w.units {
 		u := &w.units[i]
-		u.cands[len(u.cands)-1].weight = u.alone(w)
+		u.weigh(int32(len(u.cands)-1), u.alone(w))
 		u.judged, w.heat[i] = 0, math.Inf(1)
 	}
 	w.scores.forget(len(w.units))

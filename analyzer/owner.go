@@ -1,7 +1,9 @@
 package analyzer
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +107,8 @@ type unit struct {
 	fixed   bool // the search leaves it alone
 	key     uint64
 	start   int64
+	first   int32       // of the candidates
+	weights []float64   // of the candidates, by owner from the first one on; not a number where one is none
 	cands   []candidate // by owner, ascending; the last is always none
 	leases  []int32     // by start
 	offers  []offer     // by candidate
@@ -136,17 +140,40 @@ type offer struct {
 
 // weight returns the weight of an owner among the unit's candidates; ok is false if it is none of them.
 func (u *unit) weight(owner int32) (w float64, ok bool) {
-	at := len(u.cands) - 1
-	if owner < u.cands[at].owner { // candidates are close together: count from the first, and step back over gaps
-		at = min(int(owner-u.cands[0].owner), at)
-		for at >= 0 && u.cands[at].owner > owner {
-			at--
+	if i := int(owner - u.first); uint(i) < uint(len(u.weights)) {
+		if w = u.weights[i]; w == w {
+			return w, true
+		}
+		return 0, false
+	}
+	at, ok := slices.BinarySearchFunc(u.cands, owner, func(c candidate, owner int32) int { return cmp.Compare(c.owner, owner) })
+	if !ok {
+		return 0, false
+	}
+	return u.cands[at].weight, true
+}
+
+// weigh sets the weight of one of the unit's candidates.
+func (u *unit) weigh(at int32, weight float64) {
+	c := &u.cands[at]
+	c.weight = weight
+	if i := int(c.owner - u.first); uint(i) < uint(len(u.weights)) {
+		u.weights[i] = weight
+	}
+}
+
+// spread makes room for weights by owner, unless the candidates are so far apart that it would be much. None is found apart.
+func (u *unit) spread() {
+	const most = 256
+	u.first = u.cands[0].owner
+	if n := len(u.cands) - 1; n > 0 {
+		if span := int(u.cands[n-1].owner-u.first) + 1; span <= max(most, 4*n) {
+			u.weights = make([]float64, span)
+			for i := range u.weights {
+				u.weights[i] = math.NaN()
+			}
 		}
 	}
-	if at >= 0 && u.cands[at].owner == owner {
-		return u.cands[at].weight, true
-	}
-	return 0, false
 }
 
 // bound is when a call of a route has answered at the latest: stateless services read the signals twice a call.

@@ -75,7 +75,7 @@ var schedules = [...][]float64{
 	{3, 2, 1, 0.5, 0},
 	{4, 3, 3, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
 	{3, 2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
-	{2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0.25, 0, 0},
+	{1, 1, 0.7, 0.5, 0.25, 0, 0}, // what was learned since changes little
 }
 
 // settled is the inverse share of units that may change in the last round.
@@ -163,6 +163,7 @@ func (w *window) candidates() {
 // add appends a unit; none is always a candidate.
 func (w *window) add(u unit) {
 	u.cands = append(u.cands, candidate{owner: w.none})
+	u.spread()
 	u.offers = make([]offer, len(u.cands))
 	u.owner = w.none
 	u.key = mix(uint64(len(w.units)))
