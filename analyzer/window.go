@@ -22,6 +22,7 @@ type window struct {
 	timing  *timing
 	learned *knowledge
 	content *content
+	aside   *content // the same for a second goroutine; made when it is needed
 	wanted  [][]wish // by owner
 
 	briefs   []brief     // by lease
