@@ -196,6 +196,13 @@ func newContent(w *window) *content {
 	return c
 }
 
+// apart is the same content with marks of its own.
+func (c *content) apart() *content {
+	other := *c
+	other.mark = make([]uint8, len(c.mark))
+	return &other
+}
+
 // show marks where owner o shows each token, until hide.
 func (c *content) show(o int32) {
 	for _, t := range c.ownerTokens[c.ownerFrom[o]:c.ownerFrom[o+1]] {

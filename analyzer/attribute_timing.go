@@ -6,12 +6,13 @@ import "math"
 // patterns of kinds, and how the connection pool hands out connections.
 type timing struct {
 	gaps     [routes][gapKinds]gapModel
-	patterns [routes]map[uint64]float64 // log probability by pattern
-	unseen   [routes]float64            // log probability of a pattern never seen
-	usual    [routes]float64            // mean number of leases
-	spread   [routes]float64            // its variance
-	same     float64                    // log odds that the next lease is on the same connection
-	other    float64                    // … that it is on another one
+	patterns [routes]patternBook
+	unseen   [routes]float64 // log probability of a pattern never seen
+	best     [routes]float64 // the greatest log probability of any
+	usual    [routes]float64 // mean number of leases
+	spread   [routes]float64 // its variance
+	same     float64         // log odds that the next lease is on the same connection
+	other    float64         // … that it is on another one
 }
 
 type gapKind uint8
@@ -79,15 +80,17 @@ func newTiming() *timing {
 	t := &timing{same: math.Log(4), other: math.Log(0.4)}
 	for r := range t.gaps {
 		t.gaps[r] = [gapKinds]gapModel{newGapModel(8e6), newGapModel(4e6), newGapModel(4e6), newGapModel(6e6)}
-		t.patterns[r] = map[uint64]float64{}
 		t.unseen[r] = -7
 	}
 	t.spread = priorSpread
 	t.usual = [routes]float64{routeWeb: 2, routeLogin: 7, routeAPI: 5, routeAPISession: 4, routeTryton: 3, routeTrytonLogin: 2, routeSocket: 2}
-	for r, known := range priorPatterns {
-		for text, logP := range known {
-			t.patterns[r][uint64(patternOf(text))] = logP
+	for r := range t.patterns {
+		known := map[pattern]float64{}
+		for text, logP := range priorPatterns[route(r)] {
+			known[patternOf(text)] = logP
 		}
+		t.patterns[r] = newPatternBook(known)
+		t.best[r] = max(t.patterns[r].best, t.unseen[r])
 	}
 	return t
 }
@@ -128,10 +131,48 @@ func patternOf(text string) pattern {
 	return p
 }
 
+// patternBook holds log probabilities by pattern: an open-addressing table, because the search looks one up for each score.
+type patternBook struct {
+	keys []pattern // plus one; zero where nothing is
+	logs []float64
+	best float64 // the greatest of them
+}
+
+func newPatternBook(known map[pattern]float64) patternBook {
+	size := 16
+	for size < 4*len(known) {
+		size *= 2
+	}
+	b := patternBook{keys: make([]pattern, size), logs: make([]float64, size), best: math.Inf(-1)}
+	for p, logP := range known {
+		b.best = max(b.best, logP)
+		i := b.slot(p)
+		for b.keys[i] != 0 {
+			i = (i + 1) & (size - 1)
+		}
+		b.keys[i], b.logs[i] = p+1, logP
+	}
+	return b
+}
+
+func (b *patternBook) slot(p pattern) int {
+	return int(uint64(p) * 0x9E3779B97F4A7C15 >> 40 & uint64(len(b.keys)-1))
+}
+
+// find returns what is held of a pattern.
+func (b *patternBook) find(p pattern) (logP float64, ok bool) {
+	for i := b.slot(p); b.keys[i] != 0; i = (i + 1) & (len(b.keys) - 1) {
+		if b.keys[i] == p+1 {
+			return b.logs[i], true
+		}
+	}
+	return 0, false
+}
+
 // pattern is the log probability of a pattern of n leases. One never seen is the less likely the more its
 // length differs from the usual.
 func (t *timing) pattern(r route, p pattern, n int) float64 {
-	if v, ok := t.patterns[r][uint64(p)]; ok {
+	if v, ok := t.patterns[r].find(p); ok {
 		return v
 	}
 	d := float64(n) - t.usual[r]
@@ -140,18 +181,18 @@ func (t *timing) pattern(r route, p pattern, n int) float64 {
 
 // knows reports whether a pattern is one servers are known to show, or has shown often.
 func (t *timing) knows(r route, p pattern) bool {
-	v, ok := t.patterns[r][uint64(p)]
+	v, ok := t.patterns[r].find(p)
 	return ok && v > -5.5
 }
 
 // learn re-estimates everything from the window's current assignment.
 func (t *timing) learn(w *window) {
 	var seen [routes][gapKinds]delays
-	var counts [routes]map[uint64]float64
+	var counts [routes]map[pattern]float64
 	var totals, lengths, squares [routes]float64
 	var same, pairs float64
 	for r := range counts {
-		counts[r] = map[uint64]float64{}
+		counts[r] = map[pattern]float64{}
 	}
 	note := func(r route, k gapKind, gap int64) {
 		seen[r][k].n++
@@ -185,7 +226,7 @@ func (t *timing) learn(w *window) {
 		if len(w.buf) > 0 && o.answer {
 			note(o.route, gapLast, o.until-end)
 		}
-		counts[o.route][uint64(p)]++
+		counts[o.route][p]++
 		lengths[o.route] += float64(len(w.buf))
 		squares[o.route] += float64(len(w.buf) * len(w.buf))
 		totals[o.route]++
@@ -196,9 +237,9 @@ func (t *timing) learn(w *window) {
 		}
 		prior := priorPatterns[route(r)]
 		const weight = 20 // of the prior, in calls
-		learned := make(map[uint64]float64, len(counts[r])+len(prior))
+		learned := make(map[pattern]float64, len(counts[r])+len(prior))
 		for text, logP := range prior {
-			key := uint64(patternOf(text))
+			key := patternOf(text)
 			learned[key] = math.Log((counts[r][key] + weight*math.Exp(logP)) / (totals[r] + weight))
 		}
 		for key, n := range counts[r] {
@@ -206,11 +247,12 @@ func (t *timing) learn(w *window) {
 				learned[key] = math.Log((n*0.5 + weight*0.0002) / (totals[r] + weight))
 			}
 		}
-		t.patterns[r] = learned
+		t.patterns[r] = newPatternBook(learned)
 		squares[r] += weight * (t.spread[r] + t.usual[r]*t.usual[r])
 		t.usual[r] = (lengths[r] + weight*t.usual[r]) / (totals[r] + weight)
 		t.spread[r] = min(max(0.2, squares[r]/(totals[r]+weight)-t.usual[r]*t.usual[r]), priorSpread[r])
 		t.unseen[r] = math.Log(weight * 0.0002 / (totals[r] + weight))
+		t.best[r] = max(t.patterns[r].best, t.unseen[r])
 	}
 	chance := w.sameChance()
 	p := (same + 2) / (pairs + 4)

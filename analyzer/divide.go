@@ -6,65 +6,6 @@ import (
 	"slices"
 )
 
-// strand is how far a call's leases have been followed.
-type strand struct {
-	n    int
-	p    pattern
-	end  int64 // latest end
-	last int32 // the lease that began last
-}
-
-// follow scores the next lease of a call, by start. Of the leases before it those that may not have ended count.
-func (w *window) follow(s *strand, o *owner, id int32, before []int32) (sum float64) {
-	l := &w.leases[id]
-	t := w.timing
-	gaps := &t.gaps[o.route]
-	if s.n == 0 {
-		*s = strand{n: 1, p: pattern(0).with(l.kind, false), end: l.end, last: id}
-		return gaps[gapHead].score(l.start - o.head)
-	}
-	nested := l.start < s.end-slack
-	s.p = s.p.with(l.kind, nested)
-	if nested {
-		depth := 0
-		for _, b := range before {
-			if w.leases[b].end > l.start+slack {
-				sum += w.overlap(b, id, o.route)
-				depth++
-			}
-		}
-		if depth > 1 {
-			sum -= 8 * float64(depth-1)
-		}
-	}
-	if prev := &w.leases[s.last]; prev.end <= l.start+slack {
-		kind := gapOther
-		if l.conn() == prev.conn() {
-			sum += t.same
-			kind = gapSame
-		} else {
-			sum += t.other
-		}
-		if !nested {
-			sum += gaps[kind].score(l.start - s.end)
-		}
-	}
-	s.n++
-	s.last, s.end = id, max(s.end, l.end)
-	return sum
-}
-
-// close scores what follows a call's last lease, and the pattern that all of them make.
-func (w *window) close(s *strand, o *owner) (sum float64) {
-	if s.n == 0 {
-		return w.timing.pattern(o.route, 0, 0)
-	}
-	if o.answer {
-		sum = w.timing.gaps[o.route][gapLast].score(o.until - s.end)
-	}
-	return sum + w.timing.pattern(o.route, s.p, s.n)
-}
-
 // division is one way to divide the leases seen so far between two owners.
 type division struct {
 	score float64
@@ -139,8 +80,14 @@ func (w *window) divide(p *pair) bool {
 	if !ok {
 		return false
 	}
-	given := w.divided(owners)
-	if given == now {
+	floor := owners[0].score + owners[1].score
+	for i := range w.pieces {
+		if c := &w.pieces[i]; int(c.first) == i {
+			floor += c.weight[now.of(i)]
+		}
+	}
+	given, ok := w.divided(owners, floor+1e-9)
+	if !ok || given == now {
 		return false
 	}
 	kept, away := w.spliced[0][:0], w.spliced[1][:0]
@@ -165,8 +112,8 @@ func (w *window) divide(p *pair) bool {
 	}
 	owners[0].units = append(owners[0].units[:0], kept...)
 	owners[1].units = append(owners[1].units[:0], away...)
-	w.took(p.a, owners[0])
-	w.took(p.b, owners[1])
+	w.took(p.a)
+	w.took(p.b)
 	return true
 }
 
@@ -218,9 +165,9 @@ func (w *window) told(i int) (live sides) {
 	if i+1 == len(w.pieces) {
 		return live
 	}
-	next := w.leases[w.pieces[i+1].lease].start
+	next := w.briefs[w.pieces[i+1].lease].start
 	for j := range i + 1 {
-		if w.leases[w.pieces[j].lease].end > next {
+		if w.briefs[w.pieces[j].lease].end > next {
 			live.set(j, 1)
 		}
 	}
@@ -232,8 +179,12 @@ func (w *window) told(i int) (live sides) {
 	return live
 }
 
-// divided returns the best division of w.pieces.
-func (w *window) divided(owners [2]*owner) (given sides) {
+// divided returns the best division of w.pieces; ok is false if none is better than floor.
+func (w *window) divided(owners [2]*owner, floor float64) (given sides, ok bool) {
+	w.hopes(owners)
+	if w.hope[0] < floor {
+		return given, false
+	}
 	beam, next := append(w.beams[0][:0], division{}), w.beams[1][:0]
 	top := 0.0
 	for i := range w.pieces {
@@ -241,7 +192,7 @@ func (w *window) divided(owners [2]*owner) (given sides) {
 		least := top - lagging
 		next, top = next[:0], math.Inf(-1)
 		live := w.told(i)
-		l := &w.leases[c.lease]
+		l := &w.briefs[c.lease]
 		for b := range beam {
 			if beam[b].score < least {
 				continue
@@ -263,7 +214,7 @@ func (w *window) divided(owners [2]*owner) (given sides) {
 				if int(c.first) == i {
 					d.score += c.weight[side]
 				}
-				if d.score < top-lagging {
+				if d.score < top-lagging || d.score+w.hope[i+1] < floor {
 					continue
 				}
 				top = max(top, d.score)
@@ -285,7 +236,7 @@ func (w *window) divided(owners [2]*owner) (given sides) {
 			best, given = s, d.given
 		}
 	}
-	return given
+	return given, best >= floor
 }
 
 // key is equal for strands that nothing later can tell apart.

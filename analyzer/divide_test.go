@@ -40,10 +40,11 @@ func opened(calls, leases [][2]float64, conns []int) *window {
 	}
 	w.content = newContent(w)
 	w.meetings = make([][]meeting, len(w.leases))
+	w.heat, w.lanes = make([]float64, len(w.units)), make([]uint8, len(w.units))
 	w.weigh(false)
 	w.split()
 	for i := range w.owners[:w.none] {
-		w.rescore(&w.owners[i])
+		w.rescore(int32(i))
 	}
 	return w
 }

@@ -148,11 +148,11 @@ func (w *window) splice(ui, other int32) (gain float64, ok bool) {
 }
 
 // took notes that an owner's units are its own now.
-func (w *window) took(id int32, o *owner) {
-	for _, u := range o.units {
+func (w *window) took(id int32) {
+	for _, u := range w.owners[id].units {
 		w.units[u].owner, w.units[u].moved = id, w.tick+1
 	}
-	w.rescore(o)
+	w.rescore(id)
 }
 
 // hopeless is the loss of evidence that no improvement in time and order makes up for.
@@ -193,14 +193,14 @@ func (w *window) apply(ui int32, o option) {
 	case withEverything:
 		a, b := &w.owners[from], &w.owners[o.to]
 		a.units, b.units = b.units, a.units
-		w.took(from, a)
-		w.took(o.to, b)
+		w.took(from)
+		w.took(o.to)
 	case withTheRest:
 		w.splice(ui, o.to)
 		a, b := &w.owners[from], &w.owners[o.to]
 		a.units, b.units = append(a.units[:0], w.spliced[0]...), append(b.units[:0], w.spliced[1]...)
-		w.took(from, a)
-		w.took(o.to, b)
+		w.took(from)
+		w.took(o.to)
 	default:
 		w.place(ui, o.to)
 		w.place(o.with, from)

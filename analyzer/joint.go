@@ -3,21 +3,58 @@ package analyzer
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"sync"
 )
 
 // weigh sets the weight of every candidate: the evidence that does not depend on what else it owns.
 func (w *window) weigh(counted bool) {
 	share := w.tableShares()
-	k, c := w.learned, w.content
-	for id := range w.owners[:w.none] {
+	wishes := 0
+	for id := range w.wanted[:w.none] {
+		wishes += len(w.wanted[id])
+	}
+	const much = 1000 // candidates that are worth waking a thread for
+	half, seen := w.none, 0
+	if wishes > much && !w.alone && runtime.GOMAXPROCS(0) > 1 {
+		for half = 0; seen < wishes/2; half++ {
+			seen += len(w.wanted[half])
+		}
+	}
+	var wg sync.WaitGroup
+	if half < w.none {
+		if w.aside == nil {
+			w.aside = w.content.apart()
+		}
+		wg.Go(func() { w.weighOwners(half, w.none, w.aside, share, counted) })
+	}
+	w.weighOwners(0, half, w.content, share, counted)
+	wg.Wait()
+	for i := range w.units {
+		u := &w.units[i]
+		u.weigh(int32(len(u.cands)-1), u.alone(w))
+		u.judged, w.heat[i] = 0, math.Inf(1)
+	}
+	w.scores.forget(len(w.units))
+	for _, r := range w.regions {
+		r.scores.forget(len(r.mine))
+	}
+	w.tick++
+	w.weighed = w.tick
+}
+
+// weighOwners sets the weights of the owners from one up to another, as they show what c holds.
+func (w *window) weighOwners(from, to int32, c *content, share func(int32) float64, counted bool) {
+	k := w.learned
+	for id := from; id < to; id++ {
 		o := &w.owners[id]
 		if len(w.wanted[id]) == 0 {
 			continue
 		}
-		c.show(int32(id))
+		c.show(id)
 		for _, at := range w.wanted[id] {
 			u := &w.units[at.unit]
-			own := counted && u.owner == int32(id)
+			own := counted && u.owner == id
 			sum := u.affinity(o, w)
 			for _, li := range u.leases {
 				l := &w.leases[li]
@@ -29,21 +66,10 @@ func (w *window) weigh(counted bool) {
 				}
 				sum += k.profileScore(l, o.profile, own)
 			}
-			u.cands[at.candidate].weight = sum
+			u.weigh(at.candidate, sum)
 		}
-		c.hide(int32(id))
+		c.hide(id)
 	}
-	for i := range w.units {
-		u := &w.units[i]
-		u.cands[len(u.cands)-1].weight = u.alone(w)
-		u.judged = 0
-	}
-	w.scores.forget(len(w.units))
-	for _, r := range w.regions {
-		r.scores.forget(len(r.mine))
-	}
-	w.tick++
-	w.weighed = w.tick
 }
 
 // affinity is what a unit's kind says about an owner's route.
@@ -146,17 +172,17 @@ func (w *window) search(temperatures []float64) {
 // sweep weighs the options of each unit once and reports whether any was taken.
 func (w *window) sweep(temperature float64) (changed bool) {
 	for _, i := range w.mine {
-		u := &w.units[i]
-		if w.frozen(u, temperature) {
+		if w.frozen(i, temperature) {
 			continue
 		}
+		u := &w.units[i]
 		w.consider(i)
 		best, bestScore := option{}, noise(w.rng, temperature)
 		found := false
-		u.judged, u.margin = w.tick, math.Inf(-1)
+		margin := math.Inf(-1)
 		for n := range u.offers {
 			offer := &u.offers[n]
-			u.margin = max(u.margin, offer.best)
+			margin = max(margin, offer.best)
 			if offer.best+luck*temperature <= bestScore {
 				continue
 			}
@@ -169,6 +195,7 @@ func (w *window) sweep(temperature float64) (changed bool) {
 				}
 			}
 		}
+		u.judged, w.heat[i] = w.tick, margin
 		if found {
 			w.apply(i, best)
 			changed = true
@@ -179,10 +206,14 @@ func (w *window) sweep(temperature float64) (changed bool) {
 
 // frozen reports whether weighing a unit's options again is idle: nothing around it changed since they were
 // weighed last, and the best of them was out of reach at this temperature.
-func (w *window) frozen(u *unit, temperature float64) bool {
-	if u.judged == 0 || u.margin > -1e-9-8*temperature {
+func (w *window) frozen(i int32, temperature float64) bool {
+	if w.heat[i] > -1e-9-8*temperature {
 		return false
 	}
+	if len(w.regions) == 0 {
+		return true
+	}
+	u := &w.units[i] // what its candidates have may have changed in a region, which does not say so
 	for _, c := range u.cands {
 		if c.owner != w.none && w.owners[c.owner].changed > u.judged {
 			return false

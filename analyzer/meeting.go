@@ -3,7 +3,7 @@ package analyzer
 // overlap judges two leases of one owner that overlap in time, a beginning first: a single thread runs one
 // statement at a time, and closes cursors in the reverse order of opening them.
 func (w *window) overlap(a, b int32, r route) float64 {
-	const impossible, crossing, unusual, usual = -100, -12.5, -8, -0.5
+	const impossible, crossing, unusual = -100, -12.5, -8
 	switch w.meeting(a, b) {
 	case meetBusy:
 		return impossible
@@ -13,8 +13,11 @@ func (w *window) overlap(a, b int32, r route) float64 {
 	if r == routeWeb || r == routeAPI || r == routeAPISession {
 		return unusual
 	}
-	return usual
+	return meetUsual
 }
+
+// meetUsual is the best that two leases of one call come to that overlap.
+const meetUsual = -0.5
 
 // meeting is how two leases overlap.
 type meeting uint8

@@ -1,7 +1,9 @@
 package analyzer
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,25 +33,29 @@ const loose = 25_000_000
 
 // owner is what leases are given to: a call, or a source of background work.
 type owner struct {
-	call    *rpclog.Call // nil for a source of background work
-	group   string       // of a background source
+	// What the search reads comes first, close together.
 	route   route
-	profile int32 // of the profile index; -1 if none
-	table   int32 // the model's table in the table index; -1 if none
+	answer  bool  // until is the first byte of a response, so the gap before it means something
+	traced  bool  // leases and steps are of the current assignment
+	changed int32 // tick of the last change
 	head    int64 // Unix nanoseconds: no lease begins before
 	until   int64 // no lease ends after
-	answer  bool  // until is the first byte of a response, so the gap before it means something
-	past    bool  // delivered by a window before
-	open    bool  // the call had not ended when the window was cut
+	score   float64
+	key     uint64
+	set     uint64  // key of the current assignment
+	units   []int32 // current assignment
+	leases  []int32 // its leases, by start
+	steps   []step  // by the number of leases followed
+
+	call    *rpclog.Call // nil for a source of background work
+	group   string       // of a background source
+	profile int32        // of the profile index; -1 if none
+	table   int32        // the model's table in the table index; -1 if none
+	past    bool         // delivered by a window before
+	open    bool         // the call had not ended when the window was cut
 
 	requestLimit, responseLimit uint32
 	worker                      worker // that served the call
-
-	key     uint64
-	units   []int32 // current assignment
-	set     uint64  // its key
-	score   float64
-	changed int32 // tick of the last change
 }
 
 // halfTime is how long after its header section a request that has not arrived whole may have a worker run statements.
@@ -95,24 +101,28 @@ func routeOf(c *rpclog.Call) route {
 
 // unit is what the search moves: a lease, or the leases of a worker between two signaling reads.
 type unit struct {
-	leases     []int32
-	start, end int64
-	before     int64 // a single-threaded worker's next unit starts here: its call has answered by then
-	after      int64 // the same, of the unit after the next
-	kind       leaseKind
-	worker     worker
-	owner      int32       // current; none is the window's last owner
-	fixed      bool        // the search leaves it alone
-	witnessed  bool        // the operating system named its owner
-	loose      bool        // it fits its candidates only with loose times
-	judged     int32       // tick at which the search last weighed its options
-	margin     float64     // gain of the best of them then
-	moved      int32       // tick of the last change of owner
-	left       int32       // tick at which without was computed
-	without    float64     // score of its owner without it
-	cands      []candidate // by owner, ascending; the last is always none
-	offers     []offer     // by candidate
-	key        uint64
+	// What the search reads comes first, close together.
+	owner   int32 // current; none is the window's last owner
+	kind    leaseKind
+	fixed   bool // the search leaves it alone
+	key     uint64
+	start   int64
+	first   int32       // of the candidates
+	weights []float64   // of the candidates, by owner from the first one on; not a number where one is none
+	cands   []candidate // by owner, ascending; the last is always none
+	leases  []int32     // by start
+	offers  []offer     // by candidate
+	moved   int32       // tick of the last change of owner
+	left    int32       // tick at which without was computed
+	without float64     // score of its owner without it
+	judged  int32       // tick at which the search last weighed its options
+
+	end       int64
+	before    int64 // a single-threaded worker's next unit starts here: its call has answered by then
+	after     int64 // the same, of the unit after the next
+	worker    worker
+	witnessed bool // the operating system named its owner
+	loose     bool // it fits its candidates only with loose times
 }
 
 // candidate is an owner a unit could have, with the evidence that does not depend on other units.
@@ -130,17 +140,40 @@ type offer struct {
 
 // weight returns the weight of an owner among the unit's candidates; ok is false if it is none of them.
 func (u *unit) weight(owner int32) (w float64, ok bool) {
-	at := len(u.cands) - 1
-	if owner < u.cands[at].owner { // candidates are close together: count from the first, and step back over gaps
-		at = min(int(owner-u.cands[0].owner), at)
-		for at >= 0 && u.cands[at].owner > owner {
-			at--
+	if i := int(owner - u.first); uint(i) < uint(len(u.weights)) {
+		if w = u.weights[i]; w == w {
+			return w, true
+		}
+		return 0, false
+	}
+	at, ok := slices.BinarySearchFunc(u.cands, owner, func(c candidate, owner int32) int { return cmp.Compare(c.owner, owner) })
+	if !ok {
+		return 0, false
+	}
+	return u.cands[at].weight, true
+}
+
+// weigh sets the weight of one of the unit's candidates.
+func (u *unit) weigh(at int32, weight float64) {
+	c := &u.cands[at]
+	c.weight = weight
+	if i := int(c.owner - u.first); uint(i) < uint(len(u.weights)) {
+		u.weights[i] = weight
+	}
+}
+
+// spread makes room for weights by owner, unless the candidates are so far apart that it would be much. None is found apart.
+func (u *unit) spread() {
+	const most = 256
+	u.first = u.cands[0].owner
+	if n := len(u.cands) - 1; n > 0 {
+		if span := int(u.cands[n-1].owner-u.first) + 1; span <= max(most, 4*n) {
+			u.weights = make([]float64, span)
+			for i := range u.weights {
+				u.weights[i] = math.NaN()
+			}
 		}
 	}
-	if at >= 0 && u.cands[at].owner == owner {
-		return u.cands[at].weight, true
-	}
-	return 0, false
 }
 
 // bound is when a call of a route has answered at the latest: stateless services read the signals twice a call.

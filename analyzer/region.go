@@ -28,9 +28,9 @@ func (w *window) split() {
 			r.rng = rand.New(rand.NewPCG(seed, 0x65+uint64(n)))
 			r.scores = &w.learned.memos[n+1]
 			r.meetings = make([][]meeting, len(w.leases))
-			r.regions, r.effort = nil, 0
+			r.regions, r.effort, r.lane = nil, 0, uint8(n+1)
 			r.buf, r.trial, r.spliced, r.mine = nil, nil, [2][]int32{}, nil
-			r.pairings, r.pieces, r.before, r.beams = nil, nil, nil, [2][]division{}
+			r.pairings, r.pieces, r.before, r.hope, r.beams = nil, nil, nil, nil, [2][]division{}
 			w.regions = append(w.regions, &r)
 		}
 	}
@@ -41,7 +41,7 @@ func (w *window) split() {
 		}
 		w.budget += visits * len(u.cands)
 		r := w.regionOf(cuts, u.cands[0].owner, u.cands[len(u.cands)-2].owner)
-		r.mine = append(r.mine, int32(i))
+		r.mine, w.lanes[i] = append(r.mine, int32(i)), r.lane
 	}
 	w.budget = min(w.budget, effort*len(w.units))
 	for _, p := range w.pairs() {

@@ -1,6 +1,76 @@
 package analyzer
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/perfd/perfd/capture"
+)
+
+// brief is what the score of a lease follows from. The search reads little else, so these stand side by side.
+type brief struct {
+	start, end int64
+	conn       capture.ConnID
+	kind       leaseKind
+}
+
+// strand is how far a call's leases have been followed.
+type strand struct {
+	n    int
+	p    pattern
+	end  int64 // latest end
+	last int32 // the lease that began last
+}
+
+// follow scores the next lease of a call, by start. Of the leases before it those that may not have ended count.
+func (w *window) follow(s *strand, o *owner, id int32, before []int32) (sum float64) {
+	l := &w.briefs[id]
+	t := w.timing
+	gaps := &t.gaps[o.route]
+	if s.n == 0 {
+		*s = strand{n: 1, p: pattern(0).with(l.kind, false), end: l.end, last: id}
+		return gaps[gapHead].score(l.start - o.head)
+	}
+	nested := l.start < s.end-slack
+	s.p = s.p.with(l.kind, nested)
+	if nested {
+		depth := 0
+		for _, b := range before {
+			if w.briefs[b].end > l.start+slack {
+				sum += w.overlap(b, id, o.route)
+				depth++
+			}
+		}
+		if depth > 1 {
+			sum -= 8 * float64(depth-1)
+		}
+	}
+	if prev := &w.briefs[s.last]; prev.end <= l.start+slack {
+		kind := gapOther
+		if l.conn == prev.conn {
+			sum += t.same
+			kind = gapSame
+		} else {
+			sum += t.other
+		}
+		if !nested {
+			sum += gaps[kind].score(l.start - s.end)
+		}
+	}
+	s.n++
+	s.last, s.end = id, max(s.end, l.end)
+	return sum
+}
+
+// close scores what follows a call's last lease, and the pattern that all of them make.
+func (w *window) close(s *strand, o *owner) (sum float64) {
+	if s.n == 0 {
+		return w.timing.pattern(o.route, 0, 0)
+	}
+	if o.answer {
+		sum = w.timing.gaps[o.route][gapLast].score(o.until - s.end)
+	}
+	return sum + w.timing.pattern(o.route, s.p, s.n)
+}
 
 // scoreOf is the log likelihood of an owner having exactly these units, as far as time and order tell.
 func (w *window) scoreOf(o *owner, units []int32) (sum float64) {
@@ -54,7 +124,7 @@ type scored struct {
 
 // forget makes every score unknown, because what they follow from changed, and makes room for a number of units.
 func (m *memo) forget(units int) {
-	const perUnit, most = 64, 1 << 16
+	const perUnit, most = 16, 1 << 14
 	m.salt = mix(m.salt + 1)
 	n := 1 << bits.Len(uint(min(units*perUnit, most-1)))
 	if n > len(m.entries) {
@@ -98,9 +168,73 @@ func (w *window) scoreChanged(o *owner, without, with int32) float64 {
 	}
 	e, key := w.remembered(o, set)
 	if e.key != key {
-		e.key, e.score = key, w.scoreOf(o, w.variant(o, without, with))
+		e.key, e.score = key, w.scoreVaried(o, without, with)
 	}
 	return e.score
+}
+
+// step is how far an owner's leases have been followed, and the score of that.
+type step struct {
+	strand
+	sum float64
+}
+
+// trace notes what an owner has, lease by lease.
+func (w *window) trace(o *owner) {
+	w.gather(o.units)
+	o.leases = append(o.leases[:0], w.buf...)
+	var s step
+	o.steps = append(o.steps[:0], s)
+	for n, id := range o.leases {
+		s.sum += w.follow(&s.strand, o, id, o.leases[:n])
+		o.steps = append(o.steps, s)
+	}
+	o.traced = true
+}
+
+// scoreVaried is scoreOf for an owner's units without one and with another (-1 for neither). What comes before either of
+// them need not be followed again.
+func (w *window) scoreVaried(o *owner, without, with int32) float64 {
+	if o.route == routeCron {
+		return w.scoreOf(o, w.variant(o, without, with))
+	}
+	if !o.traced {
+		w.trace(o)
+	}
+	var less, more []int32 // by start, as the owner's are
+	if without >= 0 {
+		less = w.units[without].leases
+	}
+	if with >= 0 {
+		more = w.units[with].leases
+	}
+	same := -1
+	buf := w.buf[:0]
+	for _, l := range o.leases {
+		for len(more) > 0 && more[0] < l {
+			if same < 0 {
+				same = len(buf)
+			}
+			buf, more = append(buf, more[0]), more[1:]
+		}
+		if len(less) > 0 && less[0] == l {
+			if same < 0 {
+				same = len(buf)
+			}
+			less = less[1:]
+			continue
+		}
+		buf = append(buf, l)
+	}
+	if same < 0 {
+		same = len(buf)
+	}
+	w.buf = append(buf, more...)
+	s := o.steps[same]
+	for n := same; n < len(w.buf); n++ {
+		s.sum += w.follow(&s.strand, o, w.buf[n], w.buf[:n])
+	}
+	return s.sum + w.close(&s.strand, o)
 }
 
 func (w *window) remembered(o *owner, set uint64) (*scored, uint64) {

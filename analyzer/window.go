@@ -22,8 +22,13 @@ type window struct {
 	timing  *timing
 	learned *knowledge
 	content *content
+	aside   *content // the same for a second goroutine; made when it is needed
 	wanted  [][]wish // by owner
 
+	briefs   []brief     // by lease
+	heat     []float64   // by unit: the greatest gain when it was weighed last; infinite where something changed since
+	lanes    []uint8     // by unit: the region that searches it, from 1; 0 for what lies between them
+	lane     uint8       // of this view
 	meetings [][]meeting // by lease, then by the distance of the other one
 	tick     int32       // counts changes of the assignment
 	weighed  int32       // tick of the last weighing
@@ -42,6 +47,7 @@ type window struct {
 	pairings []pair
 	pieces   []piece // leases of the two owners under trial
 	before   []int32
+	hope     []float64 // by piece
 	beams    [2][]division
 }
 
@@ -51,8 +57,11 @@ func newWindow(calls []owner, leases []lease, k *knowledge) *window {
 	slices.SortStableFunc(w.leases, func(a, b lease) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.conn(), b.conn()))
 	})
+	w.briefs = make([]brief, len(w.leases))
 	for i := range w.leases {
-		if l := &w.leases[i]; l.kind == leaseCron {
+		l := &w.leases[i]
+		w.briefs[i] = brief{start: l.start, end: l.end, conn: l.conn(), kind: l.kind}
+		if l.kind == leaseCron {
 			w.owners = append(w.owners, owner{group: "cron", route: routeCron, profile: -1, table: -1, head: l.start - slack, until: l.end})
 		}
 	}
@@ -67,7 +76,7 @@ var schedules = [...][]float64{
 	{3, 2, 1, 0.5, 0},
 	{4, 3, 3, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
 	{3, 2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0},
-	{2.5, 2, 2, 1.5, 1, 1, 0.7, 0.5, 0.25, 0, 0},
+	{1, 1, 0.7, 0.5, 0.25, 0, 0}, // what was learned since changes little
 }
 
 // settled is the inverse share of units that may change in the last round.
@@ -81,6 +90,7 @@ func (w *window) solve() {
 	for i := range w.owners {
 		w.owners[i].key = mix(^uint64(i))
 	}
+	w.heat, w.lanes = make([]float64, len(w.units)), make([]uint8, len(w.units))
 	w.content = newContent(w)
 	w.meetings = make([][]meeting, len(w.leases))
 	w.learned.anticipate(w)
@@ -93,7 +103,7 @@ func (w *window) solve() {
 			w.seed()
 		}
 		for i := range w.owners[:w.none] {
-			w.rescore(&w.owners[i])
+			w.rescore(int32(i))
 		}
 		w.search(temperatures)
 		w.redivide()
@@ -111,7 +121,7 @@ func (w *window) solve() {
 	}
 	w.weigh(true)
 	for i := range w.owners[:w.none] {
-		w.rescore(&w.owners[i])
+		w.rescore(int32(i))
 	}
 	w.search([]float64{0, 0, 0})
 	w.redivide()
@@ -154,6 +164,7 @@ func (w *window) candidates() {
 // add appends a unit; none is always a candidate.
 func (w *window) add(u unit) {
 	u.cands = append(u.cands, candidate{owner: w.none})
+	u.spread()
 	u.offers = make([]offer, len(u.cands))
 	u.owner = w.none
 	u.key = mix(uint64(len(w.units)))
@@ -248,21 +259,29 @@ func (w *window) place(u, to int32) {
 	if from != w.none {
 		o := &w.owners[from]
 		o.units = slices.DeleteFunc(o.units, func(x int32) bool { return x == u })
-		w.rescore(o)
+		w.rescore(from)
 	}
 	w.units[u].owner, w.units[u].moved = to, w.tick+1
 	if to != w.none {
 		o := &w.owners[to]
 		o.units = append(o.units, u)
-		w.rescore(o)
+		w.rescore(to)
 	}
 }
 
-func (w *window) rescore(o *owner) {
+// rescore notes that an owner has other units, or the same ones under other evidence.
+func (w *window) rescore(id int32) {
+	o := &w.owners[id]
 	o.set = w.setOf(o.units)
 	o.score = w.scored(o, o.set, o.units)
+	o.traced = false
 	w.tick++
 	o.changed = w.tick
+	for _, at := range w.wanted[id] {
+		if w.lanes[at.unit] == w.lane || w.lane == 0 { // others' heat is for others to keep
+			w.heat[at.unit] = math.Inf(1)
+		}
+	}
 }
 
 // collect puts the leases of an owner's units into w.buf, by start.
