@@ -51,6 +51,9 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 	var sum float64
 	for _, li := range u.leases {
 		l := &w.leases[li]
+		if l.elsewhere(o) {
+			sum -= 30
+		}
 		switch {
 		case o.route == routeCron:
 			if l.start == o.head+slack && l.end == o.until {
@@ -84,6 +87,7 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 func (u *unit) alone(w *window) float64 {
 	var sum float64
 	for _, li := range u.leases {
+		sum += 2 * w.leases[li].doubt // by which the least of them come to about nothing
 		switch w.leases[li].kind {
 		case leaseListen:
 		case leaseCron:

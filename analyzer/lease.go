@@ -39,6 +39,9 @@ type lease struct {
 	mixed      bool         // reads signaling sequences and does other work: a reset between two leases was lost
 	foreign    bool         // no call's: of another client, or of a process that serves none
 	group      string       // of a foreign lease: client, cron
+	doubt      float64      // log odds that whoever made it knows of no calls; 0 where they are against it
+	certain    bool         // an application server made it: there is nothing to doubt about that
+	counted    bool         // among what is known of its client
 	worker     worker       // that ran it
 	under      bool         // not over yet: it helps to tell the others apart
 	decided    bool         // delivered by a window before: context for this one
