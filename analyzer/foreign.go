@@ -1,8 +1,6 @@
 package analyzer
 
 import (
-	"cmp"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,9 +20,10 @@ import (
 type strangers struct {
 	clients map[client]*standing
 	parties map[party]*tally
-	proven  [2]map[capture.ConnID]struct{} // connections that did what only a server does; the second is forgotten next
-	serving map[int32]struct{}             // processes that served calls
-	until   int64                          // up to where time was looked at
+	proofs  [2]map[capture.ConnID]proof // of connections; the second are forgotten next
+	strong  bool                        // some client showed a strong one
+	serving map[int32]struct{}          // processes that served calls
+	until   int64                       // up to where time was looked at
 }
 
 // client is who opened a connection, by what its startup message says. One that was open before says nothing, and is known
@@ -40,33 +39,46 @@ type party struct {
 	proven bool
 }
 
+// proof is what a connection did that only an application server does.
+type proof uint8
+
+const (
+	weak   proof = 1 + iota // what other pools, or people who look at a server's tables, do as well
+	strong                  // the routine of a server
+)
+
 // standing is what was seen of a client.
 type standing struct {
-	named          bool // as Odoo and trytond name their connections
-	leases, proven int  // and of those, on connections that did what only a server does
-	work, cron     int  // leases that work, and of those, that schedule
+	named        bool // as Odoo and trytond name their connections
+	leases       int
+	proven       [strong + 1]int // leases on connections with that proof
+	work, cron   int             // leases that work, and of those, that schedule
+	checks, late int             // connections that begin with Tryton's session check, and that do what a server does later only
+	server       bool
 }
 
-// server reports whether a client is an application server. A person who once looks at a server's table is not.
-func (s *standing) server() bool {
+// judge settles whether a client is an application server. A person who once looks at a server's table is not.
+func (s *standing) judge(proven proof) {
 	const share = 20
-	return s.named || s.proven > 0 && s.proven*share >= s.leases
+	n := s.proven[strong]
+	if proven == weak {
+		n += s.proven[weak]
+	}
+	s.server = s.named || n > 0 && n*share >= s.leases
 }
 
-// tally compares two explanations of a party's leases: that they are made for calls, and that whoever makes them does not
-// know of calls.
-type tally struct {
-	leases int
-	odds   float64 // log odds of the second
+// mixed reports whether somebody else seems to use a server's name and user: its connections begin with a session check, as Tryton
+// makes first for each call but the login, and many that are no server's have none.
+func (s *standing) mixed() bool {
+	const share = 20
+	return s.server && s.checks >= calm && s.late <= s.checks && s.proven[0] >= calm && s.proven[0]*share >= s.leases
 }
 
 const (
 	strangersMost = 4096 // clients, and processes, that are remembered; all are forgotten beyond
-	provenMost    = 16_384
-	astray        = 0.02 // share of a server's leases that are strays
-	oddsMost      = 12.0 // so that what changes shows soon
-	oddsForeign   = 6.0  // from which on a server is another one's
-	calm          = 10   // leases from which on a server is known by its lack of strays
+	proofsMost    = 16_384
+	oddsForeign   = 6.0 // from which on a server is another one's
+	calm          = 10  // leases, or connections, from which on habits are known
 )
 
 func clientOf(s *sqltrace.Session) client {
@@ -108,17 +120,18 @@ func (s *strangers) judge(e sight, info func(sqltrace.Fingerprint) shapeInfo) {
 	}
 	all := slices.Concat(closed, e.under)
 	for _, l := range all {
-		if l.proves(info) {
-			s.proven[0][l.conn()] = struct{}{}
-		}
+		s.prove(l, l.proof(info))
 	}
 	for _, l := range closed {
 		s.note(l)
 	}
+	for _, seen := range s.clients {
+		seen.judge(s.enough())
+	}
 	s.stray(e, closed)
-	servers, serving := s.servers()
+	f := s.fleet()
 	for _, l := range all {
-		s.mark(l, servers, serving)
+		s.mark(l, f)
 	}
 }
 
@@ -130,45 +143,85 @@ func (s *strangers) bound() {
 	if s.serving == nil || len(s.serving) > strangersMost {
 		s.serving = map[int32]struct{}{}
 	}
-	if s.proven[0] == nil || len(s.proven[0]) > provenMost {
-		s.proven = [2]map[capture.ConnID]struct{}{{}, s.proven[0]}
+	if s.proofs[0] == nil || len(s.proofs[0]) > proofsMost {
+		s.proofs = [2]map[capture.ConnID]proof{{}, s.proofs[0]}
 	}
 }
 
-// proves reports whether a lease does what only an application server does.
-func (l *lease) proves(info func(sqltrace.Fingerprint) shapeInfo) bool {
-	switch l.kind {
-	case leaseSignaling, leaseCheck:
-		return true
+// proof is what a lease does that only an application server does; 0 if nothing.
+func (l *lease) proof(info func(sqltrace.Fingerprint) shapeInfo) proof {
+	if l.kind == leaseSignaling || l.kind == leaseCheck {
+		return strong
 	}
-	return slices.ContainsFunc(l.statements, func(st *sqltrace.Statement) bool {
-		return info(st.Fingerprint).marks&markServer != 0
-	})
+	if slices.ContainsFunc(l.statements, func(st *sqltrace.Statement) bool { return info(st.Fingerprint).marks&markServer != 0 }) {
+		return weak
+	}
+	return 0
 }
 
-func (s *strangers) isProven(c capture.ConnID) bool {
-	if _, ok := s.proven[0][c]; ok {
-		return true
+// prove notes what a lease shows of its connection.
+func (s *strangers) prove(l *lease, p proof) {
+	before := s.proofOf(l.conn())
+	if p > before {
+		s.proofs[0][l.conn()] = p
 	}
-	_, ok := s.proven[1][c]
+	s.strong = s.strong || p == strong
+	if p != strong || before == strong || l.session.Joined {
+		return
+	}
+	if seen := s.of(l); l.opening {
+		seen.checks++
+	} else {
+		seen.late++
+	}
+}
+
+func (s *strangers) proofOf(c capture.ConnID) proof {
+	if p, ok := s.proofs[0][c]; ok {
+		return p
+	}
+	p, ok := s.proofs[1][c]
 	if ok {
-		s.proven[0][c] = struct{}{}
+		s.proofs[0][c] = p
 	}
-	return ok
+	return p
 }
 
-// note counts a lease for its client.
-func (s *strangers) note(l *lease) {
+// enough is the proof that makes a server of a client: where none has a strong one, a weak one has to do.
+func (s *strangers) enough() proof {
+	if s.strong {
+		return strong
+	}
+	return weak
+}
+
+// proven reports whether a lease's connection did what its client must have done to be a server.
+func (s *strangers) proven(l *lease, c client, seen *standing) bool {
+	enough := s.enough()
+	if c.conn != 0 || seen.named {
+		enough = weak
+	}
+	return s.proofOf(l.conn()) >= enough
+}
+
+func (s *strangers) of(l *lease) *standing {
 	c := clientOf(l.session)
 	seen := s.clients[c]
 	if seen == nil {
 		seen = &standing{named: c.named()}
 		s.clients[c] = seen
 	}
+	return seen
+}
+
+// note counts a lease for its client.
+func (s *strangers) note(l *lease) {
 	if l.counted {
 		return
 	}
+	seen := s.of(l)
 	seen.leases++
+	seen.proven[s.proofOf(l.conn())]++
 	switch l.kind {
 	case leaseCron:
 		seen.cron++
@@ -176,13 +229,11 @@ func (s *strangers) note(l *lease) {
 	case leaseWork, leaseBus:
 		seen.work++
 	}
-	if s.isProven(l.conn()) {
-		seen.proven++
-	}
 }
 
-func (s *strangers) party(l *lease) *tally {
-	p := party{clientOf(l.session), s.isProven(l.conn())}
+func (s *strangers) tally(l *lease) *tally {
+	c := clientOf(l.session)
+	p := party{c, s.proven(l, c, s.of(l))}
 	t := s.parties[p]
 	if t == nil {
 		t = &tally{}
@@ -191,90 +242,57 @@ func (s *strangers) party(l *lease) *tally {
 	return t
 }
 
-// stray adds up what a window's leases tell of their parties.
-func (s *strangers) stray(e sight, leases []*lease) {
-	give := int64(slack)
-	if e.doubted {
-		give = loose
-	}
-	times := make([]stretch, 0, len(e.owners)+len(e.past))
-	for _, list := range [][]owner{e.owners, e.past} {
-		for i := range list {
-			times = append(times, stretch{list[i].head - give, list[i].until + give})
-		}
-	}
-	from, to := int64(math.MaxInt64), s.until
-	for _, l := range leases {
-		if l.kind == leaseCron {
-			times = append(times, stretch{l.start - give, l.end + give})
-		}
-		from, to = min(from, l.start), max(to, l.end)
-	}
-	from = max(from, s.until)
-	s.until = to
-	busy := newBusyTimes(times)
-	idle := min(max(1-busy.share(from, to), astray), 1-astray)
-	stray, held := math.Log(idle/astray), math.Log((1-idle)/(1-astray))
-	for _, l := range leases {
-		switch {
-		case l.counted || l.mixed:
-			continue
-		case l.kind != leaseWork && l.kind != leaseSignaling && l.kind != leaseCheck && l.kind != leaseTouch:
-			continue
-		}
-		t := s.party(l)
-		t.leases++
-		d := stray
-		if busy.hold(l.start, l.end) {
-			d = held
-		}
-		t.odds = min(max(t.odds+d, -oddsMost), oddsMost)
-	}
-	for _, l := range leases {
-		l.counted = true
-	}
+// fleet is what is known of all application servers together.
+type fleet struct {
+	servers int
+	serving bool                // one of them is known to serve the calls
+	users   map[string]struct{} // of those that were named
 }
 
-// servers counts the clients that are known to be application servers, and reports whether one is that has calls.
-func (s *strangers) servers() (known int, serving bool) {
+func (s *strangers) fleet() fleet {
+	f := fleet{users: map[string]struct{}{}}
 	for c, seen := range s.clients {
-		if !seen.server() {
+		if !seen.server {
 			continue
 		}
-		known++
+		f.servers++
+		if c.conn == 0 {
+			f.users[c.user] = struct{}{}
+		}
 		if t := s.parties[party{c, true}]; t != nil && t.leases >= calm && t.odds < 0 {
-			serving = true
+			f.serving = true
 		}
 	}
-	return known, serving
+	return f
+}
+
+// stranger reports whether a client that has shown nothing of an application server is none. One that may have begun just now is
+// given some time where it has a server's user, or where that is not known.
+func (f fleet) stranger(c client, seen *standing) bool {
+	if seen.server || f.servers == 0 {
+		return false
+	}
+	_, same := f.users[c.user]
+	return c.application != "" || len(f.users) > 0 && !same || seen.leases >= calm
 }
 
 // mark says of a lease what is known of who made it.
-func (s *strangers) mark(l *lease, servers int, serving bool) {
-	c := clientOf(l.session)
-	seen := s.clients[c]
-	if seen == nil {
-		seen = &standing{named: c.named()}
-	}
-	proven := s.isProven(l.conn())
-	t := s.parties[party{c, proven}]
-	if t == nil {
-		t = &tally{}
-	}
+func (s *strangers) mark(l *lease, f fleet) {
+	c, seen, t := clientOf(l.session), s.of(l), s.tally(l)
+	proven := s.proven(l, c, seen)
 	l.foreign, l.group, l.doubt = false, "", max(t.odds, 0)
 	switch {
 	case c.conn != 0: // who it is was not said
-	case servers > 0 && !seen.server():
+	case f.stranger(c, seen), proven && f.serving && t.odds >= oddsForeign:
 		l.foreign, l.group = true, "client"
-	case proven && serving && t.odds >= oddsForeign:
-		l.foreign, l.group = true, "client"
-	case servers > 1 && seen.cron*10 >= seen.work*3 && seen.cron > 0: // a cron worker has an application_name of its own
+	case f.servers > 1 && seen.cron*10 >= seen.work*3 && seen.cron > 0: // a cron worker has an application_name of its own
 		l.foreign, l.group = true, "cron"
 	}
 	l.certain = (proven || seen.named) && t.odds <= 0 && !l.foreign
+	l.apart = !proven && !l.session.Joined && seen.mixed()
 	if pid := l.worker.pid; pid != 0 && len(s.serving) > 0 {
 		if _, ok := s.serving[pid]; ok {
-			l.certain, l.foreign, l.doubt = true, false, 0
+			l.certain, l.foreign, l.apart, l.doubt = true, false, false, 0
 		} else {
 			l.certain, l.doubt = false, oddsMost
 		}
@@ -287,48 +305,18 @@ func (l *lease) elsewhere(o *owner) bool {
 	return o.call != nil && o.call.Database != "" && name != "" && name != "postgres" && name != o.call.Database
 }
 
-// stretch is a stretch of time, in Unix nanoseconds.
-type stretch struct{ from, to int64 }
-
-// busyTimes are the stretches in which an owner could have had a lease.
-type busyTimes struct {
-	by     []stretch // by begin
-	latest []int64   // the latest end of those so far
-}
-
-func newBusyTimes(by []stretch) busyTimes {
-	slices.SortFunc(by, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
-	latest := make([]int64, len(by))
-	for i, x := range by {
-		latest[i] = x.to
-		if i > 0 {
-			latest[i] = max(latest[i], latest[i-1])
+// unlikely is what it costs in log likelihood that a call owns what hardly is its server's.
+func (l *lease) unlikely(o *owner) (cost float64) {
+	if l.elsewhere(o) {
+		cost += 30
+	}
+	if l.apart {
+		switch o.route {
+		case routeTryton:
+			cost += 20
+		case routeTrytonLogin: // without a check before it
+			cost += 26
 		}
 	}
-	return busyTimes{by, latest}
-}
-
-// hold reports whether one of them holds all from start to end.
-func (b busyTimes) hold(start, end int64) bool {
-	n, _ := slices.BinarySearchFunc(b.by, start+1, func(x stretch, at int64) int { return cmp.Compare(x.from, at) })
-	return n > 0 && b.latest[n-1] >= end
-}
-
-// share is the share of the time between two moments that they take.
-func (b busyTimes) share(from, to int64) float64 {
-	if to <= from {
-		return 1
-	}
-	var taken int64
-	at := from
-	for _, x := range b.by {
-		if x.from >= to {
-			break
-		}
-		if end := min(x.to, to); end > at {
-			taken += end - max(x.from, at)
-			at = end
-		}
-	}
-	return float64(taken) / float64(to-from)
+	return cost
 }

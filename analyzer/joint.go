@@ -51,9 +51,7 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 	var sum float64
 	for _, li := range u.leases {
 		l := &w.leases[li]
-		if l.elsewhere(o) {
-			sum -= 30
-		}
+		sum -= l.unlikely(o)
 		switch {
 		case o.route == routeCron:
 			if l.start == o.head+slack && l.end == o.until {
