@@ -152,7 +152,7 @@ func (l *lease) transactions() (parts []*lease) {
 func (l *lease) part(from, to int) *lease {
 	p := &lease{session: l.session, statements: l.statements[from:to:to], start: l.statements[from].Start.UnixNano()}
 	if from == 0 {
-		p.start = l.start
+		p.start, p.opening = l.start, l.opening
 	}
 	p.end = p.start
 	for _, s := range p.statements {

@@ -76,6 +76,12 @@ func (s *solver) solve(j job) (left []*lease) {
 	holds := intervals(owners)
 	for _, l := range j.leases {
 		s.prepare(l)
+		if parts := s.prepared(l, holds); len(parts) > 0 {
+			s.prepare(parts[0])
+			leases = append(leases, *parts[0])
+			l = parts[1]
+			s.prepare(l)
+		}
 		if l.mixed || l.kind == leaseWork && !holds(l.start+loose, l.end-loose) {
 			if parts := l.transactions(); len(parts) > 1 {
 				for _, p := range parts {
