@@ -24,18 +24,27 @@ func (s *strangers) stray(e sight, leases []*lease) {
 	if e.doubted {
 		give = loose
 	}
-	times := make([]stretch, 0, len(e.owners)+len(e.past))
-	for _, list := range [][]owner{e.owners, e.past} {
-		for i := range list {
-			times = append(times, stretch{list[i].head - give, later(list[i].until, give)})
-		}
-	}
 	from, to := int64(math.MaxInt64), s.until
 	for _, l := range leases {
-		if l.kind == leaseCron {
-			times = append(times, stretch{l.start - give, later(l.end, give)})
+		if !l.counted {
+			from, to = min(from, l.start), max(to, l.end)
 		}
-		from, to = min(from, l.start), max(to, l.end)
+	}
+	times := make([]stretch, 0, len(e.owners))
+	add := func(since, until int64) {
+		if until = later(until, give); until >= min(from, s.until) { // what is over by then holds nothing that is asked for
+			times = append(times, stretch{since - give, until})
+		}
+	}
+	for _, list := range [][]owner{e.owners, e.past} {
+		for i := range list {
+			add(list[i].head, list[i].until)
+		}
+	}
+	for _, l := range leases {
+		if l.kind == leaseCron {
+			add(l.start, l.end)
+		}
 	}
 	from = max(from, s.until)
 	s.until = to
