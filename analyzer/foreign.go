@@ -280,7 +280,10 @@ func (f fleet) stranger(c client, seen *standing) bool {
 func (s *strangers) mark(l *lease, f fleet) {
 	c, seen, t := clientOf(l.session), s.of(l), s.tally(l)
 	proven := s.proven(l, c, seen)
-	l.foreign, l.group, l.doubt = false, "", max(t.odds, 0)
+	l.foreign, l.group, l.doubt = false, "", 0
+	if l.forCalls() {
+		l.doubt = max(t.odds, 0)
+	}
 	switch {
 	case c.conn != 0: // who it is was not said
 	case f.stranger(c, seen), proven && f.serving && t.odds >= oddsForeign:

@@ -52,10 +52,7 @@ func (s *strangers) stray(e sight, leases []*lease) {
 	idle := min(max(1-busy.share(from, to), astray), 1-astray)
 	stray, held := math.Log(idle/astray), math.Log((1-idle)/(1-astray))
 	for _, l := range leases {
-		switch {
-		case l.counted || l.mixed:
-			continue
-		case l.kind != leaseWork && l.kind != leaseSignaling && l.kind != leaseCheck && l.kind != leaseTouch:
+		if l.counted || l.mixed || !l.forCalls() {
 			continue
 		}
 		t := s.tally(l)
@@ -69,6 +66,15 @@ func (s *strangers) stray(e sight, leases []*lease) {
 	for _, l := range leases {
 		l.counted = true
 	}
+}
+
+// forCalls reports whether a lease is of a kind that servers make for calls, and hardly for anything else.
+func (l *lease) forCalls() bool {
+	switch l.kind {
+	case leaseWork, leaseSignaling, leaseCheck, leaseTouch:
+		return true
+	}
+	return false
 }
 
 // stretch is a stretch of time, in Unix nanoseconds.
