@@ -125,6 +125,27 @@ func TestStrangersByProcess(t *testing.T) {
 	}
 }
 
+// threads is a witness that knows threads by the port of the other end of a call's connection, or of a connection's own end.
+type threads map[uint16]int32
+
+func (t threads) Worker(local, remote netip.AddrPort, _, _ time.Time) (pid, tid int32) {
+	return 7, max(t[local.Port()], t[remote.Port()])
+}
+
+var _ Witness = threads{}
+
+// TestPreparedConnection has one call open a connection that another one, of another thread, is the first to use.
+func TestPreparedConnection(t *testing.T) {
+	s := newScene(t)
+	a, b := s.call(0, 100, "res.partner", "one"), s.call(50, 90, "sale.order", "two")
+	a.Client, b.Client = netip.MustParseAddrPort("10.0.0.5:9001"), netip.MustParseAddrPort("10.0.0.5:9002")
+	s.web(a, s.by(1, "10.0.0.1", "odoo", "prod", "odoo-7"), 6, shapePartner, "one")
+	s.sessions[1].Opened = at(5)
+	s.web(b, s.by(2, "10.0.0.1", "odoo", "prod", "odoo-7"), 60, shapeOrder, "two")
+	s.sessions[2].Opened = at(5)
+	s.check(s.play(Config{Witness: threads{1: 101, 9001: 101, 2: 102, 9002: 102}}))
+}
+
 // TestServerBegins holds that a server's first statements are not taken for a stranger's because another one, or connections that
 // were open before, showed already that they are a server's.
 func TestServerBegins(t *testing.T) {
