@@ -20,8 +20,7 @@ var liveSetups = []struct {
 	exact float64 // least share of statements, in percent, that must go to the right call where threads are known
 }{
 	{"one threaded process", lab.TrytondConfig{}, 99.9},
-	// A worker that starts may answer its first calls before its pool is as it will be: a few statements of 3,400.
-	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.8},
+	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.9},
 }
 
 // canTap tells whether packets can be tapped here. Where they cannot, it checks that the tap says so and what
