@@ -20,9 +20,7 @@ var liveSetups = []struct {
 	exact float64 // least share of statements, in percent, that must go to the right call where threads are known
 }{
 	{"one threaded process", lab.TrytondConfig{}, 99.9},
-	// A worker's first calls share the connections of its new pool: what psycopg2 sets on one while the first call
-	// opens it, long before the second one uses it, makes one lease of both.
-	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.7},
+	{"gunicorn with several processes", lab.TrytondConfig{Workers: 3, Threads: 4}, 99.9},
 }
 
 // canTap tells whether packets can be tapped here. Where they cannot, it checks that the tap says so and what

@@ -123,6 +123,11 @@ func (s *scene) play(cfg Config) *gathered {
 	s.t.Helper()
 	out := &gathered{}
 	a := New(cfg, s.dict, nil, out)
+	for _, session := range s.sessions {
+		if !session.Opened.IsZero() {
+			a.Opened(session)
+		}
+	}
 	type event struct {
 		at time.Time
 		do func()

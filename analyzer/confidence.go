@@ -20,6 +20,11 @@ func (w *window) contested(u *unit) bool {
 	return slices.ContainsFunc(u.leases, func(l int32) bool { return w.leases[l].contested })
 }
 
+// certain reports whether it is beyond doubt that an application server made a unit, and the one that could have an owner's calls.
+func (w *window) certain(u *unit, o *owner) bool {
+	return !slices.ContainsFunc(u.leases, func(li int32) bool { return !w.leases[li].certain || w.leases[li].elsewhere(o) })
+}
+
 // verdict is what the window says of one unit: the ground and the probability of its owner being right.
 func (w *window) verdict(ui int32) (Evidence, float64) {
 	u := &w.units[ui]
@@ -30,7 +35,7 @@ func (w *window) verdict(ui int32) (Evidence, float64) {
 	if u.witnessed {
 		return Process, 1
 	}
-	if len(u.cands) == 2 && !u.loose && !w.contested(u) && o.call.Gaps == 0 && w.regular(o) { // this call or none, and nothing about it is strange
+	if len(u.cands) == 2 && !u.loose && !w.contested(u) && o.call.Gaps == 0 && w.certain(u, o) && w.regular(o) { // this call or none, and nothing about it is strange
 		return Exclusive, 1
 	}
 	var odds float64

@@ -15,6 +15,10 @@ func (w *window) harm() {
 	last := map[capture.ConnID]*lease{}
 	for i := range w.leases {
 		l := &w.leases[i]
+		if l.decided { // by a window that looked at it
+			last[l.conn()] = l
+			continue
+		}
 		l.since = l.start
 		for n, st := range l.statements {
 			if st.Gaps == 0 || l.session.Logged {

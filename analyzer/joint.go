@@ -77,6 +77,7 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 	var sum float64
 	for _, li := range u.leases {
 		l := &w.leases[li]
+		sum -= l.unlikely(o)
 		switch {
 		case o.route == routeCron:
 			if l.start == o.head+slack && l.end == o.until {
@@ -110,6 +111,7 @@ func (u *unit) affinity(o *owner, w *window) float64 {
 func (u *unit) alone(w *window) float64 {
 	var sum float64
 	for _, li := range u.leases {
+		sum += 2 * w.leases[li].doubt // by which the least of them come to about nothing
 		switch w.leases[li].kind {
 		case leaseListen:
 		case leaseCron:

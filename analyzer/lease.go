@@ -39,6 +39,11 @@ type lease struct {
 	mixed      bool         // reads signaling sequences and does other work: a reset between two leases was lost
 	foreign    bool         // no call's: of another client, or of a process that serves none
 	group      string       // of a foreign lease: client, cron
+	doubt      float64      // log odds that whoever made it knows of no calls; 0 where they are against it
+	certain    bool         // an application server made it: there is nothing to doubt about that
+	apart      bool         // its connection does not do what those of its client usually begin with
+	opening    bool         // the first of a connection that was seen to open
+	counted    bool         // among what is known of its client
 	worker     worker       // that ran it
 	under      bool         // not over yet: it helps to tell the others apart
 	decided    bool         // delivered by a window before: context for this one
@@ -67,6 +72,7 @@ type leaseBuilder struct {
 	busy    bool // the current lease holds something other than resets
 	inTx    bool
 	ended   bool // the current lease's transaction ended
+	later   bool // a lease was closed
 }
 
 // add appends a statement and returns the lease that it closed, if any.
@@ -146,7 +152,7 @@ func (l *lease) transactions() (parts []*lease) {
 func (l *lease) part(from, to int) *lease {
 	p := &lease{session: l.session, statements: l.statements[from:to:to], start: l.statements[from].Start.UnixNano()}
 	if from == 0 {
-		p.start = l.start
+		p.start, p.opening = l.start, l.opening
 	}
 	p.end = p.start
 	for _, s := range p.statements {
@@ -168,6 +174,7 @@ func (b *leaseBuilder) close() *lease {
 	if l == nil || len(l.statements) == 0 {
 		return nil
 	}
+	l.opening, b.later = !b.later && !b.session.Joined, true
 	return l
 }
 
@@ -178,7 +185,7 @@ func (b *leaseBuilder) idle() bool { return b.current == nil || !b.inTx }
 func (b *leaseBuilder) soFar(now time.Time) *lease {
 	const enough = 400 // statements that tell what it is
 	l := *b.current
-	l.under = true
+	l.under, l.opening = true, !b.later && !b.session.Joined
 	l.statements = slices.Clone(l.statements[:min(len(l.statements), enough)])
 	if b.inTx {
 		l.end = max(l.end, now.UnixNano())

@@ -20,9 +20,9 @@ type solver struct {
 	fronts fronts
 	past   context
 	shape  map[sqltrace.Fingerprint]shapeInfo
-	apps   map[string]*appInfo
 	split  *Splitter
 	crew   crew
+	others strangers
 	held   []result
 	sieve  sieve
 	keys   []uint64 // room for tokensOf
@@ -37,12 +37,6 @@ type shapeInfo struct {
 	shape   int32 // of the knowledge: where its tokens are counted
 }
 
-// appInfo is what is known of the clients that show one application_name.
-type appInfo struct {
-	server     bool // sent what only an application server sends
-	work, cron float64
-}
-
 // result is a trace or a background group that waits for its turn.
 type result struct {
 	start      int64
@@ -55,7 +49,6 @@ func newSolver(cfg Config, dict sqltrace.Dictionary, sink Sink) *solver {
 	return &solver{
 		cfg: cfg, dict: dict, sink: sink, known: newKnowledge(), fronts: newFronts(), split: NewSplitter(cfg.Time, dict),
 		shape: map[sqltrace.Fingerprint]shapeInfo{},
-		apps:  map[string]*appInfo{},
 	}
 }
 
@@ -83,6 +76,12 @@ func (s *solver) solve(j job) (left []*lease) {
 	holds := intervals(owners)
 	for _, l := range j.leases {
 		s.prepare(l)
+		if parts := s.prepared(l, holds); len(parts) > 0 {
+			s.prepare(parts[0])
+			leases = append(leases, *parts[0])
+			l = parts[1]
+			s.prepare(l)
+		}
 		if l.mixed || l.kind == leaseWork && !holds(l.start+loose, l.end-loose) {
 			if parts := l.transactions(); len(parts) > 1 {
 				for _, p := range parts {
@@ -102,11 +101,13 @@ func (s *solver) solve(j job) (left []*lease) {
 		}
 	}
 	s.crew.observe(leases)
-	s.judge(leases)
-	owners, leases = s.past.add(owners, leases)
 	for _, l := range j.under {
 		s.prepare(l)
 		l.worker = s.ofLease(l)
+	}
+	s.others.judge(sight{owners, s.past.owners, leases, j.under, j.doubted}, s.info)
+	owners, leases = s.past.add(owners, leases)
+	for _, l := range j.under {
 		leases = append(leases, *l)
 	}
 	w := newWindow(owners, leases, s.known)
@@ -198,50 +199,6 @@ func (s *solver) info(f sqltrace.Fingerprint) shapeInfo {
 		s.shape[f] = i
 	}
 	return i
-}
-
-// judge marks the leases of clients that are not the application server, and those of processes that serve
-// no calls (a cron worker has an application_name of its own).
-func (s *solver) judge(leases []lease) {
-	for i := range leases {
-		l := &leases[i]
-		name := l.session.Application
-		app := s.apps[name]
-		if app == nil {
-			// The default names; ODOO_PGAPPNAME and TRYTOND_APPNAME change them.
-			app = &appInfo{server: strings.HasPrefix(name, "odoo-") || strings.HasPrefix(name, "trytond")}
-			s.apps[name] = app
-		}
-		for _, st := range l.statements {
-			if s.info(st.Fingerprint).marks&markServer != 0 {
-				app.server = true
-			}
-		}
-		switch l.kind {
-		case leaseCron:
-			app.cron++
-			app.work++
-		case leaseWork, leaseBus:
-			app.work++
-		}
-	}
-	servers := 0
-	for _, app := range s.apps {
-		if app.server {
-			servers++
-		}
-	}
-	for i := range leases {
-		l := &leases[i]
-		app := s.apps[l.session.Application]
-		switch {
-		case l.session.Application == "":
-		case !app.server && servers > 0:
-			l.foreign, l.group = true, "client"
-		case servers > 1 && app.cron >= 0.3*app.work && app.cron > 0:
-			l.foreign, l.group = true, "cron"
-		}
-	}
 }
 
 func (s *solver) owner(c *rpclog.Call, ended bool, now time.Time) owner {

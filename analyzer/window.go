@@ -221,7 +221,8 @@ func (w *window) settle() {
 		alone := true
 		w.trial = w.trial[:0]
 		for _, wish := range w.wanted[id] {
-			alone = alone && len(w.units[wish.unit].cands) == 2
+			u := &w.units[wish.unit]
+			alone = alone && len(u.cands) == 2 && w.certain(u, o)
 			w.trial = append(w.trial, wish.unit)
 		}
 		if !alone {

@@ -1,6 +1,9 @@
 package capture
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 const (
 	maxPieces  = 8 // chunks kept of an unclaimed connection
@@ -189,6 +192,50 @@ func (e *Engine) ignore(c *conn) {
 	if c.pending != nil {
 		e.giveUp(c.pending)
 		e.unkeep(c)
+	}
+}
+
+// recognised tells whether a segment shows that a connection that all protocols rejected is of one of them after all, as where
+// its first bytes were lost for long, or came in an order that made no sense. It asks where the direction changes, because there messages
+// begin, and less and less often.
+func (e *Engine) recognised(c *conn, s *segment) bool {
+	if len(s.payload) == 0 || c.turns > 0 && c.last == s.side {
+		return false
+	}
+	c.last = s.side
+	if c.turns < math.MaxUint16 {
+		c.turns++
+	}
+	if c.turns&(c.turns-1) != 0 {
+		return false
+	}
+	conn := c.describe()
+	conn.Joined = true
+	for i, p := range e.protos {
+		if !e.mayTake(c, i) {
+			continue
+		}
+		server := s.side
+		switch p.Claims(conn, s.payload) {
+		case Reject:
+			continue
+		case FromClient:
+			server = 1 - s.side
+		}
+		if (!c.oriented || c.client == 1-server) && e.allows(i, c.flow.port(server)) {
+			return true
+		}
+	}
+	return false
+}
+
+// reconsider counts a connection as if it had not been seen, which is going to be joined at its next segment.
+func (e *Engine) reconsider(c *conn) {
+	e.stats.Recognised++
+	e.stats.Ignored--
+	e.stats.Connections--
+	if c.joined {
+		e.stats.Joined--
 	}
 }
 

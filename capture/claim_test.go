@@ -98,7 +98,57 @@ func TestClaimTriesAreBounded(t *testing.T) {
 	e.Flush()
 	st := e.Stats()
 	checkLaws(t, st)
-	if asked > 40 || st.Ignored != 1 || st.Unclaimed != 10_000 {
+	if asked > 2*20+10 || st.Ignored != 1 || st.Unclaimed != 10_000 {
+		t.Errorf("asked %d times, %+v", asked, st)
+	}
+}
+
+// TestRecognisedLate has a connection of which nothing makes sense for long, and then does.
+func TestRecognisedLate(t *testing.T) {
+	r := &recorder{t: t, claims: byPrefix("ASK", "TELL")}
+	e := NewEngine(Config{ClaimTries: 4}, r)
+	feed(e, opening()...)
+	seq := [2]uint32{101, 501}
+	say := func(from uint8, words string) {
+		feed(e, data(from, seq[from], seq[1-from], words))
+		seq[from] += uint32(len(words))
+	}
+	for i := range 40 {
+		say(uint8(i%2), "nonsense")
+	}
+	if st := e.Stats(); st.Ignored != 1 {
+		t.Fatalf("stats %+v, want a connection that is ignored", st)
+	}
+	for range 40 {
+		say(server, "TELL")
+		say(client, "ASK")
+	}
+	e.Flush()
+	st := e.Stats()
+	checkLaws(t, st)
+	if st.Recognised != 1 || st.Connections != 1 || st.Joined != 1 || st.Ignored != 0 || st.Claimed != 1 || st.Reused != 0 || len(r.log) < 10 || r.log[0] != `2 to server "ASK" lost 0` && r.log[0] != `2 to client "TELL" lost 0` {
+		t.Errorf("stats %+v, log %q", st, r.log)
+	}
+	if c := r.streams[0].conn; !c.Joined || c.Client.String() != "10.0.0.1:40000" {
+		t.Errorf("conn %+v", c)
+	}
+}
+
+// TestRecogniseIsBounded goes on with nonsense: it is asked about ever less often.
+func TestRecogniseIsBounded(t *testing.T) {
+	asked := 0
+	e := NewEngine(Config{ClaimTries: 4}, &recorder{t: t, claims: func(Conn, []byte) Verdict { asked++; return Reject }})
+	feed(e, opening()...)
+	seq := [2]uint32{101, 501}
+	for i := range 20_000 {
+		from := uint8(i % 2)
+		feed(e, data(from, seq[from], seq[1-from], "0123456789"))
+		seq[from] += 10
+	}
+	e.Flush()
+	st := e.Stats()
+	checkLaws(t, st)
+	if asked > 30 || st.Ignored != 1 || st.Connections != 1 {
 		t.Errorf("asked %d times, %+v", asked, st)
 	}
 }

@@ -33,7 +33,9 @@ type conn struct {
 	client   uint8 // side, where oriented
 	oriented bool  // by handshake or verdict
 	joined   bool
-	reset    bool // RST seen: close once nothing before it is missing
+	reset    bool   // RST seen: close once nothing before it is missing
+	last     uint8  // side that sent the last payload, where ignored
+	turns    uint16 // changes of side since it is ignored
 	half     [2]half
 	stream   Stream
 	pending  *pending

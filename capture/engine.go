@@ -211,8 +211,13 @@ func (e *Engine) segment(s *segment, now int64) {
 	if c == nil || c.flow != s.flow {
 		c = e.conns[s.flow]
 	}
-	if c != nil && e.isReuse(c, s) {
-		st.Reused++
+	late := c != nil && c.state == ignored && e.recognised(c, s)
+	if c != nil && (late || e.isReuse(c, s)) {
+		if late {
+			e.reconsider(c)
+		} else {
+			st.Reused++
+		}
 		e.close(c)
 		e.forget(c)
 		c = nil

@@ -25,6 +25,7 @@ type Stats struct {
 	Joined      int64 // of these, first seen mid-stream
 	Claimed     int64 // of these, taken by a protocol
 	Ignored     int64 // of these, offered and taken by none
+	Recognised  int64 // of the joined, rejected by all protocols for a while
 	Reused      int64 // connections ended by a new one on the same addresses and ports
 	Resets      int64 // connections ended by RST
 	Evicted     int64 // connections with payload closed for MaxConns
