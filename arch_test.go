@@ -46,7 +46,7 @@ var below = map[string][]string{
 	"replay/load":       {"jsontree", "secrets"},
 	"replay/observe":    {"analyzer", "figures", "replay", "rpclog", "sqltrace"},
 	"replay/report":     {"client/xmlrpc", "figures", "jsontree", "replay", "replay/observe", "analyzer", "sqltrace"},
-	"replay/whatif":     {"replay/load", "client", "jsontree"},
+	"replay/whatif":     {"replay/load", "replay/safety", "client", "jsontree"},
 	"analyzer":          {"capture", "evidence", "figures", "rpclog", "sqltrace"},
 	"process":           {},
 	"proxy":             {"capture"},

@@ -86,7 +86,7 @@ func routeOf(c *rpclog.Call) route {
 		return routeTrytonLogin
 	case c.Transport == rpclog.Tryton:
 		return routeTryton
-	case c.Transport == rpclog.XMLRPC, c.Transport == rpclog.JSON2, c.Path == "/jsonrpc":
+	case c.Transport == rpclog.XMLRPC, c.Transport == rpclog.JSON2, strings.TrimRight(c.Path, "/") == "/jsonrpc":
 		if c.Session != 0 {
 			return routeAPISession
 		}

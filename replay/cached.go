@@ -22,9 +22,9 @@ func cacheable(c *load.Call) bool {
 	case "xmlrpc":
 		return c.Service == "object"
 	case "jsonrpc":
-		return c.Path != "/jsonrpc" || c.Service == "object"
+		return !c.IsRoute() && (c.Path != "/jsonrpc" || c.Service == "object")
 	}
-	return c.Transport == "json2"
+	return false // of /json/2 the names of arguments alone are known
 }
 
 // askCache makes a call as a program would that uses the caching client.

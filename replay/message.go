@@ -86,7 +86,7 @@ func (r *Runner) message(c *load.Call, token string) (client.Message, error) {
 		if c.Path == "/jsonrpc" {
 			return keyed(m, c), nil
 		}
-		if c.Model != "" && !within(c.Path, "/web/dataset/call_kw", "/web/dataset/call_button") {
+		if !c.IsRoute() && !within(c.Path, "/web/dataset/call_kw", "/web/dataset/call_button") {
 			m.Path = "/web/dataset/call_kw/" + url.PathEscape(c.Model) + "/" + url.PathEscape(c.Method)
 		}
 		m.Body = appendParams(nil, c)
@@ -128,7 +128,7 @@ func appendParams(b []byte, c *load.Call) []byte {
 	b = append(b, `{"jsonrpc":"2.0","method":"call","id":`...)
 	b = strconv.AppendInt(b, number.Add(1), 10)
 	b = append(b, `,"params":`...)
-	if c.Model == "" {
+	if c.IsRoute() {
 		return append(append(b, orEmpty(c.Params, []byte("{}"))...), '}')
 	}
 	b = appendQuoted(append(b, `{"model":`...), c.Model)

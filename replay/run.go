@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -43,6 +42,7 @@ type Runner struct {
 	stop  context.CancelFunc // of requests under way
 
 	asked      bool          // whose database the target is, as a user; of the goroutine that feeds
+	named      bool          // likewise, since a session's database had the target's name
 	readyBytes atomic.Int64  // of calls that are made ready and not due
 	taken      chan struct{} // told when one of these is
 
@@ -108,7 +108,7 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 			}
 		}
 		for !over && ctx.Err() == nil {
-			it, err := r.read(src)
+			it, err := r.read(ctx, src)
 			switch {
 			case errors.Is(err, io.EOF):
 				whole = true
@@ -163,7 +163,7 @@ func (r *Runner) fill(ctx context.Context, src Source) ([]*item, error) {
 	var first []*item
 	var size int64
 	for len(first) < ahead && size < r.cfg.MaxQueuedBytes/readyShare && ctx.Err() == nil {
-		it, err := r.read(src)
+		it, err := r.read(ctx, src)
 		if err != nil {
 			return first, err
 		}
@@ -181,51 +181,8 @@ func (r *Runner) discard(items []*item) {
 	}
 }
 
-// prepare waits for the log-ins of the first calls and makes sure of the target.
-func (r *Runner) prepare(ctx context.Context, first []*item) error {
-	var known *session
-	var failure error
-	for _, it := range first {
-		select {
-		case <-it.session.loggedIn:
-		case <-ctx.Done():
-			return fmt.Errorf("log in: %w", ctx.Err())
-		}
-		if err := it.session.failure; err != nil {
-			failure = err
-		} else if known == nil && !it.session.public {
-			known = it.session
-		}
-	}
-	if known == nil {
-		if failure != nil {
-			return failure
-		}
-	}
-	r.asked = known != nil
-	return r.judgeTarget(ctx, known)
-}
-
-// judgeLate makes sure of the target once more, if a session that comes later tells more than those before: it is the first
-// of a user, or another database's.
-func (r *Runner) judgeLate(s *session) error {
-	if r.begun.IsZero() || s.nobody() || r.asked && (s.info.Database != r.cfg.Database || s.info.Database == r.header.Database) {
-		return nil
-	}
-	select {
-	case <-s.loggedIn:
-	case <-r.ctx.Done():
-		return nil
-	}
-	if s.failure != nil {
-		return nil
-	}
-	r.asked = true
-	return r.judgeTarget(r.ctx, s)
-}
-
 // read makes the next call of the load ready; nil if it is not sent.
-func (r *Runner) read(src Source) (*item, error) {
+func (r *Runner) read(ctx context.Context, src Source) (*item, error) {
 	call, err := src.Next()
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the source words it
@@ -254,7 +211,7 @@ func (r *Runner) read(src Source) (*item, error) {
 	if known {
 		return it, nil
 	}
-	if err := r.judgeLate(it.session); err != nil {
+	if err := r.judgeLate(ctx, it.session); err != nil {
 		r.leave(it, LeftStopped)
 		return nil, err
 	}
@@ -291,6 +248,8 @@ func Name(c *load.Call) string {
 		return c.Model + "." + c.Method
 	case c.Service != "":
 		return c.Service + "." + c.Method
+	case c.About != "":
+		return c.About
 	}
 	return c.Path
 }

@@ -1,8 +1,11 @@
 package replay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +97,8 @@ func TestTheCapturedDatabaseIsRefused(t *testing.T) {
 		{"same server, no name known", nil, "", load.Header{Server: "HERE"}, false, "", "is the captured database"},
 		{"same server, another name", nil, "", load.Header{Server: "HERE", Database: "other"}, false, "", ""},
 		{"same server, a session's name", nil, "", load.Header{Server: "HERE", Database: "session"}, false, "", "is the captured database"},
+		{"same server, a session's name, another identifier", []any{row("database.uuid", "u2")}, "", load.Header{DatabaseUUID: "u1", Server: "HERE", Database: "session"}, true, "", "is the captured database"},
+		{"same server and name, another identifier", []any{row("database.uuid", "u2")}, "", load.Header{DatabaseUUID: "u1", Server: "HERE", Database: "copy"}, true, "", ""},
 		{"another server, no name known", nil, "", load.Header{Server: "192.0.2.7:8069"}, false, "", ""},
 		{"same machine by another address", nil, "", load.Header{Server: "0.0.0.0", Database: "copy"}, false, "", "is the captured database"},
 	} {
@@ -178,6 +183,38 @@ func TestTheCapturedDatabaseIsRefusedLate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStoppedWhileALateLogInHangs: whoever ends a run need not wait for a server that does not answer.
+func TestStoppedWhileALateLogInHangs(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	hang := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/web/session/authenticate" {
+			cancel()
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	defer s.Close()
+	defer close(hang)
+	var calls []load.Call
+	for range 1200 {
+		calls = append(calls, load.Call{Session: "v", Transport: "http", Verb: "GET", Path: "/web/image/1", Status: 200})
+	}
+	src := recorded(append(calls, call("a", time.Second, ms, "m", "read", "[[1]]"))...)
+	src.sessions = map[string]load.Session{"v": {ID: "v", Transport: "http", Anonymous: true}}
+	src.header.DatabaseUUID = "u1"
+	r, err := replay.New(replay.Config{Target: s.URL, Database: "copy", Password: client.Secret("x"), Mode: replay.Max, Timeout: 10 * time.Minute, Grace: 50 * ms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := r.Run(ctx, src) // the test's own time-out tells if it does not end
+	if err != nil || !rep.Stopped {
+		t.Errorf("%v, stopped %v", err, rep.Stopped)
 	}
 }
 

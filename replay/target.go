@@ -35,6 +35,54 @@ func (r *Runner) prepareRewriter() {
 	}
 }
 
+// prepare waits for the log-ins of the first calls and makes sure of the target.
+func (r *Runner) prepare(ctx context.Context, first []*item) error {
+	var known *session
+	var failure error
+	for _, it := range first {
+		select {
+		case <-it.session.loggedIn:
+		case <-ctx.Done():
+			return fmt.Errorf("log in: %w", ctx.Err())
+		}
+		if err := it.session.failure; err != nil {
+			failure = err
+		} else if known == nil && !it.session.public {
+			known = it.session
+		}
+	}
+	if known == nil {
+		if failure != nil {
+			return failure
+		}
+	}
+	r.asked = known != nil
+	return r.judgeTarget(ctx, known)
+}
+
+// judgeLate makes sure of the target once more, if a session that comes later tells more than those before: it is the first
+// of a user, or the first of another database by the target's name.
+func (r *Runner) judgeLate(ctx context.Context, s *session) error {
+	named := s.info.Database == r.cfg.Database && s.info.Database != r.header.Database && !r.named
+	if r.begun.IsZero() || r.cfg.Confirm != "" || s.nobody() || r.asked && !named {
+		return nil
+	}
+	select {
+	case <-s.loggedIn:
+	case <-ctx.Done():
+		return nil
+	}
+	if s.failure != nil {
+		return nil
+	}
+	r.asked, r.named = true, r.named || named
+	err := r.judgeTarget(ctx, s)
+	if ctx.Err() != nil { // the run ends, and nothing more is sent
+		return nil
+	}
+	return err
+}
+
 // judgeTarget refuses the captured database, and, if writes are allowed, one of which it is not known that it is
 // another. It asks as a user whom known is.
 func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
@@ -55,9 +103,10 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 			uuid = accountOf(ctx, known.client)
 		}
 	}
-	same := r.header.DatabaseUUID != "" && strings.EqualFold(uuid, r.header.DatabaseUUID)
-	if r.header.DatabaseUUID == "" || uuid == "" {
-		same = r.mayBeCaptured() && sameServer(ctx, r.header.Server, hostOf(r.cfg.Target, r.product))
+	told := r.header.DatabaseUUID != "" && uuid != ""
+	same := told && strings.EqualFold(uuid, r.header.DatabaseUUID)
+	if !same && r.mayBeCaptured(told) {
+		same = sameServer(ctx, r.header.Server, hostOf(r.cfg.Target, r.product))
 	}
 	switch {
 	case neutral:
@@ -77,11 +126,11 @@ func (r *Runner) judgeTarget(ctx context.Context, known *session) error {
 }
 
 // mayBeCaptured tells whether the target's database has a name under which calls were captured, or may have: that of the load,
-// that of any session, or one that nothing showed.
-func (r *Runner) mayBeCaptured() bool {
+// that of any session, or one that nothing showed. If it told that it is not the load's, sessions of others count alone.
+func (r *Runner) mayBeCaptured(told bool) bool {
 	name := r.header.Database
 	if name == r.cfg.Database {
-		return true
+		return !told
 	}
 	for _, s := range r.sessions {
 		if s.info.Database == r.cfg.Database {
@@ -89,7 +138,7 @@ func (r *Runner) mayBeCaptured() bool {
 		}
 		name = cmp.Or(name, s.info.Database)
 	}
-	return name == ""
+	return name == "" && !told
 }
 
 // identity asks Odoo for its database's parameters, which administrators may read.
@@ -146,7 +195,8 @@ func sameServer(ctx context.Context, recorded, target string) bool {
 	}
 	was, err1 := netip.ParseAddrPort(recorded)
 	host, port, err2 := net.SplitHostPort(target)
-	if err1 != nil || err2 != nil || port != strconv.Itoa(int(was.Port())) {
+	number, err3 := strconv.ParseUint(port, 10, 16)
+	if err1 != nil || err2 != nil || err3 != nil || uint16(number) != was.Port() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -2,6 +2,7 @@ package rpclog
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/perfd/perfd/capture"
@@ -119,4 +120,12 @@ type Sink interface {
 	End(*Call)
 	// Message reports a websocket frame.
 	Message(Message)
+}
+
+// route is the path as Odoo takes it, to which slashes at the end mean nothing.
+func (c *Call) route() string {
+	if n := len(c.Path); n > 1 && c.Path[n-1] == '/' {
+		return strings.TrimRight(c.Path, "/")
+	}
+	return c.Path
 }

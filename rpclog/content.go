@@ -183,7 +183,7 @@ func arguments(c *Call, body []byte) (args, kwargs, params *jsontree.Value, form
 		}
 	case JSONRPC:
 		switch p := v.Member("params"); {
-		case c.Path == "/jsonrpc":
+		case c.route() == serviceRoute:
 			args = p.Member("args")
 			if c.Service == "object" {
 				args, kwargs = ofService(p.Member("method").Text, args)
@@ -267,8 +267,8 @@ func resultOf(c *Call, body []byte) *jsontree.Value {
 // guarded says whether a call's purpose is a secret, so that nothing of it is kept: log-ins, passwords, keys, and the
 // models of which most values are credentials.
 func guarded(c *Call) bool {
-	services := c.Path == "/jsonrpc" || strings.HasPrefix(c.Path, "/xmlrpc/") || c.Service == "db" || c.Service == "common"
-	return confidential(c.Path) || c.Path == authenticateRoute || services && secrets.Service(c.Service, c.Method) ||
+	services := c.route() == serviceRoute || strings.HasPrefix(c.Path, "/xmlrpc/") || c.Service == "db" || c.Service == "common"
+	return confidential(c.Path) || c.route() == authenticateRoute || services && secrets.Service(c.Service, c.Method) ||
 		secrets.Route(c.Path) && !strings.HasPrefix(c.Path, datasetRoute) || secrets.Model(c.Model) || secrets.Method(c.Model, c.Method)
 }
 

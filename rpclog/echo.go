@@ -53,7 +53,8 @@ func echoing(x *exchange, r reading) bool {
 	case plain:
 		return true
 	case jsonrpc:
-		return x.call.Path != "/jsonrpc" && x.call.Path != authenticateRoute && x.call.Path != sessionInfoRoute
+		route := x.call.route()
+		return route != serviceRoute && route != authenticateRoute && route != sessionInfoRoute
 	}
 	return false
 }

@@ -63,6 +63,7 @@ func valuesOf(x *exchange, h *head) reading {
 
 // confidential says that the bodies of a route are not looked at, not even for hashes.
 func confidential(path string) bool {
+	path = strings.TrimRight(path, "/")
 	return strings.HasPrefix(path, "/web/database") || strings.Contains(path, "password") || strings.HasSuffix(path, "/db") && strings.HasPrefix(path, "/xmlrpc/")
 }
 

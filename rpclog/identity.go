@@ -84,12 +84,12 @@ func (u *identity) learn(x *exchange) {
 	}
 	switch {
 	case x.answered == somebody && c.UID > 0 && (c.Transport == Tryton || c.Service == ""):
-		key, begun := x.cookie, c.Path == authenticateRoute
+		key, begun := x.cookie, c.route() == authenticateRoute
 		if x.fresh != 0 && x.fresh != x.cookie {
 			key, begun = x.fresh, true
 		}
 		u.session(key, true).bind(binding{when, begun, c.UID, c.Login, c.Database})
-	case x.answered == nobody && c.Path == sessionInfoRoute && c.Error == "":
+	case x.answered == nobody && c.route() == sessionInfoRoute && c.Error == "":
 		u.session(x.cookie, true).bind(binding{since: when})
 	case c.Transport == Tryton && x.cookie != 0 && c.UID > 0 && c.Status == 200:
 		u.session(x.cookie, true).bind(binding{c.Start, false, c.UID, c.Login, c.Database})

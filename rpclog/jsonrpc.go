@@ -15,10 +15,11 @@ var _ envelope = jsonrpc{}
 
 // isJSONRPC takes every JSON body; whether it is JSON-RPC shows when it was read.
 func isJSONRPC(x *exchange, h *head) bool {
-	return x.call.Verb == "POST" && (h.content == contentJSON || x.call.Path == "/jsonrpc" || strings.HasPrefix(x.call.Path, datasetRoute))
+	return x.call.Verb == "POST" && (h.content == contentJSON || x.call.route() == serviceRoute || strings.HasPrefix(x.call.Path, datasetRoute))
 }
 
 const (
+	serviceRoute      = "/jsonrpc"
 	datasetRoute      = "/web/dataset/"
 	authenticateRoute = "/web/session/authenticate"
 	sessionInfoRoute  = "/web/session/get_session_info"
@@ -33,7 +34,7 @@ const (
 
 func (jsonrpc) begin(x *exchange) {
 	c := x.call
-	if c.Path == "/jsonrpc" || strings.HasPrefix(c.Path, "/web/dataset/") || strings.HasPrefix(c.Path, "/web/action/") ||
+	if c.route() == serviceRoute || strings.HasPrefix(c.Path, "/web/dataset/") || strings.HasPrefix(c.Path, "/web/action/") ||
 		strings.HasPrefix(c.Path, "/web/session/") {
 		c.Transport = JSONRPC
 	}
@@ -50,7 +51,7 @@ func (jsonrpc) request(x *exchange, h *head) reading {
 		return reading{}
 	}
 	r := reading{content: contentJSON, visit: jsonrpcAsked, depth: maxPathDepth}
-	if x.call.Path == "/jsonrpc" {
+	if x.call.route() == serviceRoute {
 		r.skip = at(kParams, kArgs, elem+2)
 	}
 	return r
@@ -98,7 +99,7 @@ func jsonrpcAsked(x *exchange, at path, k kind, v []byte) {
 			x.hint = n
 		}
 	}
-	if x.call.Path == "/jsonrpc" {
+	if x.call.route() == serviceRoute {
 		serviceArgument(x, at, k, v)
 		return
 	}
@@ -166,7 +167,7 @@ func (jsonrpc) asked(x *exchange) {
 	if c.Transport != JSONRPC {
 		return
 	}
-	if c.Path == "/jsonrpc" {
+	if c.route() == serviceRoute {
 		serviceAsked(x, x.name(&x.found[foundService]), x.name(&x.found[foundMethod]))
 		return
 	}
@@ -177,7 +178,7 @@ func (jsonrpc) asked(x *exchange) {
 			c.Method = c.Path[strings.LastIndexByte(c.Path, '/')+1:]
 		}
 	}
-	if db := x.name(&x.found[foundDatabase]); db != "" && c.Path == authenticateRoute {
+	if db := x.name(&x.found[foundDatabase]); db != "" && c.route() == authenticateRoute {
 		c.Database = db
 	}
 }
@@ -239,8 +240,8 @@ func (jsonrpc) answered(x *exchange) {
 			c.Error += " " + strconv.FormatInt(code, 10)
 		}
 	}
-	switch c.Path {
-	case "/jsonrpc":
+	switch c.route() {
+	case serviceRoute:
 		serviceAnswered(x)
 	case authenticateRoute, sessionInfoRoute:
 		if x.answered != somebody || c.Error != "" {

@@ -12,7 +12,7 @@ func isTryton(x *exchange, h *head) bool {
 	if x.call.Verb != "POST" {
 		return false
 	}
-	return h.content == contentJSON && (x.call.Path == "/" || trytonDatabase(x.call.Path) != "") || h.auth == authTryton
+	return h.content == contentJSON && x.call.route() != serviceRoute && (x.call.Path == "/" || trytonDatabase(x.call.Path) != "") || h.auth == authTryton
 }
 
 // trytonDatabase returns the database of a path /<database>/ or /<database>/bus, or nothing.

@@ -130,6 +130,8 @@ func methodName(c *load.Call) string {
 	switch {
 	case c.Model != "":
 		return c.Model + "." + c.Method
+	case c.About != "":
+		return c.About
 	case c.Method != "":
 		return strings.TrimPrefix(c.Service+"."+c.Method, ".")
 	}

@@ -104,6 +104,15 @@ type Call struct {
 	// connection was open before the recording), "answer" (none seen), "statements", "arguments" (over a bound, not
 	// decoded, or not kept), "query" (not kept, or not decoded).
 	Lacks string `json:"lacks,omitempty"`
+
+	// About is what a route of the web client is about, as "model.method", by its params: /web/dataset/resequence. It names
+	// the call, and is none of what is sent. Set by Settle.
+	About string `json:"-"`
+}
+
+// IsRoute tells of a settled call of Odoo whether it is what its path says, and not a method.
+func (c *Call) IsRoute() bool {
+	return c.Transport == "http" || c.Transport == "jsonrpc" && c.Path != routeRPC && (c.Model == "" || c.Method == "" || c.Params != nil)
 }
 
 // Minted names records that a call made, in the order of the answer.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/perfd/perfd/replay/load"
@@ -64,21 +65,27 @@ func odooCall(c *load.Call) Tier {
 		return Excluded // log-ins: every session makes its own
 	case c.Service != "object" && (c.Transport == "xmlrpc" || c.Path == "/jsonrpc"):
 		return Excluded // of a service that runs no methods of models
-	case c.Transport != "http" && c.Model != "" && c.Method != "": // what a route of http does is up to its path
+	case !c.IsRoute() && c.Model != "" && c.Method != "":
 		return odooMethod(c)
 	case c.Transport == "xmlrpc", c.Transport == "json2", !plain(c.Path):
 		return Excluded // a method's, and no method is known; or a path that may mean another
 	}
 	t, known := routeTier(c.Path)
-	if rest, ok := withoutLanguage(c.Path); ok {
-		if u, k := routeTier(rest); k {
-			t, known = max(t, u, Write), true
+	// A website's path may begin with a language, whose code may be any text, and a proxy's with a prefix of its own.
+	for rest := c.Path; !known && rest != ""; {
+		i := strings.IndexByte(rest[1:], '/')
+		if i < 0 {
+			break
+		}
+		rest = rest[1+i:]
+		if u, is := routeTier(rest); is {
+			t, known = max(u, Write), true
 		}
 	}
 	switch {
 	case known:
 		return t
-	case (c.Path == "/web" || c.Path == "/odoo" || strings.HasPrefix(c.Path, "/odoo/") || c.Path == "/") && (c.Verb == "GET" || c.Verb == "HEAD"):
+	case (c.Path == "/web" || c.Path == "/odoo" || strings.HasPrefix(c.Path, "/odoo/") || c.Path == "/") && c.Transport == "http" && (c.Verb == "GET" || c.Verb == "HEAD"):
 		return Effective
 	case c.Path == "" && c.Method == "":
 		return Excluded // nothing is known of it
@@ -89,7 +96,7 @@ func odooCall(c *load.Call) Tier {
 // routeTier is what is known of a route, or of what it is below.
 func routeTier(p string) (t Tier, known bool) {
 	switch {
-	case p == "/jsonrpc", below(p, "/xmlrpc"), below(p, "/json/2"), strings.HasPrefix(p, "/web/dataset/call"): // of methods, whose names stand in the body
+	case below(p, "/jsonrpc"), below(p, "/xmlrpc"), below(p, "/json/2"), strings.HasPrefix(p, "/web/dataset/call"): // of methods, whose names stand in the body
 		return Excluded, true
 	case strings.Contains(p, "/static/"):
 		return Excluded, true
@@ -104,19 +111,15 @@ func routeTier(p string) (t Tier, known bool) {
 
 func below(p, route string) bool { return p == route || strings.HasPrefix(p, route+"/") }
 
-// withoutLanguage is the rest of a path that begins with a language, as those of websites do: /fr/web/login, /pt_BR/shop.
-func withoutLanguage(p string) (rest string, ok bool) {
-	first, rest, ok := strings.Cut(strings.TrimPrefix(p, "/"), "/")
-	language, _, _ := strings.Cut(first, "_")
-	return "/" + rest, ok && (len(language) == 2 || len(language) == 3)
-}
-
 // plain tells whether a path means what it says: a proxy or a server may take "/web/image/../session/logout" for another,
 // and takes "/web/%73ession/logout" for what it is when it is settled (see load.Call.Settle).
 func plain(p string) bool {
 	text, err := url.PathUnescape(p)
-	return err == nil && (text == "" || text[0] == '/') && (&url.URL{Path: text}).EscapedPath() == p && (path.Clean(text) == text || path.Clean(text)+"/" == text) && !strings.ContainsAny(text, "\\;?#%")
+	return err == nil && (text == "" || text[0] == '/') && (&url.URL{Path: text}).EscapedPath() == p && (path.Clean(text) == text || path.Clean(text)+"/" == text) && !strings.ContainsAny(text, "\\;?#") && !escape.MatchString(text)
 }
+
+// escape is what a server that decodes twice would take for another character.
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 func odooMethod(c *load.Call) Tier {
 	if c.Method == "" || c.Method[0] == '_' || !named(c.Model, c.Method) {

@@ -73,7 +73,7 @@ func (p Policy) Allows(t Tier, c *load.Call) bool {
 		if !p.Writes {
 			return false
 		}
-		route := isRoute(c)
+		route := c.IsRoute()
 		for _, name := range p.Dangerous {
 			if route && name == c.Path || !route && (name == c.Method || name == c.Model+"."+c.Method) {
 				return true
@@ -99,11 +99,6 @@ func Of(product string, c *load.Call) Tier {
 		return odoo(c)
 	}
 	return Excluded // nobody knows how it would go out
-}
-
-// isRoute tells whether a call of Odoo is what its path says, not a method.
-func isRoute(c *load.Call) bool {
-	return c.Transport == "http" || c.Transport == "jsonrpc" && c.Path != "/jsonrpc" && (c.Model == "" || c.Method == "")
 }
 
 // named tells whether names of a model and a method mean what they say where they stand in a path or between dots: both
@@ -141,7 +136,7 @@ var dangerModels = []string{
 	"ir.cron*", "ir.actions.server*", "ir.module*", "ir.mail_server*", "fetchmail*", "base.module*", "base.language*", "mail.mail*",
 	"mail.compose.message", "mail.message", "mail.thread*", "mailing.*", "marketing.*", "social.*", "sign.*", "account.edi*", "sms.*", "snailmail.*", "payment.*", "account.payment*", "res.config*", "res.users.apikeys*",
 	"change.password*", "base.automation*", "ir.config_parameter", "iap.*", "whatsapp.*", "delivery.*", "stripe.*",
-	"ir.email*", "ir.queue", "ir.trigger*", "ir.configuration", "notification.*",
+	"ir.email*", "ir.queue", "queue.*", "ir.trigger*", "ir.configuration", "notification.*",
 }
 
 // dangerous tells whether names say that a call reaches beyond the database's records.

@@ -40,6 +40,12 @@ func TestTiers(t *testing.T) {
 		{load.Call{Path: "/pt_BR/web/database/drop", Verb: "POST"}, Excluded},
 		{load.Call{Path: "/fr/my/security", Verb: "POST"}, Dangerous},
 		{load.Call{Path: "/fr/web/image/1", Verb: "GET"}, Write}, // whose language it may be is not known
+		{load.Call{Path: "/jsonrpc/", Params: []byte(`{"service":"db"}`)}, Excluded},
+		{load.Call{Path: "/sr@latin/web/action/run", Params: []byte(`{}`)}, Dangerous},
+		{load.Call{Path: "/fr/fr/web/database/drop", Verb: "POST"}, Excluded},
+		{load.Call{Path: "/odoo/web/action/run", Verb: "GET"}, Dangerous},
+		{load.Call{Path: "/odoo/sales", Transport: "jsonrpc", Verb: "GET", Params: []byte(`{}`)}, Write},
+		{load.Call{Path: "/web/content/12/50%25.pdf", Verb: "GET"}, Read},
 		{load.Call{Path: "/fr/jsonrpc", Verb: "POST", Params: []byte(`{"params":{"service":"object"}}`)}, Excluded},
 		{load.Call{Path: "/fr/web/dataset/call_kw", Verb: "POST"}, Excluded},
 		{load.Call{Path: "/shop/confirm-payment", Verb: "POST"}, Dangerous},

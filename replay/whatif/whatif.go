@@ -13,6 +13,7 @@ import (
 
 	"github.com/perfd/perfd/client"
 	"github.com/perfd/perfd/replay/load"
+	"github.com/perfd/perfd/replay/safety"
 )
 
 // Config tunes a study. Its zero value works.
@@ -85,6 +86,10 @@ func (s *Study) Add(c *load.Call, of load.Session) {
 		s.workers.add(c)
 	}
 	if c.Model == "" || c.Method == "" {
+		if safety.Of(s.product, c) > safety.Effective { // what a form or a route changed is not known
+			s.caches.change([]string{"*"}, c)
+			s.runs.interrupt(c.Session)
+		}
 		return
 	}
 	if c.Args == nil {

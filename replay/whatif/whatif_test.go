@@ -86,6 +86,23 @@ func TestCache(t *testing.T) {
 			x.call("a", 0, 10, "read", read, digest("1"))
 			x.call("a", 1000, 10, "read", read, digest("2"))
 		}, 1, 0, 1},
+		{"after a form", func(x *traffic) {
+			x.call("a", 0, 10, "read", read)
+			x.call("b", 100, 10, "", "", func(c *load.Call) { c.Transport, c.Verb, c.Path, c.Model = "http", "POST", "/my/account", "" })
+			x.call("a", 1000, 10, "read", read)
+		}, 0, 0, 0},
+		{"after a route that writes", func(x *traffic) {
+			x.call("a", 0, 10, "read", read)
+			x.call("b", 100, 10, "", "", func(c *load.Call) {
+				c.Path, c.Model, c.Params = "/web/dataset/resequence", "", json.RawMessage(`{"model":"res.partner"}`)
+			})
+			x.call("a", 1000, 10, "read", read)
+		}, 0, 0, 0},
+		{"after a page", func(x *traffic) {
+			x.call("a", 0, 10, "read", read)
+			x.call("b", 100, 10, "", "", func(c *load.Call) { c.Transport, c.Verb, c.Path, c.Model = "http", "GET", "/web/image/1", "" })
+			x.call("a", 1000, 10, "read", read)
+		}, 1, 0, 0},
 		{"no read", func(x *traffic) { x.call("a", 0, 10, "onchange", read); x.call("a", 1000, 10, "onchange", read) }, 0, 0, 0},
 		{"arguments not kept", func(x *traffic) { x.call("a", 0, 10, "read", ""); x.call("a", 1000, 10, "read", "") }, 0, 0, 0},
 		{"an unknown call between", func(x *traffic) {

@@ -237,8 +237,6 @@ func (r *request) jsonRPC(call *load.Call) string {
 		return ""
 	case params == nil && call.Args == nil:
 		return LeftArguments
-	case call.Model != "" && call.Method != "" && !strings.HasPrefix(call.Path, "/web/dataset/"):
-		return LeftPath // its tier is that of the method, which another route does not run
 	case params == nil:
 		params = message(member{"model", quoted(call.Model)}, member{"method", quoted(call.Method)}, member{"args", call.Args},
 			member{"kwargs", first(call.Kwargs, []byte("{}"))})
@@ -370,7 +368,7 @@ func first(a, b []byte) []byte {
 // name is a call's, for tags and comments.
 func name(c *load.Call) string {
 	if c.Model == "" {
-		return c.Path
+		return cmp.Or(c.About, c.Path)
 	}
 	return c.Model + "." + c.Method
 }

@@ -84,7 +84,7 @@ func disguise(t *rapid.T, path string) string {
 	switch n := rapid.IntRange(0, 9).Draw(t, "disguise"); {
 	case path == "":
 	case n == 0:
-		path = rapid.SampledFrom([]string{"/fr", "/pt_BR", "/my"}).Draw(t, "language") + path
+		path = rapid.SampledFrom([]string{"/fr", "/pt_BR", "/sr@latin", "/fr/fr"}).Draw(t, "language") + path
 	case n == 1:
 		path += "/"
 	case n == 2:
@@ -108,8 +108,11 @@ func Harm(verb, target string, body []byte) string {
 	if strings.Contains(u.Path, "%") || strings.Contains(u.Path, "/..") || strings.Contains(u.Path, "//") {
 		return "a path that may be taken for another: " + u.Path
 	}
-	for _, language := range []string{"/fr/", "/pt_BR/"} {
+	for _, language := range []string{"/fr/", "/fr/", "/pt_BR/", "/sr@latin/"} {
 		u.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, language), "/")
+	}
+	if u.Path != "/copy/" {
+		u.Path = strings.TrimRight(u.Path, "/")
 	}
 	var m struct {
 		Method string
