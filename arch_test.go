@@ -94,7 +94,7 @@ var owners = map[string][]string{
 	"golang.org/x/time":                       {"client"},
 	"golang.org/x/term":                       {"cmd/perfd", "report"},
 	"modernc.org/sqlite":                      {"store"},
-	"pgregory.net/rapid":                      nil,
+	"pgregory.net/rapid":                      {"replay/safety/safetytest"},
 }
 
 const (
