@@ -25,7 +25,7 @@ odoo-test: ## client, recording and replay against a real Odoo: make odoo-test O
 
 # What runs perfd beside real servers for long, or up to its memory's limit, or only computes, is left to `make test`: TestLive and TestWatchPlayed go through the same
 # code under the race detector.
-LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestReplayOfRealTryton|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes|TestDegraded|TestSameAnswerFromEqualRecordings|TestVerdictsAreRightOftenEnough|TestTheTailAlone|TestAnyClaimAtAll)$$
+LONG := ^(TestWatch|TestWatchFaults|TestWatchStalled|TestWatchKilled|TestWatchLogRotated|TestWatchHalfRequests|TestRecordLive|TestReplayOfRealTryton|TestLiveProxy|TestLivePostgresLog|TestTrytond|TestProxyLive|TestBytes|TestKilled|TestPostingsFindAll|TestDegraded|TestSameAnswerFromEqualRecordings|TestVerdictsAreRightOftenEnough|TestTheTailAlone|TestAnyClaimAtAll)$$
 
 race: ## the tests under the race detector (needs a C compiler)
 	@scripts/ensure.sh go postgresql iproute lab
