@@ -121,6 +121,9 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	for _, th := range o.thresholds {
 		out := th.Check(done.Comparison)
 		broken = broken || !out.State.Holds()
+		if out.State == compare.Undecided {
+			fmt.Fprintf(t.err, "threshold undecided: %s (%s)\n", out.Threshold, strings.Join(out.Reasons, "; "))
+		}
 		done.Thresholds = append(done.Thresholds, out)
 	}
 	if o.cut != nil {

@@ -14,7 +14,16 @@ import (
 )
 
 // soThatItCounts is what to do about a generator that was late.
-const soThatItCounts = "Run perfd on another machine than the server, or more slowly (--speed), or with --mode think"
+func (r *Report) soThatItCounts() string {
+	switch less := "Run perfd on another machine than the server, or "; {
+	case strings.HasPrefix(r.Mode, string(replay.Max)):
+		return less + "with fewer sessions (--sessions)"
+	case strings.HasSuffix(r.Mode, "calls a second"):
+		return less + "more slowly (--rate)"
+	default:
+		return less + "more slowly (--speed)"
+	}
+}
 
 // Headline says in a few sentences what came of the replay, and in a word: faster, slower, ~, not compared, invalid, or empty
 // if there was nothing to compare.
@@ -27,7 +36,7 @@ func (r *Report) Headline() (word, sentence string) {
 		return r.oneArm(sent, left)
 	}
 	if why := r.invalid(); why != "" {
-		return "invalid", "No verdict: " + why + ". " + soThatItCounts + r.unlike() + "."
+		return "invalid", "No verdict: " + why + ". " + r.soThatItCounts() + r.unlike() + "."
 	}
 	word, sentence = r.verdict()
 	return word, sentence + r.unlike() + "."
@@ -226,7 +235,7 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 		out += " " + figures.Thousands(more) + " more calls were not sent."
 	}
 	if why := r.invalid(); why != "" {
-		return "invalid", out + " The durations do not count: " + why + ". " + soThatItCounts + "."
+		return "invalid", out + " The durations do not count: " + why + ". " + r.soThatItCounts() + "."
 	}
 	return "", out
 }
