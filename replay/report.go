@@ -37,6 +37,8 @@ type Report struct {
 	Cached int64 `json:"cached,omitempty"`
 	// Retried are those that were tried more than once.
 	Retried int64 `json:"retried,omitempty"`
+	// Aliased are those that were asked with aliases in the place of recorded values.
+	Aliased int64 `json:"aliased,omitempty"`
 	// Matches are the sent calls by how their answers compare with the recorded ones.
 	Matches map[string]int64 `json:"matches"`
 	// Unjudged are those that there was nothing to compare with, by why.
@@ -134,6 +136,9 @@ func (t *tally) add(res *Result, sink func(*Result)) {
 	}
 	if res.Retried {
 		t.rep.Retried++
+	}
+	if res.Aliased {
+		t.rep.Aliased++
 	}
 	if res.Cached {
 		t.rep.Cached++
