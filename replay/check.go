@@ -106,6 +106,11 @@ func errorName(err error) string {
 	return e.Kind.String()
 }
 
+// Unanswered tells whether an error is called as those to which no server gave an answer.
+func Unanswered(name string) bool {
+	return name == client.KindConnection.String() || name == client.KindTimeout.String()
+}
+
 // inVain tells whether an error is one after which servers try a call again, and so tried this one more than once.
 func inVain(err error) bool {
 	return errors.Is(err, client.KindSerialization) || errors.Is(err, client.KindLockTimeout)

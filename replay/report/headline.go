@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perfd/perfd/client"
 	"github.com/perfd/perfd/figures"
 	"github.com/perfd/perfd/replay"
 	"github.com/perfd/perfd/replay/bench"
@@ -67,7 +66,12 @@ func (r *Report) silent() string {
 		if p.Round == 0 || x.Sent == 0 {
 			continue
 		}
-		lost := x.Failures[client.KindConnection.String()] + x.Failures[client.KindTimeout.String()]
+		lost := int64(0)
+		for name, n := range x.Failures {
+			if replay.Unanswered(name) {
+				lost += n
+			}
+		}
 		alive := answered[arm] || x.Sent > x.Errors
 		answered[arm] = alive
 		switch is := alive && 2*lost >= x.Sent; {
