@@ -17,7 +17,7 @@ func (r *Runner) record(s *session, it *item, x *outcome, err error) {
 		Seq: c.Seq, Session: c.Session, Model: c.Model, Method: c.Method, Name: Name(c),
 		Due: it.due, Sent: x.sent, First: x.first, Service: x.end - x.sent, Wait: it.wait, Recorded: c.Duration,
 		Latency: max(0, x.end-it.due-it.wait), Late: max(0, x.sent-it.ready),
-		Status: x.status, Error: errorName(err), Cached: x.cached, Retried: x.retried || inVain(err), Bytes: x.bytes,
+		Status: x.status, Error: errorName(err), Cached: x.cached, Retried: x.retried || inVain(err), Bytes: x.bytes, Aliased: hasAliases(c),
 	}
 	if res.Status == 0 {
 		res.Status = statusOf(err)
@@ -104,6 +104,11 @@ func errorName(err error) string {
 		return "Exception"
 	}
 	return e.Kind.String()
+}
+
+// Unanswered tells whether an error is called as those to which no server gave an answer.
+func Unanswered(name string) bool {
+	return name == client.KindConnection.String() || name == client.KindTimeout.String()
 }
 
 // inVain tells whether an error is one after which servers try a call again, and so tried this one more than once.

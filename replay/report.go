@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,9 @@ const DroppedNote = "calls were dropped, because more were under way or waiting 
 // worstLateness is the part of the median above which the generator's lateness makes a run worthless.
 const worstLateness = 0.05
 
+// worstUsage is the part of all processors above which the generator has none to spare, and is late without knowing it.
+const worstUsage = 0.8
+
 // Report is what came of a run.
 type Report struct {
 	// Sent calls, those of them that failed, and those that the cache answered.
@@ -33,6 +37,8 @@ type Report struct {
 	Cached int64 `json:"cached,omitempty"`
 	// Retried are those that were tried more than once.
 	Retried int64 `json:"retried,omitempty"`
+	// Aliased are those that were asked with aliases in the place of recorded values.
+	Aliased int64 `json:"aliased,omitempty"`
 	// Matches are the sent calls by how their answers compare with the recorded ones.
 	Matches map[string]int64 `json:"matches"`
 	// Unjudged are those that there was nothing to compare with, by why.
@@ -130,6 +136,9 @@ func (t *tally) add(res *Result, sink func(*Result)) {
 	}
 	if res.Retried {
 		t.rep.Retried++
+	}
+	if res.Aliased {
+		t.rep.Aliased++
 	}
 	if res.Cached {
 		t.rep.Cached++
@@ -244,6 +253,9 @@ func (t *tally) report(r *Runner, took, cpu time.Duration) Report {
 		rep.CPU = cpu.Seconds() / took.Seconds()
 	}
 	rep.Invalid = t.invalid(r, &rep)
+	if r.cfg.Mode == Max && rep.Sent > 0 && rep.CPU == 0 {
+		rep.Notes = append(rep.Notes, unknownUsage)
+	}
 	if t.dropped > 0 {
 		rep.Notes = append(rep.Notes, DroppedNote)
 	}
@@ -261,8 +273,24 @@ func (t *tally) invalid(r *Runner, rep *Report) string {
 	switch late := rep.Late.P99; {
 	case rep.Sent == 0:
 		return "no call was sent"
-	case r.openLoop() && rep.Service.Calls > 0 && float64(late) > worstLateness*float64(rep.Service.P50):
+	case r.cfg.Mode == Max:
+		return starved(rep)
+	case rep.Service.Calls > 0 && float64(late) > worstLateness*float64(rep.Service.P50):
 		return fmt.Sprintf("perfd sent calls late by %s (p99), more than %.0f %% of the median of %s that the server took", brief(late), worstLateness*100, brief(rep.Service.P50))
+	}
+	return ""
+}
+
+// unknownUsage is the note of a run with Max, which nothing else judges.
+const unknownUsage = "perfd's own processor time cannot be measured here, so nobody knows whether it kept up with the server"
+
+// judgeable is how long a run has to be for its processor time to tell something: what is shorter is beginning and end.
+const judgeable = time.Second
+
+// starved says why a run with Max, in which calls are due when they are sent, is worthless; empty if it is not.
+func starved(rep *Report) string {
+	if all := float64(runtime.GOMAXPROCS(0)); rep.Duration >= judgeable && rep.CPU > worstUsage*all {
+		return fmt.Sprintf("perfd itself took %.0f %% of the %s of this machine, so that calls waited for it", 100*rep.CPU/all, figures.Plural(int64(all), "processor"))
 	}
 	return ""
 }

@@ -47,6 +47,8 @@ type Result struct {
 	// Retried tells that the call was tried more than once: its connection broke before an answer, its session had
 	// expired, or the server gave up after a serialization failure or a lock timeout.
 	Retried bool
+	// Aliased tells that the call was asked with aliases in the place of recorded values.
+	Aliased bool
 	Bytes   int64 // of the answer
 	Match   Match
 	// Unjudged says why Match is Unknown; empty if it is not, or answers were not to be compared.

@@ -75,7 +75,7 @@ func TestWhyAnswersAreNotCompared(t *testing.T) {
 	for _, n := range rep.Unjudged {
 		total += n
 	}
-	if len(rep.Unjudged) != 3 || total != 4 || rep.Matches["unknown"] != 4 || rep.Unjudged[results[1].Unjudged] != 2 {
-		t.Errorf("%v, %v", rep.Matches, rep.Unjudged)
+	if len(rep.Unjudged) != 3 || total != 4 || rep.Matches["unknown"] != 4 || rep.Aliased != 1 || rep.Unjudged[results[1].Unjudged] != 2 {
+		t.Errorf("%v, %v, %d with aliases", rep.Matches, rep.Unjudged, rep.Aliased)
 	}
 }

@@ -45,6 +45,15 @@ func (o *replayOptions) openOutputs(ctx context.Context, t terminal) (_ *replayO
 
 // tell writes what came of a replay to wherever it was asked for. What cannot be written keeps nothing else from being.
 func (out *replayOutputs) tell(t terminal, done *report.Report) error {
+	failed := out.files(done)
+	if !out.json.terminal() && !out.html.terminal() {
+		failed = errors.Join(failed, report.Text(t.out, done, report.TextConfig{Color: hasColor(t.out)}))
+	}
+	return failed
+}
+
+// files writes what goes elsewhere than to the terminal's page.
+func (out *replayOutputs) files(done *report.Report) error {
 	var failed []error
 	for _, one := range []struct {
 		to    *output
@@ -61,9 +70,6 @@ func (out *replayOutputs) tell(t terminal, done *report.Report) error {
 			err = one.to.commit()
 		}
 		failed = append(failed, err)
-	}
-	if !out.json.terminal() && !out.html.terminal() {
-		failed = append(failed, report.Text(t.out, done, report.TextConfig{Color: hasColor(t.out)}))
 	}
 	return errors.Join(failed...)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/perfd/perfd/client/clienttest"
 	"github.com/perfd/perfd/fixtures"
+	"github.com/perfd/perfd/replay/compare"
 )
 
 // partial runs perfd replay of two sessions and returns what it wrote, with its report as JSON.
@@ -54,7 +55,8 @@ func TestReplayThatIsEndedTellsWhatItMeasured(t *testing.T) {
 	if err := os.Remove(times); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errOut, _ := partial(t, t.Context(), append(flags, "--before-a", "exit 3", "--before-b", "true")...); code != exitFailure || out != "" || !strings.Contains(errOut, "pass 1 of 10 (A)") {
+	if code, out, errOut, r := partial(t, t.Context(), append(flags, "--before-a", "exit 3", "--before-b", "true")...); code != exitFailure || out != "" ||
+		!strings.Contains(errOut, "pass 1 of 10 (A)") || r.Verdict != "invalid" || !strings.Contains(r.Sentence, "Nothing was measured: pass 1 of 10 (A)") {
 		t.Errorf("nothing was measured: exit %d\n%s\n%s", code, out, errOut)
 	}
 
@@ -109,5 +111,16 @@ func TestReplayOfNothing(t *testing.T) {
 	code, out, errOut, r := partial(t, t.Context(), file, "--target", server, "--database", database, "--target-is", database, "--methods", "no.such.*")
 	if code != exitFailure || !strings.HasPrefix(out, "No call was sent: ") || !strings.Contains(out, "not chosen by --sessions and --methods") || !strings.Contains(errOut, "no call was sent") || r.Verdict != "invalid" {
 		t.Errorf("exit %d, %q\n%s\n%s", code, r.Verdict, out, errOut)
+	}
+}
+
+// TestAnUndecidedThresholdIsSaid beside an exit status that does not tell of it.
+func TestAnUndecidedThresholdIsSaid(t *testing.T) {
+	var errOut strings.Builder
+	tellUndecided(&errOut, []compare.Outcome{
+		{Threshold: "p50(all) > 1s", State: compare.Kept}, {Threshold: "p95(all) > +5%", State: compare.Undecided, Reasons: []string{"all calls: may be chance"}},
+	})
+	if got := errOut.String(); got != "threshold undecided: p95(all) > +5% (all calls: may be chance)\n" {
+		t.Errorf("%q", got)
 	}
 }

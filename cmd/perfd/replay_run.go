@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
@@ -37,6 +38,15 @@ func (e thresholdError) Error() string {
 		}
 	}
 	return "thresholds: " + strings.Join(broken, ", ")
+}
+
+// tellUndecided tells who looks at the exit status alone of the thresholds that decided nothing.
+func tellUndecided(w io.Writer, outcomes []compare.Outcome) {
+	for _, o := range outcomes {
+		if o.State == compare.Undecided {
+			fmt.Fprintf(w, "threshold undecided: %s (%s)\n", o.Threshold, strings.Join(o.Reasons, "; "))
+		}
+	}
 }
 
 func (o *replayOptions) run(ctx context.Context, t terminal) error {
@@ -106,11 +116,14 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 			done.Doubts = append(done.Doubts, "Not all that was seen of the target is known: "+failed.Error()+".")
 		}
 	}
-	if err != nil && !out.Measured() {
-		return replayError(err)
-	}
 	done.Comparison, done.Passes, done.Answers, done.Stopped, done.Failed = out.Comparison, out.Passes, out.Answers, out.Stopped, out.Failed
 	done.Doubts = append(done.Doubts, out.Doubts...)
+	if err != nil && !out.Measured() { // there is nothing to show, but the files that were asked for say why
+		if failed := outputs.files(&done); failed != nil {
+			return failed
+		}
+		return replayError(err)
+	}
 	if o.dsn != "" {
 		done.Statements = statements.Changes(&sums[0], &sums[1], changesTold)
 		if sums[0].Partial || sums[1].Partial {
@@ -123,6 +136,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		broken = broken || !out.State.Holds()
 		done.Thresholds = append(done.Thresholds, out)
 	}
+	tellUndecided(t.err, done.Thresholds)
 	if o.cut != nil {
 		done.Doubts = append(done.Doubts, fmt.Sprintf("The load file is cut off: what came after its first %s is not in this replay.", figures.Plural(o.whole, "call")))
 	}

@@ -126,8 +126,8 @@ func (t Threshold) limit(rest string, fail func(string, ...any) (Threshold, erro
 // State is what became of a threshold.
 type State string
 
-// The states. What is Undecided is neither kept nor broken as far as the samples tell; what is Unmeasured has none: no
-// method matches, no call was answered, or the arms cannot be compared.
+// The states. What is Undecided was measured, and is neither kept nor broken as far as that tells; what is Unmeasured was
+// not: no method matches, no call was answered, there are too few calls or rounds, or the arms cannot be compared.
 const (
 	Kept       State = "kept"
 	Undecided  State = "undecided"
@@ -153,6 +153,9 @@ type Outcome struct {
 }
 
 const maxReasons = 10
+
+// minGate is the number of rounds from which a change can be held to a bound.
+const minGate = 4
 
 // Check holds c to the threshold. A change counts only if it is beyond chance; a share or a duration as it stands. Where
 // nothing was compared, durations and shares are those of the only arm.
@@ -197,10 +200,12 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 		case r.Verdict == NotCompared:
 			return Unmeasured, "not compared, " + r.Reason
 		case len(e.PerRound) == 0:
-			return Undecided, "too few calls in a pass for " + t.stat
+			return Unmeasured, "too few calls in a pass for " + t.stat
+		case len(e.PerRound) < minGate:
+			return Unmeasured, fmt.Sprintf("%s, and a change takes %d", figures.Plural(len(e.PerRound), "round"), minGate)
 		case !t.beyond(e.Delta):
 			return Kept, ""
-		case len(e.PerRound) < 4 || e.Adjusted >= alpha:
+		case e.Adjusted >= alpha:
 			return Undecided, fmt.Sprintf("%+.1f %%, which may be chance (p = %.2g, %s)", 100*e.Delta, e.Adjusted, figures.Plural(len(e.PerRound), "round"))
 		}
 		return Broken, fmt.Sprintf("%+.1f %% (p = %.2g)", 100*e.Delta, e.Adjusted)
@@ -225,7 +230,7 @@ func (t Threshold) row(r Row, alpha float64) (State, string) {
 			return Unmeasured, "no call was answered without an error"
 		}
 		if x == 0 {
-			return Undecided, "too few calls in a pass for " + t.stat
+			return Unmeasured, "too few calls in a pass for " + t.stat
 		}
 	}
 	switch {

@@ -56,6 +56,7 @@ func TestThresholdCheck(t *testing.T) {
 			{Method: "sale.order.read", P95: Effect{Delta: 0.5, Adjusted: 0.2, PerRound: make([]float64, 5)}},
 			{Method: "stock.move.read", Verdict: NotCompared, Reason: "errors differ"},
 			{Method: "/web/binary", B: Side{Calls: 1}},
+			{Method: "res.users.read", P50: Effect{Delta: 0.01, Adjusted: 1, PerRound: make([]float64, 3)}, B: Side{Calls: 90}},
 		},
 	}
 	for text, want := range map[string]State{
@@ -68,7 +69,10 @@ func TestThresholdCheck(t *testing.T) {
 		"p95(sale.*) > +5%":              Undecided,
 		"p95(stock.*) > +5%":             Unmeasured,
 		"p95(no.such) > +5%":             Unmeasured,
-		"p95(*binary) > 5ms":             Undecided,
+		"p95(*binary) > 5ms":             Unmeasured,
+		"p95(*binary) > +5%":             Unmeasured,
+		"p50(res.users.*) > +5%":         Unmeasured,
+		"p50(res.users.*) > -5%":         Unmeasured,
 		"p99(all) > 800ms":               Broken,
 		"p99(all) > 1s":                  Kept,
 		"errors(all) > 1%":               Broken,

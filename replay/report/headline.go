@@ -14,7 +14,16 @@ import (
 )
 
 // soThatItCounts is what to do about a generator that was late.
-const soThatItCounts = "Run perfd on another machine than the server, or more slowly (--speed), or with --mode think"
+func (r *Report) soThatItCounts() string {
+	switch less := "Run perfd on another machine than the server, or "; {
+	case strings.HasPrefix(r.Mode, string(replay.Max)):
+		return less + "with fewer sessions (--sessions)"
+	case strings.HasSuffix(r.Mode, "calls a second"):
+		return less + "more slowly (--rate)"
+	default:
+		return less + "more slowly (--speed)"
+	}
+}
 
 // Headline says in a few sentences what came of the replay, and in a word: faster, slower, ~, not compared, invalid, or empty
 // if there was nothing to compare.
@@ -24,13 +33,79 @@ func (r *Report) Headline() (word, sentence string) {
 	case sent == 0:
 		return r.noCall(left)
 	case !r.compared():
-		return r.oneArm(sent, left)
+		word, sentence = r.oneArm(sent, left)
+		if dead := r.silent(); dead != "" {
+			sentence = dead + ". " + sentence
+		}
+		return word, sentence
 	}
 	if why := r.invalid(); why != "" {
-		return "invalid", "No verdict: " + why + ". " + soThatItCounts + r.unlike() + "."
+		return "invalid", "No verdict: " + why + ". " + r.soThatItCounts() + r.unlike() + "."
 	}
 	word, sentence = r.verdict()
-	return word, sentence + r.unlike() + "."
+	switch dead := r.silent(); {
+	case dead == "":
+	case word == string(compare.NotCompared):
+		return word, dead + ", so that A and B are not compared."
+	default:
+		return word, dead + ". " + r.behindCache(sentence) + r.unlike() + "."
+	}
+	return word, r.behindCache(sentence) + r.unlike() + "."
+}
+
+// silent says which server answered at first and then no more, and when; empty if none did.
+func (r *Report) silent() string {
+	var answered, dead [2]bool
+	var since [2]int
+	for _, p := range r.Passes {
+		arm := p.Arm
+		if arm == compare.Again {
+			arm = compare.A
+		}
+		x := &p.Report
+		if p.Round == 0 || x.Sent == 0 {
+			continue
+		}
+		lost := int64(0)
+		for name, n := range x.Failures {
+			if replay.Unanswered(name) {
+				lost += n
+			}
+		}
+		alive := answered[arm] || x.Sent > x.Errors
+		answered[arm] = alive
+		switch is := alive && 2*lost >= x.Sent; {
+		case is && !dead[arm]:
+			dead[arm], since[arm] = true, p.Round
+		case !is:
+			dead[arm] = false
+		}
+	}
+	switch {
+	case dead[0] && r.B == "":
+		return fmt.Sprintf("The server stopped answering in round %d", since[0])
+	case dead[0] && dead[1]:
+		return fmt.Sprintf("The servers of A and B stopped answering, in round %d", min(since[0], since[1]))
+	case dead[0]:
+		return fmt.Sprintf("The server of A stopped answering in round %d", since[0])
+	case dead[1]:
+		return fmt.Sprintf("The server of B stopped answering in round %d", since[1])
+	}
+	return ""
+}
+
+// behindCache is what is said of a verdict on what the cache of B did not answer, after how much it did.
+func (r *Report) behindCache(sentence string) string {
+	b := &r.Comparison.Overall.B
+	if b.Hits == 0 {
+		return sentence
+	}
+	for _, word := range []string{"No ", "The "} { // what begins with A or B keeps its capital
+		if rest, ok := strings.CutPrefix(sentence, word); ok {
+			sentence = strings.ToLower(word) + rest
+		}
+	}
+	return fmt.Sprintf("%s of B's calls answered by the cache (p50 %s); of what it did not answer: %s", share(b.Hits, b.Hits+b.Calls+b.Errors), figure(b.HitP50), sentence)
 }
 
 // verdict words that of all calls, without its full stop.
@@ -54,14 +129,43 @@ func (r *Report) verdict() (word, sentence string) {
 		case len(t.PerRound) == 0:
 			sentence = "No call was answered by both A and B"
 		case strings.HasSuffix(o.Reason, " rounds"):
-			return string(o.Verdict), fmt.Sprintf("No verdict after %s that it takes at least: so far the typical call differs by %s. Give --rounds 5, or more", o.Reason, signed(t.Delta))
+			sentence = fmt.Sprintf("No verdict after %s that it takes at least: so far the typical call differs by %s", o.Reason, signed(t.Delta))
+			if !r.Stopped { // who ended it knows; how many rounds it takes stands among the doubts
+				sentence += ". Give --rounds 5, or more"
+			}
+			return string(o.Verdict), sentence
 		case o.Reason != "":
 			sentence = fmt.Sprintf("No change shown: the typical call differs by %s, %s", signed(t.Delta), o.Reason)
 		default:
 			sentence = fmt.Sprintf("No change shown: the typical call differs by %s (%s to %s)", signed(t.Delta), exact(t.Low), exact(t.High))
 		}
 	}
+	if o.Verdict == compare.Unchanged {
+		sentence = r.oneChanged(sentence)
+	}
 	return string(o.Verdict), sentence + r.methodsSay()
+}
+
+// oneChanged puts the method that changed most before a verdict of all calls that shows no change.
+func (r *Report) oneChanged(sentence string) string {
+	if len(r.Comparison.Methods) < 2 {
+		return sentence
+	}
+	most := slices.MinFunc(r.Comparison.Methods, byRank)
+	name, v := figures.Middle(figures.Clean(most.Method), 60), overall(most)
+	switch {
+	case v != compare.Slower && v != compare.Faster:
+		return sentence
+	case most.Verdict == compare.Unchanged:
+		e, tail := &most.P99, "p99"
+		if e.Verdict == compare.Unchanged {
+			e, tail = &most.P95, "p95"
+		}
+		name = fmt.Sprintf("%s is %s: its %s takes %s", name, v, tail, moreOrLess(e.Delta))
+	default:
+		name = fmt.Sprintf("%s is %s: its typical call takes %s", name, v, moreOrLess(most.Typical.Delta))
+	}
+	return name + ". Over all calls, " + strings.ToLower(sentence[:1]) + sentence[1:]
 }
 
 // mostErrors names the error that was most frequent, after a reason that is one; empty if there was none.
@@ -226,7 +330,7 @@ func (r *Report) oneArm(sent int64, left map[replay.Left]int64) (word, sentence 
 		out += " " + figures.Thousands(more) + " more calls were not sent."
 	}
 	if why := r.invalid(); why != "" {
-		return "invalid", out + " The durations do not count: " + why + ". " + soThatItCounts + "."
+		return "invalid", out + " The durations do not count: " + why + ". " + r.soThatItCounts() + "."
 	}
 	return "", out
 }

@@ -37,7 +37,7 @@ func TestFirstLineOfOneArm(t *testing.T) {
 		},
 		"late": {
 			replay.Report{Sent: 10, Matches: map[string]int64{"same": 10}, Invalid: "perfd sent calls late by 3 ms"}, "invalid",
-			"10 of 10 calls answered as recorded. The durations do not count: perfd sent calls late by 3 ms. Run perfd on another machine than the server, or more slowly (--speed), or with --mode think.",
+			"10 of 10 calls answered as recorded. The durations do not count: perfd sent calls late by 3 ms. Run perfd on another machine than the server, or more slowly (--speed).",
 		},
 		"writes": {
 			replay.Report{Sent: 10, Matches: map[string]int64{"same": 10}, Left: map[replay.Left]int64{replay.LeftWrite: 1200, replay.LeftOut: 7}}, "",

@@ -17,9 +17,11 @@ import (
 
 // Past is a report that was kept, as far as later ones are compared with it.
 type Past struct {
-	Name    string // of the file, with its folders, or of the store and the report's number
-	Made    time.Time
-	Load    string
+	Name string // of the file, with its folders, or of the store and the report's number
+	Made time.Time
+	Load string
+	// Series names what runs have to share to be compared: load, targets and arms (of which a cache is one), mode and speed.
+	Series  string
 	Verdict string
 	// Partial says that the replay was ended before its load was, so that its figures are of other calls.
 	Partial bool
@@ -55,11 +57,22 @@ func Read(in io.Reader, name string) (*Past, error) {
 		}
 		return r.B
 	}
-	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Verdict: d.Verdict, Partial: d.Stopped && d.partial(), Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
+	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Series: d.series(), Verdict: d.Verdict, Partial: d.Stopped && d.partial(), Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
 	for _, m := range d.Comparison.Methods {
 		p.Methods[m.Method] = of(m)
 	}
 	return p, nil
+}
+
+// series is what the report is of, in words.
+func (d *document) series() string {
+	parts := []string{d.Load.Name, d.A}
+	for _, s := range []string{d.B, d.Mode} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " · ")
 }
 
 // partial reports whether what was measured is less than the load: of two arms whole rounds alone are.
@@ -77,13 +90,37 @@ type Turn struct {
 	Name     string    `json:"name"`
 	Method   string    `json:"method"`
 	Quantile string    `json:"quantile"`
+	Series   string    `json:"series,omitempty"`
 	compare.Change
 }
 
 // Turns finds where the runs' quantiles changed their level, of all calls and of each method, the latest first. Runs are
-// put in the order in which they were made; those that were ended early take no part.
+// put in the order in which they were made; those that were ended early take no part. Runs of one series alone are compared.
 func Turns(runs []*Past, c compare.TrendConfig) []Turn {
-	runs = whole(runs)
+	var out []Turn
+	for _, one := range series(whole(runs)) {
+		out = append(out, turns(one, c)...)
+	}
+	slices.SortStableFunc(out, func(a, b Turn) int { return b.Made.Compare(a.Made) })
+	return out
+}
+
+// series are the runs of each series, the first one's first.
+func series(runs []*Past) (out [][]*Past) {
+	at := map[string]int{}
+	for _, r := range runs {
+		i, ok := at[r.Series]
+		if !ok {
+			i = len(out)
+			at[r.Series], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], r)
+	}
+	return out
+}
+
+// turns are those of one series.
+func turns(runs []*Past, c compare.TrendConfig) []Turn {
 	names := map[string]bool{}
 	for _, r := range runs {
 		for m := range r.Methods {
@@ -97,7 +134,7 @@ func Turns(runs []*Past, c compare.TrendConfig) []Turn {
 			series[i] = of(r)
 		}
 		for _, x := range compare.Trend(series, c) {
-			out = append(out, Turn{Made: runs[x.Index].Made, Name: runs[x.Index].Name, Method: method, Quantile: quantile, Change: x})
+			out = append(out, Turn{Made: runs[x.Index].Made, Name: runs[x.Index].Name, Method: method, Quantile: quantile, Series: runs[x.Index].Series, Change: x})
 		}
 	}
 	look("all calls", "p50", func(p *Past) float64 { return p.Overall.P50.Seconds })
@@ -106,7 +143,6 @@ func Turns(runs []*Past, c compare.TrendConfig) []Turn {
 		look(m, "p50", func(p *Past) float64 { return p.Methods[m].P50.Seconds })
 		look(m, "p95", func(p *Past) float64 { return p.Methods[m].P95.Seconds })
 	}
-	slices.SortStableFunc(out, func(a, b Turn) int { return b.Made.Compare(a.Made) })
 	return out
 }
 
@@ -122,18 +158,19 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 	inOrder(runs)
 	p := &page{}
 	p.linef("%s, from %s to %s", figures.Plural(int64(len(runs)), "run"), day(runs[0].Made), day(runs[len(runs)-1].Made))
-	loads := map[string]bool{}
-	for _, r := range runs {
-		loads[r.Load] = true
+	counted, longest := whole(runs), 0
+	n := len(counted)
+	var kinds []string
+	for _, one := range series(counted) {
+		kinds, longest = append(kinds, one[0].Series), max(longest, len(one))
 	}
-	if len(loads) > 1 {
-		p.list("!", []string{fmt.Sprintf("The runs are of %d loads, which are not to be compared: %s.", len(loads), join(slices.Sorted(maps.Keys(loads))))}, 1)
+	if len(kinds) > 1 {
+		p.list("!", []string{fmt.Sprintf("The runs are of %d series (load, targets, mode, cache), each compared with itself alone: %s.", len(kinds), join(kinds))}, 1)
 	}
-	n := len(whole(runs))
 	if ended := len(runs) - n; ended > 0 {
 		p.list("!", []string{figures.Plural(int64(ended), "run") + " ended early, whose figures are of other calls, and take no part."}, 1)
 	}
-	if n < minHistory {
+	if longest < minHistory {
 		p.list("!", []string{fmt.Sprintf("A change of level takes %d runs to be found.", minHistory)}, 1)
 	}
 	names := shortNames(runs)
@@ -147,6 +184,9 @@ func History(w io.Writer, runs []*Past, turns []Turn) error {
 			word = compare.Faster
 		}
 		p.linef("  %-28s %s %8s  %s to %s, %s since %s", figures.Middle(figures.Clean(t.Method), 28), t.Quantile, signed(t.Delta), figure(t.Before), figure(t.After), word, second(t.Made))
+		if len(kinds) > 1 {
+			p.line("    of " + figures.Middle(figures.Clean(t.Series), columns-7))
+		}
 	}
 	if len(turns) > 20 {
 		p.linef("  … and %d more", len(turns)-20)

@@ -124,12 +124,12 @@ func TestAnEndedReportIsPartial(t *testing.T) {
 
 func TestFewRunsAndOtherLoads(t *testing.T) {
 	runs := past(t, 2)
-	runs[1].Load = "night.load"
+	runs[1].Series = "night.load"
 	var out bytes.Buffer
 	if err := History(&out, runs, Turns(runs, compare.TrendConfig{})); err != nil {
 		t.Fatal(err)
 	}
-	if s := out.String(); !strings.Contains(s, "2 loads") || !strings.Contains(s, "takes 6 runs") || !strings.Contains(s, "nowhere") {
+	if s := out.String(); !strings.Contains(s, "2 series") || !strings.Contains(s, "takes 6 runs") || !strings.Contains(s, "nowhere") {
 		t.Error(s)
 	}
 }
@@ -145,5 +145,40 @@ func TestReadRefusesOtherFiles(t *testing.T) {
 		if _, err := Read(strings.NewReader(text), "x.json"); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.json") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// TestUnlikeRunsAreSeries: what a run is of, and how it was sent, makes a series of its own, in which nothing changes here.
+func TestUnlikeRunsAreSeries(t *testing.T) {
+	base := Report{A: "http://a", Mode: "timeline", Load: Load{Name: "day.load"}}
+	seen := map[string]bool{}
+	for _, change := range []func(*Report){
+		func(*Report) {}, func(r *Report) { r.A = "http://b" }, func(r *Report) { r.B = "http://b" }, func(r *Report) { r.B = "cache memory" },
+		func(r *Report) { r.Mode = "max" }, func(r *Report) { r.Mode = "timeline, 2 times the speed" }, func(r *Report) { r.Load.Name = "night.load" },
+	} {
+		r := base
+		r.Made, r.Comparison = time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC), &compare.Comparison{}
+		change(&r)
+		var out bytes.Buffer
+		if err := JSON(&out, &r); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Read(&out, "x.json")
+		if err != nil || seen[p.Series] {
+			t.Errorf("%q is not a series of its own: %v", p.Series, err)
+			continue
+		}
+		seen[p.Series] = true
+	}
+
+	runs := past(t, 40)
+	if len(Turns(runs, compare.TrendConfig{})) == 0 {
+		t.Fatal("no turn in one series")
+	}
+	for _, r := range runs[20:] {
+		r.Series = "day.load · http://other · max"
+	}
+	if got := Turns(runs, compare.TrendConfig{}); len(got) > 0 {
+		t.Errorf("turns between unlike runs: %+v", got)
 	}
 }

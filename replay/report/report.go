@@ -83,6 +83,7 @@ func (r *Report) doubts() []string {
 				figures.Plural(a.Calls+a.Errors+a.Hits, "call"), figures.Thousands(b.Errors), figures.Plural(b.Calls+b.Errors+b.Hits, "call")))
 		}
 	}
+	out = append(out, r.aliased()...)
 	if r.Comparison != nil {
 		out = append(out, r.Comparison.Doubts...)
 	}
@@ -115,6 +116,22 @@ func (r *Report) doubts() []string {
 		out = append(out, "The load: "+strings.TrimSuffix(n, ".")+".")
 	}
 	return out
+}
+
+// manyAliases is the share of calls from which aliases make durations those of other work.
+const manyAliases = 0.05
+
+// aliased doubts durations of calls that were asked for what nobody has.
+func (r *Report) aliased() []string {
+	var sent, aliased int64
+	for _, p := range r.counted() {
+		sent, aliased = sent+p.Report.Sent, aliased+p.Report.Aliased
+	}
+	if sent == 0 || float64(aliased) < manyAliases*float64(sent) {
+		return nil
+	}
+	return []string{share(aliased, sent) + " of the calls were asked with aliases in the place of values: a search for an alias finds nothing, so their durations are of other work " +
+		"than was recorded. Record with --keep-args '*:*' where values may be kept."}
 }
 
 func upper(s string) string {

@@ -166,7 +166,7 @@ func TestHeadline(t *testing.T) {
 		{"nothing", func(r *Report) {
 			o := &r.Comparison.Overall
 			o.Verdict, o.Tail, o.Typical.Delta, o.Typical.Low, o.Typical.High = compare.Unchanged, compare.Unchanged, 0.004, -0.012, 0.02
-		}, "~", "No change shown: the typical call differs by +0.4 % (−1.2 % to +2.0 %)"},
+		}, "~", "a.model.with.a.very.…me.indeed.that.nobody.can.read.web_save is faster: its typical call takes 24 % less. Over all calls, no change shown: the typical call differs by +0.4 % (−1.2 % to +2.0 %)"},
 		{"few rounds", func(r *Report) {
 			o := &r.Comparison.Overall
 			o.Verdict, o.Tail, o.Typical.Delta, o.Reason = compare.Unchanged, compare.Unchanged, 0.03, "2 of 4 rounds"

@@ -164,7 +164,7 @@ func (p *page) comparison(c *compare.Comparison, top int) {
 		}
 		p.row(m)
 	}
-	if len(c.Methods) > 1 {
+	if slices.ContainsFunc(c.Methods, func(r compare.Row) bool { return r.Verdict != compare.NotCompared }) && len(c.Methods) > 1 {
 		p.linef("%-33s %14s  %14s  %8s", "geometric mean of the methods", "", "", signed(c.GeoMean))
 	}
 }

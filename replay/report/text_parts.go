@@ -93,13 +93,21 @@ func (p *page) statements(r *Report) {
 		return
 	}
 	list = list[:min(maxStatements, len(list))]
-	p.title(fmt.Sprintf("WHY: STATEMENTS, PER PASS%*s %9s %9s %10s %10s", columns-67, "", "A calls", "B calls", "A time", "B time"))
+	if r.B == "" {
+		p.title(fmt.Sprintf("STATEMENTS, PER PASS%*s %9s %10s", columns-62, "", "calls", "time"))
+	} else {
+		p.title(fmt.Sprintf("WHY: STATEMENTS, PER PASS%*s %9s %9s %10s %10s", columns-67, "", "A calls", "B calls", "A time", "B time"))
+	}
 	names, texts := make([]string, len(list)), make([]string, len(list))
 	for i, s := range list {
 		names[i], texts[i] = figures.Cut(figures.Clean(sqltrace.NameOf(s.Text).Fit(columns-44)), columns-44), s.Text
 	}
 	names = figures.Distinct(names, texts, columns-44)
 	for i, s := range list {
+		if r.B == "" {
+			p.linef("  %-*s %9.0f %10s", columns-44, names[i], s.A.Calls, figure(s.A.Seconds))
+			continue
+		}
 		p.linef("  %-*s %9.0f %9.0f %10s %10s", columns-44, names[i], s.A.Calls, s.B.Calls, figure(s.A.Seconds), figure(s.B.Seconds))
 	}
 }
