@@ -49,6 +49,7 @@ type Runner struct {
 	waiting      atomic.Int64
 	waitingBytes atomic.Int64
 	open         sync.WaitGroup // items that are not done
+	logIns       sync.WaitGroup // under way
 	tally        tally
 }
 
@@ -83,7 +84,6 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 	}
 	// Requests outlive ctx for a while, so that what is under way ends as it would.
 	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	defer r.stop()
 	defer r.closeSessions()
 	first, err := r.fill(ctx, src)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -314,7 +314,10 @@ func (r *Runner) finish(ctx context.Context) {
 	}
 }
 
+// closeSessions ends the sessions, also those whose log-ins are still under way.
 func (r *Runner) closeSessions() {
+	r.stop()
+	r.logIns.Wait()
 	for _, s := range r.sessions {
 		if s.client != nil {
 			_ = s.client.Close()

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perfd/perfd/replay"
+	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/report"
 	"github.com/perfd/perfd/store"
@@ -35,6 +37,7 @@ func TestReportsAreKept(t *testing.T) {
 			}
 		}
 		r := &report.Report{A: "http://a", B: "http://b", Made: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Load: report.Load{Name: "day.load"}, Comparison: s.Result()}
+		r.Passes = []bench.Pass{{Round: 1, Report: replay.Report{Sent: 1600}}}
 		k, err := store.OpenKeeper(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
