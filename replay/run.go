@@ -43,6 +43,7 @@ type Runner struct {
 
 	asked      bool          // whose database the target is, as a user; of the goroutine that feeds
 	named      bool          // likewise, since a session's database had the target's name
+	judging    bool          // nothing is to be sent, and nobody logs in for it
 	readyBytes atomic.Int64  // of calls that are made ready and not due
 	taken      chan struct{} // told when one of these is
 
@@ -207,7 +208,9 @@ func (r *Runner) read(ctx context.Context, src Source) (*item, error) {
 	}
 	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, c.Query, c.Fields, []byte(c.Path))
 	r.open.Add(1)
-	it.session.logIn(c)
+	if !r.judging {
+		it.session.logIn(c)
+	}
 	if known {
 		return it, nil
 	}

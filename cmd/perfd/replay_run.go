@@ -176,7 +176,7 @@ func nothingSent(passes []bench.Pass) error {
 
 // second is the second arm: the first with what differs.
 func (o *replayOptions) second(a *bench.Arm, t terminal) (*bench.Arm, error) {
-	b := bench.Arm{Replay: a.Replay, Before: shell(o.beforeB, t)}
+	b := bench.Arm{Replay: a.Replay, Before: shell(o.beforeB, t), Changes: o.beforeB != ""}
 	if o.targetB != "" {
 		b.Replay.Target = o.targetB
 	}
