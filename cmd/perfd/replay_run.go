@@ -51,7 +51,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	c.Answers = c.A.Replay.Answers
 	c.A.Before = shell(o.beforeA, t)
 	done := report.Report{
-		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, A: o.armA(), Made: time.Now().UTC(), Mode: o.pace(),
+		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, Label: o.label, A: o.armA(), Made: time.Now().UTC(), Mode: o.pace(),
 	}
 	if c.Rounds = o.rounds; o.arms() {
 		if c.B, err = o.second(&c.A, t); err != nil {
