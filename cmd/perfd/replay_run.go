@@ -95,6 +95,9 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		c.Around = around(c.Around, o.labelled(done.Made))
 	}
 	c.Watch = watchReplay(t)
+	if err := o.tellPlan(t, &c); err != nil {
+		return err
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(replayGC))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(replayMemory))
 	out, err := bench.Run(ctx, c)

@@ -110,8 +110,8 @@ func Order(rounds int) []Pass {
 	return out
 }
 
-// passes are all passes, those that warm up first.
-func (c *Config) passes() []Pass {
+// Passes are all passes, those that warm up first.
+func (c *Config) Passes() []Pass {
 	if c.B == nil {
 		var out []Pass
 		for round := range c.Rounds {
@@ -139,7 +139,7 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	}
 	var out Outcome
 	var failure error
-	passes := c.passes()
+	passes := c.Passes()
 	if err := run.judge(ctx); err != nil && ctx.Err() == nil {
 		return out, fmt.Errorf("judge B, before anything is sent: %w", err)
 	}
