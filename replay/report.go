@@ -275,11 +275,16 @@ func (t *tally) invalid(r *Runner, rep *Report) string {
 		return "no call was sent"
 	case r.cfg.Mode == Max:
 		return starved(rep)
+	case r.cfg.Mode == Think && late <= wakening: // by which every session's timers are late, in both arms
 	case rep.Service.Calls > 0 && float64(late) > worstLateness*float64(rep.Service.P50):
 		return fmt.Sprintf("perfd sent calls late by %s (p99), more than %.0f %% of the median of %s that the server took", brief(late), worstLateness*100, brief(rep.Service.P50))
 	}
 	return ""
 }
+
+// wakening is how late a sleeping session may be woken on a machine that is not busy: Go's timers on Linux take up to a
+// millisecond more.
+const wakening = 2 * time.Millisecond
 
 // unknownUsage is the note of a run with Max, which nothing else judges.
 const unknownUsage = "perfd's own processor time cannot be measured here, so nobody knows whether it kept up with the server"

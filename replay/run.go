@@ -43,12 +43,14 @@ type Runner struct {
 
 	asked      bool          // whose database the target is, as a user; of the goroutine that feeds
 	named      bool          // likewise, since a session's database had the target's name
+	judging    bool          // nothing is to be sent, and nobody logs in for it
 	readyBytes atomic.Int64  // of calls that are made ready and not due
 	taken      chan struct{} // told when one of these is
 
 	waiting      atomic.Int64
 	waitingBytes atomic.Int64
 	open         sync.WaitGroup // items that are not done
+	logIns       sync.WaitGroup // under way
 	tally        tally
 }
 
@@ -83,7 +85,6 @@ func (r *Runner) Run(ctx context.Context, src Source) (Report, error) {
 	}
 	// Requests outlive ctx for a while, so that what is under way ends as it would.
 	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	defer r.stop()
 	defer r.closeSessions()
 	first, err := r.fill(ctx, src)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -207,7 +208,9 @@ func (r *Runner) read(ctx context.Context, src Source) (*item, error) {
 	}
 	it.mapped = !r.cfg.KeepIDs && r.ids.Mentions(c.Args, c.Kwargs, c.Params, c.Query, c.Fields, []byte(c.Path))
 	r.open.Add(1)
-	it.session.logIn(c)
+	if !r.judging {
+		it.session.logIn(c)
+	}
 	if known {
 		return it, nil
 	}
@@ -314,7 +317,10 @@ func (r *Runner) finish(ctx context.Context) {
 	}
 }
 
+// closeSessions ends the sessions, also those whose log-ins are still under way.
 func (r *Runner) closeSessions() {
+	r.stop()
+	r.logIns.Wait()
 	for _, s := range r.sessions {
 		if s.client != nil {
 			_ = s.client.Close()

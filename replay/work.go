@@ -18,7 +18,7 @@ import (
 func (s *session) logIn(first *load.Call) {
 	s.once.Do(func() {
 		way := transportOf(s.r.product, &s.info, first.Path)
-		go func() {
+		s.r.logIns.Go(func() {
 			defer close(s.loggedIn) // last: the clock may start then
 			if s.client, s.failure = s.begin(way); s.failure != nil {
 				if s.r.ctx.Err() == nil { // else whoever ended the run did not let it log in
@@ -32,7 +32,7 @@ func (s *session) logIn(first *load.Call) {
 			s.logged = true
 			s.mu.Unlock()
 			s.kick(s.r.sinceBegun())
-		}()
+		})
 	})
 }
 

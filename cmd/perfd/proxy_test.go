@@ -81,8 +81,8 @@ func application(t *testing.T, dsn func() string) *httptest.Server {
 func TestProxyReports(t *testing.T) {
 	postgres := lab.PostgreSQL(t, lab.PostgresConfig{TLS: true})
 	var database string
-	app := application(t, func() string {
-		return strings.Replace(postgres.DSN("postgres", "disable"), postgres.Addr.String(), database, 1)
+	app := application(t, func() string { // as Odoo names its connections, so that they are no stranger's
+		return strings.Replace(postgres.DSN("postgres", "disable"), postgres.Addr.String(), database, 1) + "&application_name=odoo-4711"
 	})
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()

@@ -33,6 +33,7 @@ type recordOptions struct {
 	keyFile string
 	uuid    string
 	show    bool
+	force   bool
 
 	rules load.Rules
 	key   []byte
@@ -90,9 +91,10 @@ func recordCommand(t terminal) *cobra.Command {
 	f.BoolVar(&o.logins, "keep-logins", false, "keep logins instead of user1, user2…")
 	f.StringVar(&o.keyFile, "key-file", "", "`file` with the key of the aliases: one key, one alias (default: a new key each time)")
 	f.StringVar(&o.uuid, "database-uuid", "", "the recorded database's `uuid`, its parameter database.uuid: a replay knows it by that (default: what an answer tells)")
+	f.BoolVar(&o.force, "force", false, "let the recording take the place of the load file OUT, if there is one")
 	f.BoolVar(&o.show, "show", false, "print what is in the load file OUT")
 	under(f, headWatch, "from", "for", "database-uuid")
-	under(f, headKeep, "keep-args", "keep-answers", "keep-logins", "key-file")
+	under(f, headKeep, "keep-args", "keep-answers", "keep-logins", "key-file", "force")
 	input = settingFlags(f, settingsBut("interfaces", "rpc_ports", "pg_ports", "evidence", "memory", "log")...)
 	return cmd
 }
@@ -138,6 +140,9 @@ func (o *recordOptions) validate(args []string) error {
 		}
 		if err := overwrites("OUT", o.out, loadFile); err != nil {
 			return err
+		}
+		if !o.force && kindOf(o.out) == loadFile { // which may be of a day that does not come again
+			return hinted{usagef("OUT would overwrite %s, which is a recording", o.out), "name another file, or give --force"}
 		}
 	}
 	for _, text := range o.args {

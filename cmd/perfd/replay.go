@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +23,8 @@ import (
 	"github.com/perfd/perfd/replay/load"
 	"github.com/perfd/perfd/replay/safety"
 )
+
+const maxLabel = 200 // bytes
 
 // replayOptions are the flags of `perfd replay`.
 type replayOptions struct {
@@ -38,7 +43,7 @@ type replayOptions struct {
 	rpcPorts, pgPorts                []uint
 	pyroscope, watched               string
 	failIf                           []string
-	jsonFile, htmlFile, store        string
+	jsonFile, htmlFile, store, label string
 	maxInFlight, maxQueued           int
 	timeout, maxGap                  time.Duration
 
@@ -134,6 +139,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.ignore, "ignore-fields", nil, "`patterns` of fields whose values in answers do not matter, besides times and tokens")
 	f.StringVar(&o.jsonFile, "json", "", "write the result as JSON to this `file`")
 	f.StringVar(&o.htmlFile, "html", "", "write the result as a page to this `file`")
+	f.StringVar(&o.label, "label", "", "`text` that says in reports which experiment this is")
 	f.StringVar(&o.store, "store", "", "keep the result in this perfd store `file`, beside those of earlier replays")
 	f.IntVar(&o.maxInFlight, "max-in-flight", 512, "most requests at once")
 	f.IntVar(&o.maxQueued, "max-waiting", 20_000, "most calls that wait")
@@ -144,7 +150,7 @@ func (o *replayOptions) add(f *pflag.FlagSet) {
 	under(f, headSafety, "allow-writes", "allow-dangerous", "target-is", "target-b-is")
 	under(f, headCompare, "rounds", "cold", "cache", "redis", "before-a", "before-b")
 	under(f, headWhy, "tap", "rpc-port", "pg-port", "watched", "database-url", "database-url-b")
-	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store", "pyroscope")
+	under(f, headReport, "ignore-fields", "fail-if", "json", "html", "store", "label", "pyroscope")
 	under(f, headLimits, "max-in-flight", "max-waiting", "timeout", "max-gap")
 }
 
@@ -176,6 +182,8 @@ func (o *replayOptions) validate(args []string) error {
 		return usagef("a port must be from 1 to 65535")
 	case !(o.speed > 0):
 		return usagef("--speed must be above 0, not %v", o.speed)
+	case len(o.label) > maxLabel || !utf8.ValidString(o.label) || strings.ContainsFunc(o.label, unicode.IsControl):
+		return usagef("--label must be one line of at most %d bytes", maxLabel)
 	case o.rate != 0 && o.mode != string(replay.Rate):
 		return hinted{usagef("--rate is of --mode rate, not of %s", o.mode), "give --mode rate"}
 	}

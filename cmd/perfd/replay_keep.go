@@ -101,7 +101,9 @@ func keepReplay(ctx context.Context, to *store.Keeper, r *report.Report) error {
 		return err //nolint:wrapcheck // it says what it was about
 	}
 	b := store.Benchmark{Made: r.Made, Load: r.Load.Name, A: r.A, B: r.B, Document: document.Bytes(), Version: report.FormatVersion}
-	b.Verdict, b.Sentence = r.Headline()
+	if b.Verdict, b.Sentence = r.Headline(); r.Label != "" { // which tells it from others in a list
+		b.Sentence = r.Label + ": " + b.Sentence
+	}
 	if c := r.Comparison; c != nil {
 		tried := &c.Overall.A
 		if r.B != "" {

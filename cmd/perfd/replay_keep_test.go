@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perfd/perfd/replay"
+	"github.com/perfd/perfd/replay/bench"
 	"github.com/perfd/perfd/replay/compare"
 	"github.com/perfd/perfd/replay/report"
 	"github.com/perfd/perfd/store"
@@ -35,6 +38,8 @@ func TestReportsAreKept(t *testing.T) {
 			}
 		}
 		r := &report.Report{A: "http://a", B: "http://b", Made: time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC), Load: report.Load{Name: "day.load"}, Comparison: s.Result()}
+		r.Label = fmt.Sprintf("try %d", day)
+		r.Passes = []bench.Pass{{Round: 1, Report: replay.Report{Sent: 1600}}}
 		k, err := store.OpenKeeper(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
@@ -57,11 +62,11 @@ func TestReportsAreKept(t *testing.T) {
 		t.Errorf("%+v\n%+v", last, first)
 	}
 	one, err := r.Benchmark(t.Context(), last.ID)
-	var report struct{ Verdict, Sentence string }
-	if err != nil || json.Unmarshal(one.Document, &report) != nil || report.Verdict != "slower" || report.Sentence != last.Sentence {
+	var report struct{ Verdict, Sentence, Label string }
+	if err != nil || json.Unmarshal(one.Document, &report) != nil || report.Verdict != "slower" || report.Label != "try 2" || last.Sentence != "try 2: "+report.Sentence {
 		t.Errorf("%+v, %v", report, err)
 	}
-	if out, errOut, code := commandLine(t, "trend", path); code != exitOK || !strings.Contains(out, "3 runs, from 2026-03-01") {
+	if out, errOut, code := commandLine(t, "trend", path); code != exitOK || !strings.Contains(out, "3 runs, from 2026-03-01") || !strings.Contains(out, "try 1 runs.perfd:2 ") {
 		t.Errorf("%d %s %s", code, out, errOut)
 	}
 }

@@ -49,6 +49,9 @@ func TestReplayThatIsEndedTellsWhatItMeasured(t *testing.T) {
 	if code != exitFailure || len(r.Passes) != 7 || !strings.HasPrefix(out, "No verdict after 2 of 4 rounds") || !strings.Contains(errOut, "no snapshot") || !strings.Contains(errOut, "pass 8 of 10 (B)") {
 		t.Errorf("exit %d, %d passes\n%s\n%s", code, len(r.Passes), out, errOut)
 	}
+	if !strings.HasPrefix(errOut, "perfd sends the load 10 times, 2 of them to warm up\n1/10 A, to warm up: ") || strings.Count(errOut, " sent, 0 errors, in ") != 7 {
+		t.Errorf("what is to come, and each pass, is not told:\n%s", errOut)
+	}
 	if doubts := strings.Join(r.Doubts, " "); !strings.Contains(doubts, "could not go on: pass 8 of 10 (B)") || r.Failed == "" {
 		t.Errorf("failed %q, doubts %q", r.Failed, doubts)
 	}

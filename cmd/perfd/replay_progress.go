@@ -11,10 +11,16 @@ import (
 	"github.com/perfd/perfd/replay/bench"
 )
 
-// watchReplay shows on a terminal how each pass does.
+// watchReplay shows on a terminal how each pass does, and elsewhere says it in a line when it is over.
 func watchReplay(t terminal) func(bench.Pass, *replay.Runner) func() {
 	if !isTerminal(t.err) {
-		return nil
+		return func(p bench.Pass, r *replay.Runner) func() {
+			begun := time.Now()
+			return func() {
+				l := r.Live()
+				_, _ = fmt.Fprintf(t.err, "%s: %d sent, %s, in %s\n", passName(p), l.Sent, figures.Plural(l.Errors, "error"), about(time.Since(begun)))
+			}
+		}
 	}
 	return func(p bench.Pass, r *replay.Runner) func() {
 		bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(t.err), progressbar.OptionSetDescription(passName(p)),

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -63,7 +61,7 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 	c.Answers = c.A.Replay.Answers
 	c.A.Before = shell(o.beforeA, t)
 	done := report.Report{
-		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, A: o.target, Made: time.Now().UTC(), Mode: o.pace(),
+		Version: version(false), Load: report.Load{Name: filepath.Base(o.file), Header: header}, Label: o.label, A: o.armA(), Made: time.Now().UTC(), Mode: o.pace(),
 	}
 	if c.Rounds = o.rounds; o.arms() {
 		if c.B, err = o.second(&c.A, t); err != nil {
@@ -107,6 +105,9 @@ func (o *replayOptions) run(ctx context.Context, t terminal) error {
 		c.Around = around(c.Around, o.labelled(done.Made))
 	}
 	c.Watch = watchReplay(t)
+	if err := o.tellPlan(t, &c); err != nil {
+		return err
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(replayGC))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(replayMemory))
 	out, err := bench.Run(ctx, c)
@@ -192,7 +193,7 @@ func nothingSent(passes []bench.Pass) error {
 
 // second is the second arm: the first with what differs.
 func (o *replayOptions) second(a *bench.Arm, t terminal) (*bench.Arm, error) {
-	b := bench.Arm{Replay: a.Replay, Before: shell(o.beforeB, t)}
+	b := bench.Arm{Replay: a.Replay, Before: shell(o.beforeB, t), Changes: o.beforeB != ""}
 	if o.targetB != "" {
 		b.Replay.Target = o.targetB
 	}
@@ -222,10 +223,18 @@ func (o *replayOptions) second(a *bench.Arm, t terminal) (*bench.Arm, error) {
 	return &b, nil
 }
 
+// armA is what the first arm is called.
+func (o *replayOptions) armA() string {
+	if name := after(o.beforeA); name != "" {
+		return o.target + ", " + name
+	}
+	return o.target
+}
+
 // armB is what the second arm is called.
 func (o *replayOptions) armB() string {
 	var words []string
-	for _, w := range []string{o.targetB, o.baseB, program(o.beforeB)} {
+	for _, w := range []string{o.targetB, o.baseB, after(o.beforeB)} {
 		if w != "" {
 			words = append(words, w)
 		}
@@ -236,31 +245,12 @@ func (o *replayOptions) armB() string {
 	return strings.Join(words, ", ")
 }
 
-// program is what a command runs, without its arguments, which may hold a password.
-func program(command string) string {
-	words := strings.Fields(command)
-	if len(words) == 0 {
-		return ""
+// after names the command before the passes of an arm; empty if there is none.
+func after(command string) string {
+	if name := program(command); name != "" {
+		return "after " + name
 	}
-	return "after " + words[0]
-}
-
-// shell is a command that runs before a pass.
-func shell(command string, t terminal) func(context.Context) error {
-	if command == "" {
-		return nil
-	}
-	return func(ctx context.Context) error {
-		var said bytes.Buffer
-		cmd := exec.CommandContext(ctx, "sh", "-c", command) //nolint:gosec // it is what the user asks for
-		cmd.Stdout, cmd.Stderr = &said, &said
-		if err := cmd.Run(); err != nil {
-			text := said.Bytes()
-			_, _ = t.err.Write(text[max(0, len(text)-4096):])
-			return fmt.Errorf("run %s: %w", strings.TrimPrefix(program(command), "after "), err)
-		}
-		return nil
-	}
+	return ""
 }
 
 // around is two things to be done around a pass, the second within the first.

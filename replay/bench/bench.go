@@ -19,6 +19,9 @@ type Arm struct {
 	// Before is done before each pass of the arm: it switches an index, a build or a setting, or restores a snapshot.
 	// Defaults to nothing.
 	Before func(context.Context) error
+	// Changes says that Before may make another database of the target, so that only a pass can tell whose it is. Defaults
+	// to not: no pass is run if that of B would be refused.
+	Changes bool
 }
 
 // Config says what is compared. A and Open have to be given; everything else works as its zero value.
@@ -107,8 +110,8 @@ func Order(rounds int) []Pass {
 	return out
 }
 
-// passes are all passes, those that warm up first.
-func (c *Config) passes() []Pass {
+// Passes are all passes, those that warm up first.
+func (c *Config) Passes() []Pass {
 	if c.B == nil {
 		var out []Pass
 		for round := range c.Rounds {
@@ -136,7 +139,10 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	}
 	var out Outcome
 	var failure error
-	passes := c.passes()
+	passes := c.Passes()
+	if err := run.judge(ctx); err != nil && ctx.Err() == nil {
+		return out, fmt.Errorf("judge B, before anything is sent: %w", err)
+	}
 	for i := range passes {
 		p := &passes[i]
 		p.Number, p.Of = i+1, len(passes)
@@ -238,6 +244,30 @@ func (c *runs) answers(arm compare.Arm) func(*replay.Result) {
 		}
 	}
 	return nil
+}
+
+// judge refuses a target of B that is another than A's, before A is sent anything. That of A is judged when its first pass
+// begins.
+func (c *runs) judge(ctx context.Context) error {
+	if c.B == nil || c.B.Changes {
+		return nil
+	}
+	a, b := &c.A.Replay, &c.B.Replay
+	if a.Target == b.Target && a.Database == b.Database && a.Confirm == b.Confirm {
+		return nil
+	}
+	src, closeSource, err := c.Open()
+	if err != nil {
+		return err
+	}
+	defer closeSource()
+	conf := *b
+	conf.Cache = nil
+	runner, err := replay.New(conf)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what it was about
+	}
+	return runner.Judge(ctx, src) //nolint:wrapcheck // likewise
 }
 
 // pass runs one pass.

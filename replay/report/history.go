@@ -22,6 +22,7 @@ type Past struct {
 	Load string
 	// Series names what runs have to share to be compared: load, targets and arms (of which a cache is one), mode and speed.
 	Series  string
+	Label   string // of the experiment, if it has one
 	Verdict string
 	// Partial says that the replay was ended before its load was, so that its figures are of other calls.
 	Partial bool
@@ -57,7 +58,7 @@ func Read(in io.Reader, name string) (*Past, error) {
 		}
 		return r.B
 	}
-	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Series: d.series(), Verdict: d.Verdict, Partial: d.Stopped && d.partial(), Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
+	p := &Past{Name: name, Made: *d.Made, Load: d.Load.Name, Series: d.series(), Label: d.Label, Verdict: d.Verdict, Partial: d.Stopped && d.partial(), Overall: of(d.Comparison.Overall), Methods: map[string]compare.Side{}}
 	for _, m := range d.Comparison.Methods {
 		p.Methods[m.Method] = of(m)
 	}
@@ -226,6 +227,9 @@ func shortNames(runs []*Past) []string {
 	labels, texts := make([]string, len(runs)), make([]string, len(runs))
 	for i, r := range runs {
 		texts[i] = figures.Clean(r.Name[len(shared):])
+		if r.Label != "" {
+			texts[i] = figures.Clean(r.Label) + " " + texts[i]
+		}
 		labels[i] = figures.Middle(texts[i], nameWidth)
 	}
 	return figures.Distinct(labels, texts, nameWidth)

@@ -130,6 +130,7 @@ func (p *htmlPage) about() {
 	}
 	add(r.Load.Name)
 	add(r.Load.Header.Product)
+	add(r.Label)
 	add(r.Mode)
 	if x := r.Comparison; x != nil && x.Rounds > 0 {
 		add(figures.Plural(int64(x.Rounds), "round"))

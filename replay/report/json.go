@@ -25,6 +25,7 @@ type document struct {
 	Verdict    string              `json:"verdict,omitempty"`
 	Sentence   string              `json:"sentence"`
 	Doubts     []string            `json:"doubts"`
+	Label      string              `json:"label,omitempty"`
 	A          string              `json:"a"`
 	B          string              `json:"b,omitempty"`
 	Mode       string              `json:"mode,omitempty"`
@@ -90,7 +91,7 @@ func durationsOf(d replay.Durations) durations { return durations{d.P50, d.P95, 
 // JSON writes the report as one JSON object. docs/replay.md describes it.
 func JSON(w io.Writer, r *Report) error {
 	d := document{
-		Version: FormatVersion, Perfd: r.Version, Doubts: r.doubts(), A: r.A, B: r.B, Mode: r.Mode, Stopped: r.Stopped, Failed: r.Failed, Comparison: r.Comparison,
+		Version: FormatVersion, Perfd: r.Version, Doubts: r.doubts(), Label: r.Label, A: r.A, B: r.B, Mode: r.Mode, Stopped: r.Stopped, Failed: r.Failed, Comparison: r.Comparison,
 		Thresholds: r.Thresholds, Answers: r.Answers, Statements: r.Statements, WhatIf: r.WhatIf,
 		Load: loadDocument{r.Load.Name, r.Load.Header.Product, r.Load.Header.Database, r.Load.Header.Start, r.Load.Header.Lacks},
 	}

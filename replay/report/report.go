@@ -26,6 +26,8 @@ type Report struct {
 	Load    Load
 	// A and B name the arms, as http://a:8069; B is empty if there was one.
 	A, B string
+	// Label is what whoever ran it calls the experiment.
+	Label string
 	// Made is when the replay began.
 	Made time.Time
 	// Mode is how calls were paced, as "timeline, twice the speed".

@@ -106,6 +106,9 @@ func (p *page) list(mark string, sentences []string, most int) {
 
 func (p *page) about(r *Report) {
 	var parts []string
+	if r.Label != "" {
+		parts = append(parts, figures.Clean(r.Label))
+	}
 	if r.B != "" {
 		parts = append(parts, "A "+figures.Clean(r.A), "B "+figures.Clean(r.B))
 	} else if r.A != "" {
