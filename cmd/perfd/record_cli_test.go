@@ -221,7 +221,7 @@ func TestRulesThatDoNothing(t *testing.T) {
 		{[]string{"res.partner", "*:*"}, []string{"res.partner: a later rule has its "}, []string{"*:*"}},
 		{[]string{"*:*", "-res.partner"}, nil, []string{"--keep-args"}},
 	} {
-		args := []string{"record", out, "--from", in}
+		args := []string{"record", out, "--force", "--from", in}
 		for _, r := range tt.rules {
 			args = append(args, "--keep-args", r)
 		}
@@ -241,7 +241,7 @@ func TestRulesThatDoNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, errOut := execute(t, exitFailure, "record", out, "--from", in, "--rpc-port", "1"); !strings.Contains(errOut, "no call was seen in tap.pcap.gz; check --rpc-port") {
+	if _, errOut := execute(t, exitFailure, "record", out, "--force", "--from", in, "--rpc-port", "1"); !strings.Contains(errOut, "no call was seen in tap.pcap.gz; check --rpc-port") {
 		t.Error(errOut)
 	}
 	if after, err := os.ReadFile(out); err != nil || !bytes.Equal(before, after) {

@@ -146,7 +146,7 @@ func TestFormsFromCaptureToServer(t *testing.T) {
 func TestFormsUnderAliases(t *testing.T) {
 	in, out := formsRecording(t), filepath.Join(t.TempDir(), "forms.load")
 	for _, rules := range [][]string{{"--keep-args", "*"}, {}, {"--keep-args", "*", "--database-uuid", "abc"}} {
-		if code, _, errOut := perfd(t, nil, append([]string{"record", out, "--from", in}, rules...)...); code != exitOK {
+		if code, _, errOut := perfd(t, nil, append([]string{"record", out, "--force", "--from", in}, rules...)...); code != exitOK {
 			t.Fatal(errOut)
 		}
 		h, _, _ := readLoad(t, out)
