@@ -292,7 +292,7 @@ func (s *strangers) mark(l *lease, f fleet) {
 		l.foreign, l.group = true, "cron"
 	}
 	l.certain = (proven || seen.named) && t.odds <= 0 && !l.foreign
-	l.apart = !proven && !l.session.Joined && seen.mixed()
+	l.apart = !proven && !l.session.Joined && !l.session.Logged && seen.mixed()
 	if pid := l.worker.pid; pid != 0 && len(s.serving) > 0 {
 		if _, ok := s.serving[pid]; ok {
 			l.certain, l.foreign, l.apart, l.doubt = true, false, false, 0

@@ -52,7 +52,7 @@ func (s *strangers) stray(e sight, leases []*lease) {
 	idle := min(max(1-busy.share(from, to), astray), 1-astray)
 	stray, held := math.Log(idle/astray), math.Log((1-idle)/(1-astray))
 	for _, l := range leases {
-		if l.counted || l.mixed || !l.forCalls() {
+		if l.counted || l.mixed || l.session.Logged || !l.forCalls() { // a log's times are not those of packets
 			continue
 		}
 		t := s.tally(l)
