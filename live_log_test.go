@@ -67,7 +67,7 @@ func noLoss(t *testing.T, traces []*analyzer.Trace) {
 // clock has milliseconds, it says nothing of the values in rows, and its lines come later than the packets.
 // byLogAndThreads is the same where the threads that used the connections are known.
 const (
-	byLog           = 94
+	byLog           = 90
 	byLogAndThreads = 99.9
 )
 
