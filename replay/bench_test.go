@@ -144,7 +144,7 @@ func generate(tb testing.TB, c replay.Config, n, sessions int) replay.Report {
 
 // BenchmarkGenerator is how many calls a second go out and come back, and how late those are that have a time.
 func BenchmarkGenerator(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // as perfd replay does
+	defer debug.SetGCPercent(debug.SetGCPercent(1600)) // as perfd replay does
 	for _, bb := range []struct {
 		name string
 		c    replay.Config

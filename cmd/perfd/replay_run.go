@@ -21,7 +21,7 @@ import (
 // Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to nine times the few
 // MiB that are live, but not beyond the limit where a cache holds more.
 const (
-	replayGC     = 800
+	replayGC     = 1600
 	replayMemory = 512 << 20
 )
 
