@@ -18,7 +18,7 @@ import (
 	"github.com/perfd/perfd/sqltrace/statements"
 )
 
-// Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to nine times the few
+// Collections delay the calls that are due meanwhile, so that they are made rare: the heap grows to seventeen times the few
 // MiB that are live, but not beyond the limit where a cache holds more.
 const (
 	replayGC     = 1600
